@@ -1,0 +1,226 @@
+//! The writer thread: takes what waits, runs each write in a savepoint, commits once, then answers all.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::call::{Done, Job};
+use super::noted::{self, Noted};
+use super::queue::{Queue, Taken};
+use super::{Deadline, Fatal, IDLE, SqliteOptions};
+use crate::StorageError;
+
+/// The log is written back into the file when it has this many pages (4 MiB).
+const CHECKPOINT_PAGES: i32 = 1000;
+/// A batch takes no further write after this long, so that the first in it does not wait for ever.
+const BATCH_TIME: Duration = Duration::from_millis(50);
+
+pub(super) struct Writer {
+    connection: Connection,
+    deadline: Deadline,
+    batch: usize,
+    queue: Arc<Queue<Box<dyn Job>>>,
+    fatal: Fatal,
+    committed: watch::Sender<u64>,
+    /// Set around the thread's own commit; every other one is turned into a rollback.
+    may_commit: Arc<AtomicBool>,
+    /// Pages in the log after the last commit.
+    log_pages: Arc<AtomicI32>,
+    file: String,
+}
+
+/// The file is broken and the hook was told.
+struct Broken;
+
+impl Writer {
+    pub(super) fn new(
+        mut connection: Connection,
+        options: &SqliteOptions,
+        queue: Arc<Queue<Box<dyn Job>>>,
+        fatal: Fatal,
+        committed: watch::Sender<u64>,
+    ) -> Result<Self, StorageError> {
+        let deadline = Deadline::on(&mut connection)?;
+        let may_commit = Arc::new(AtomicBool::new(false));
+        let log_pages = Arc::new(AtomicI32::new(0));
+        // When a statement's failure has rolled the whole transaction back, a closure that carries on regardless would
+        // commit each further statement by itself: half a write. This says no, and also to a closure's own COMMIT.
+        let allowed = may_commit.clone();
+        connection.commit_hook(Some(move || !allowed.load(Ordering::Relaxed)))?;
+        let pages = log_pages.clone();
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count| {
+            pages.store(count, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let file = super::label(&fatal.path);
+        Ok(Self { connection, deadline, batch: options.batch.max(1), queue, fatal, committed, may_commit, log_pages, file })
+    }
+
+    pub(super) fn run(mut self) {
+        let mut idle = Some(IDLE);
+        loop {
+            match self.queue.take(self.batch, idle) {
+                Taken::Jobs(mut jobs) => {
+                    idle = Some(IDLE);
+                    while !jobs.is_empty() {
+                        if self.commit_batch(&mut jobs).is_err() {
+                            return;
+                        }
+                    }
+                    if self.log_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES && self.checkpoint("PASSIVE").is_err() {
+                        return;
+                    }
+                }
+                Taken::Idle => {
+                    let _ = self.connection.release_memory();
+                    idle = None;
+                }
+                Taken::Closed => break,
+            }
+        }
+        let _ = self.checkpoint("TRUNCATE");
+    }
+
+    /// One transaction: takes jobs from the front until they, the time or the transaction end, and answers those it took.
+    fn commit_batch(&mut self, jobs: &mut VecDeque<Box<dyn Job>>) -> Result<(), Broken> {
+        noted::take();
+        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
+            let error = self.explain("beginning a transaction", error)?;
+            jobs.drain(..).for_each(|job| job.refuse(error.clone()));
+            return Ok(());
+        }
+        let started = Instant::now();
+        let mut done: Vec<Done> = Vec::with_capacity(jobs.len());
+        while started.elapsed() < BATCH_TIME {
+            let Some(job) = jobs.pop_front() else { break };
+            if job.is_abandoned() {
+                continue;
+            }
+            match self.run_in_savepoint(job)? {
+                Ran::Kept(one) | Ran::Undone(one) => done.push(one),
+                Ran::TookAllDown(one, error) => {
+                    done.push(one);
+                    return self.give_up(done, &error);
+                }
+            }
+        }
+        let writes = done.iter().filter(|one| one.succeeded).count();
+        if writes == 0 {
+            return self.give_up(done, &StorageError::Contended);
+        }
+        self.may_commit.store(true, Ordering::Relaxed);
+        let committing = Instant::now();
+        let result = self.connection.execute_batch("COMMIT");
+        self.may_commit.store(false, Ordering::Relaxed);
+        if let Err(error) = result {
+            let error = self.explain("committing", error)?;
+            return self.give_up(done, &error);
+        }
+        metrics::histogram!("leadline_store_commit_seconds", "file" => self.file.clone()).record(committing.elapsed().as_secs_f64());
+        metrics::counter!("leadline_store_commits_total", "file" => self.file.clone()).increment(1);
+        metrics::counter!("leadline_store_writes_total", "file" => self.file.clone()).increment(writes as u64);
+        done.into_iter().for_each(|one| one.answer(Ok(())));
+        self.committed.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    fn run_in_savepoint(&self, job: Box<dyn Job>) -> Result<Ran, Broken> {
+        if let Err(error) = self.statement("SAVEPOINT write_of_one") {
+            let error = self.explain("opening a savepoint", error)?;
+            job.refuse(error.clone());
+            return Ok(Ran::TookAllDown(Done::nothing(), error));
+        }
+        self.deadline.set(job.deadline());
+        let done = job.run(&self.connection);
+        self.deadline.clear();
+        let noted = noted::take();
+        if let Some(Noted::Broken(what)) = noted {
+            self.fatal.strike("writing", &what);
+            return Err(Broken);
+        }
+        if self.connection.is_autocommit() {
+            // SQLite undid the whole transaction, as it may when the disk is full or a statement is interrupted.
+            let error = match noted {
+                Some(Noted::Full) => {
+                    self.say_full();
+                    StorageError::Full
+                }
+                Some(Noted::Busy) => StorageError::Busy,
+                _ => StorageError::Contended,
+            };
+            return Ok(Ran::TookAllDown(done, error));
+        }
+        let (end, ran): (_, fn(Done) -> Ran) = if done.succeeded {
+            ("RELEASE write_of_one", Ran::Kept)
+        } else {
+            ("ROLLBACK TO write_of_one", Ran::Undone)
+        };
+        let ended = self.statement(end).and_then(|()| if done.succeeded { Ok(()) } else { self.statement("RELEASE write_of_one") });
+        match ended {
+            Ok(()) => Ok(ran(done)),
+            Err(error) => {
+                let error = self.explain("closing a savepoint", error)?;
+                Ok(Ran::TookAllDown(done, error))
+            }
+        }
+    }
+
+    fn statement(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+
+    /// Rolls back and answers: those that succeeded get `error`, the others their own.
+    fn give_up(&self, done: Vec<Done>, error: &StorageError) -> Result<(), Broken> {
+        if !self.connection.is_autocommit()
+            && let Err(failed) = self.connection.execute_batch("ROLLBACK")
+        {
+            self.explain("rolling back", failed)?;
+        }
+        done.into_iter().for_each(|one| one.answer(Err(error.clone())));
+        Ok(())
+    }
+
+    /// What an error of the thread's own statements means; strikes if the file is broken.
+    fn explain(&self, doing: &str, error: rusqlite::Error) -> Result<StorageError, Broken> {
+        match Noted::of(&error) {
+            Some(Noted::Broken(what)) => {
+                self.fatal.strike(doing, &what);
+                Err(Broken)
+            }
+            Some(Noted::Full) => {
+                self.say_full();
+                Ok(StorageError::Full)
+            }
+            _ => {
+                tracing::warn!(file = self.file, doing, %error, "writes were rolled back");
+                Ok(error.into())
+            }
+        }
+    }
+
+    fn say_full(&self) {
+        tracing::error!(file = %self.fatal.path.display(), "the disk is full: writes are refused until there is room");
+    }
+
+    /// Writes the log back into the file. Done here and not inside the commit, since there SQLite keeps its errors to itself.
+    fn checkpoint(&self, mode: &str) -> Result<(), Broken> {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        match self.connection.query_row(&sql, [], |_| Ok(())) {
+            Ok(()) => Ok(()),
+            Err(error) => self.explain("writing the log back into the file", error).map(drop),
+        }
+    }
+}
+
+enum Ran {
+    /// Its changes are part of the transaction.
+    Kept(Done),
+    /// It failed and its changes are undone; the transaction goes on.
+    Undone(Done),
+    /// The transaction is lost, and why.
+    TookAllDown(Done, StorageError),
+}
