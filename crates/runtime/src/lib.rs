@@ -1,1 +1,27 @@
-//! leadline-runtime
+//! What every process of Leadline does at start and stop, and what every request carries.
+//!
+//! - [`config`]: settings from flags, environment and a file, checked whole at start.
+//! - [`program`]: logs, metrics, signals, exit codes: the frame around a `main`.
+//! - [`serve`]: a gRPC server with health and reflection, an HTTP server with limits; both stop gracefully.
+//! - [`route`]: the way to a service, in process or over the network: one type.
+//! - [`caller`], [`tokens`], [`revoked`]: who is asking, and the [`Scope`](caller::Scope) that every store call needs.
+//! - [`refusal`], [`violations`]: the one vocabulary for saying no, between services and gateway.
+//! - [`once`], [`version`], [`cursor`], [`time`], [`zone`], [`ids`]: small words that all services speak.
+
+pub mod caller;
+pub mod config;
+pub mod cursor;
+pub mod ids;
+pub mod once;
+pub mod program;
+pub mod refusal;
+pub mod revoked;
+pub mod route;
+pub mod serve;
+pub mod stop;
+pub mod telemetry;
+pub mod time;
+pub mod tokens;
+pub mod version;
+pub mod violations;
+pub mod zone;

@@ -1,0 +1,138 @@
+//! The frame around every `main`: settings, logs, metrics, signals, and what the shell is told.
+
+use std::{fmt, future::Future, net::SocketAddr, process::ExitCode, time::Duration};
+
+use crate::{
+    config::{Program, Setting, Settings, Unusable},
+    stop::Stop,
+    telemetry::{self, LogFormat},
+};
+
+/// What to log.
+pub const LOG: Setting = Setting::new(
+    "LEADLINE_LOG",
+    "info",
+    "What to log: a level, or directives such as info,leadline_leads=debug",
+);
+/// In what form.
+pub const LOG_FORMAT: Setting = Setting::new("LEADLINE_LOG_FORMAT", "text", "Form of the logs: text or json");
+/// Where metrics are served.
+pub const METRICS_LISTEN: Setting =
+    Setting::new("LEADLINE_METRICS_LISTEN", "127.0.0.1:9090", "Address of the Prometheus metrics, or off");
+
+/// The settings that every program has.
+pub const SETTINGS: [Setting; 3] = [LOG, LOG_FORMAT, METRICS_LISTEN];
+
+/// Why a program ends with an error: one line that says what, where, and what to do.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    /// From a sentence.
+    pub fn new(what: impl fmt::Display) -> Self {
+        Self(what.to_string())
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            if !text.contains(&cause_text) {
+                text = format!("{text}: {cause_text}");
+            }
+            source = cause.source();
+        }
+        Self(text)
+    }
+}
+
+/// Runs a program: reads its settings, starts logs and metrics, gives `main` the signal to stop, and waits for what it spawned.
+///
+/// `main` returns when the program is to end by itself (a command that is done) or when `stop` was given. The exit code is 0
+/// after a clean end, 1 after a failure, 2 for settings that can't be used.
+pub fn run<F, Fut>(program: Program, main: F) -> ExitCode
+where
+    F: FnOnce(Settings, Stop) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    let name = program.name;
+    let mut settings = match Settings::read(&program, std::env::args_os(), |name| std::env::var(name).ok()) {
+        Ok(settings) => settings,
+        Err(unusable) => return tell(name, &unusable),
+    };
+    let filter = settings.text(&LOG).unwrap_or_default();
+    let format = settings.parse(&LOG_FORMAT, |text| match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("must be text or json"),
+    });
+    if let Err(error) = telemetry::start_logs(&filter, format.unwrap_or(LogFormat::Text)) {
+        return tell(name, &Unusable::Faults(error));
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tell(name, &Unusable::Faults(format!("can't start threads: {error}"))),
+    };
+    runtime.block_on(async move {
+        let stop = Stop::new();
+        if let Err(error) = stop.at_signals() {
+            return tell(name, &Unusable::Faults(format!("can't listen for signals: {error}")));
+        }
+        // Metrics are for programs that stay; a command that ends by itself has none.
+        if settings.command.is_none()
+            && let Some(address) = settings.parse_or_off(&METRICS_LISTEN, str::parse::<SocketAddr>)
+            && let Err(error) = telemetry::serve_metrics(address, &stop).await
+        {
+            if settings.is_given(&METRICS_LISTEN) {
+                settings.fault(METRICS_LISTEN.name, format!("can't listen on {address}: {error}"));
+            } else {
+                tracing::warn!(%address, %error, "no metrics: the default address is taken; set LEADLINE_METRICS_LISTEN");
+            }
+        }
+        if let Err(unusable) = settings.finish() {
+            return tell(name, &unusable);
+        }
+        let ended = main(settings, stop.clone()).await;
+        stop.now();
+        if !stop.finished(Duration::from_secs(9)).await {
+            tracing::warn!("tasks were still running when the time to stop was over");
+        }
+        match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failure(what)) => {
+                say(&format!("{name}: {what}"));
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+fn tell(name: &str, unusable: &Unusable) -> ExitCode {
+    match unusable {
+        Unusable::Help(text) => {
+            announce(text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Unusable::Faults(text) => {
+            for line in text.lines() {
+                say(&format!("{name}: {line}"));
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A line for the person who started the program, on standard output: what it is for is not a log.
+#[allow(clippy::print_stdout, reason = "the one place that speaks to a person at a shell")]
+pub fn announce(line: &str) {
+    println!("{line}");
+}
+
+/// A line for the person who started the program, on standard error.
+#[allow(clippy::print_stderr, reason = "the one place that speaks to a person at a shell")]
+pub fn say(line: &str) {
+    eprintln!("{line}");
+}

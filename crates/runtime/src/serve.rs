@@ -1,0 +1,133 @@
+//! Servers: gRPC with health and reflection, HTTP with limits on headers, time and connections. Both stop gracefully.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tonic::service::Routes;
+use tower::{Service, ServiceExt};
+
+use crate::stop::Stop;
+
+/// Connections that one HTTP server holds at once; more wait to be accepted.
+pub const MOST_CONNECTIONS: usize = 4096;
+/// The time in which a client must have sent its headers.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+/// The time that requests under way have to finish after a stop.
+pub const STOP_TIME: Duration = Duration::from_secs(8);
+
+/// Adds health (`grpc.health.v1`) and reflection (v1 and v1alpha: older tools ask for that one only) to a service's routes.
+/// `names` are the services' full gRPC names, told as serving while the process runs.
+///
+/// # Errors
+/// If the contracts can't be decoded, which a test would have shown.
+pub async fn with_health_and_reflection(
+    routes: Routes,
+    names: &[&'static str],
+) -> Result<Routes, tonic_reflection::server::Error> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    for name in names {
+        reporter.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
+    }
+    let describe = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(leadline_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(routes
+        .add_service(health)
+        .add_service(describe().build_v1()?)
+        .add_service(describe().build_v1alpha()?))
+}
+
+/// Serves gRPC until `stop`, then lets calls under way finish.
+///
+/// # Errors
+/// If the listener breaks.
+pub async fn grpc(listener: TcpListener, routes: Routes, stop: Stop) -> Result<(), tonic::transport::Error> {
+    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+    let ended = stop.clone();
+    let server = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .max_concurrent_streams(Some(1024))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, async move { ended.stopping().await });
+    tokio::select! {
+        served = server => served,
+        () = async { stop.stopping().await; tokio::time::sleep(STOP_TIME).await } => Ok(()),
+    }
+}
+
+/// Serves HTTP/1.1 and HTTP/2 (prior knowledge) until `stop`, then lets requests under way finish for up to [`STOP_TIME`].
+/// The peer's address is in each request's extensions, as a [`SocketAddr`].
+pub async fn http<S, B>(listener: TcpListener, service: S, stop: Stop)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_headers(100)
+        .max_buf_size(64 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(256)
+        .max_pending_accept_reset_streams(20)
+        .max_header_list_size(32 * 1024)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    let builder = Arc::new(builder);
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.stopping() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Mostly "too many open files": connections that end make room again.
+                tracing::warn!(%error, "can't accept a connection");
+                stop.sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let service = service.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert::<SocketAddr>(peer);
+            request
+        });
+        let watcher = graceful.watcher();
+        let builder = builder.clone();
+        tokio::spawn(async move {
+            let connection = builder
+                .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+                .into_owned();
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(STOP_TIME, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way when the time to stop was over");
+    }
+}
