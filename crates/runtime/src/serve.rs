@@ -11,9 +11,10 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
 use tower::{Service, ServiceExt};
 
-use crate::stop::Stop;
+use crate::{health::HealthCheck, stop::Stop};
 
 /// Connections that one HTTP server holds at once; more wait to be accepted.
 pub const MOST_CONNECTIONS: usize = 4096;
@@ -23,18 +24,33 @@ const HEADER_TIME: Duration = Duration::from_secs(10);
 pub const STOP_TIME: Duration = Duration::from_secs(8);
 
 /// Adds health (`grpc.health.v1`) and reflection (v1 and v1alpha: older tools ask for that one only) to a service's routes.
-/// `names` are the services' full gRPC names, told as serving while the process runs.
+///
+/// `name` is the service's full gRPC name; it is told as serving while `check` says so, asked every two seconds until `stop`.
+/// The empty name, which stands for the process, is always serving: it is alive.
 ///
 /// # Errors
 /// If the contracts can't be decoded, which a test would have shown.
 pub async fn with_health_and_reflection(
     routes: Routes,
-    names: &[&'static str],
+    name: &'static str,
+    check: HealthCheck,
+    stop: &Stop,
 ) -> Result<Routes, tonic_reflection::server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    for name in names {
-        reporter.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
-    }
+    let status = move |healthy: Result<(), String>| match healthy {
+        Ok(()) => ServingStatus::Serving,
+        Err(why) => {
+            tracing::warn!(service = name, why, "not ready");
+            ServingStatus::NotServing
+        }
+    };
+    reporter.set_service_status(name, status(check.ask().await)).await;
+    let ended = stop.clone();
+    stop.spawn(async move {
+        while ended.sleep(crate::health::INTERVAL).await {
+            reporter.set_service_status(name, status(check.ask().await)).await;
+        }
+    });
     let describe = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(leadline_proto::DESCRIPTORS)
