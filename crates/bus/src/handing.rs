@@ -1,0 +1,232 @@
+//! Handing batches to a consumer, and finding the one event that spoils them.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use leadline_proto::events::Event;
+use rand::seq::SliceRandom;
+
+use crate::{BATCH, Consumer, HandleError, backoff::Backoff};
+
+/// So often an event may fail while others succeed, before it is parked.
+const TRIES: u32 = 20;
+/// So often a batch may fail before its events are tried one by one.
+const STRIKES: u32 = 3;
+/// So many of them failing first, with none succeeding, mean that it is not the events.
+const ALONE: usize = 3;
+/// A store call has a shorter limit of its own; this one is for a consumer that hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Handled.
+    Done,
+    /// To be parked, with the reason.
+    Park(String),
+    /// To be handed again.
+    Again,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) struct Round {
+    /// For each event, in order.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// How long to keep those to be handed again.
+    pub(crate) pause: Duration,
+    /// Nothing at all was handled: more would fare no better.
+    pub(crate) stuck: bool,
+}
+
+/// Hands events to one consumer and remembers those that spoil batches.
+pub(crate) struct Hands {
+    name: &'static str,
+    consumer: Arc<dyn Consumer>,
+    /// Events that failed alone. They are handed apart from the others.
+    suspects: HashMap<String, Suspect>,
+    /// How many calls have succeeded: an event's failure counts against it only if others succeed meanwhile.
+    successes: u64,
+    /// How often in a row whole batches failed.
+    strikes: u32,
+    backoff: Backoff,
+    failing: bool,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    failures: u32,
+    successes_seen: u64,
+}
+
+enum Failure {
+    Poison { event_id: String, reason: String },
+    Failed { reason: String, panicked: bool },
+}
+
+impl Hands {
+    pub(crate) fn new(name: &'static str, consumer: Arc<dyn Consumer>) -> Self {
+        Self {
+            name,
+            consumer,
+            suspects: HashMap::new(),
+            successes: 0,
+            strikes: 0,
+            backoff: Backoff::new(),
+            failing: false,
+        }
+    }
+
+    /// Hands the events over, once each or a few times in parts.
+    pub(crate) async fn hand(&mut self, events: &[Arc<Event>]) -> Round {
+        let mut verdicts = vec![Verdict::Again; events.len()];
+        let (suspects, clean): (Vec<usize>, Vec<usize>) =
+            (0..events.len()).partition(|&at| self.suspects.contains_key(&events[at].id));
+        let mut trouble = None;
+        for part in clean.chunks(BATCH) {
+            trouble = self.batch(events, part.to_vec(), &mut verdicts).await;
+            if trouble.is_some() {
+                break;
+            }
+        }
+        if trouble.is_none() {
+            self.one_by_one(events, suspects, &mut verdicts, &mut trouble).await;
+        }
+        self.judged(events, &verdicts, trouble)
+    }
+
+    /// All at once; when that keeps failing, one by one. Gives the reason if more would fare no better.
+    async fn batch(&mut self, events: &[Arc<Event>], mut part: Vec<usize>, verdicts: &mut [Verdict]) -> Option<String> {
+        while !part.is_empty() {
+            let batch: Vec<Arc<Event>> = part.iter().map(|&at| events[at].clone()).collect();
+            match self.call(&batch).await {
+                Ok(()) => {
+                    self.strikes = 0;
+                    for &at in &part {
+                        verdicts[at] = Verdict::Done;
+                    }
+                    return None;
+                }
+                Err(Failure::Poison { event_id, reason }) => {
+                    for &at in part.iter().filter(|&&at| events[at].id == event_id) {
+                        verdicts[at] = Verdict::Park(reason.clone());
+                    }
+                    part.retain(|&at| events[at].id != event_id);
+                }
+                Err(Failure::Failed { reason, panicked }) => {
+                    self.strikes += 1;
+                    if part.len() == 1 {
+                        verdicts[part[0]] = self.blame(&events[part[0]].id, &reason, panicked);
+                    } else if panicked || self.strikes >= STRIKES {
+                        let mut trouble = None;
+                        self.one_by_one(events, part, verdicts, &mut trouble).await;
+                        return trouble;
+                    }
+                    return Some(reason);
+                }
+            }
+        }
+        None
+    }
+
+    /// Each alone, in random order, so that a few bad ones don't stand before the others for ever.
+    async fn one_by_one(
+        &mut self,
+        events: &[Arc<Event>],
+        mut part: Vec<usize>,
+        verdicts: &mut [Verdict],
+        trouble: &mut Option<String>,
+    ) {
+        part.shuffle(&mut rand::rng());
+        let before = self.successes;
+        let mut failed = Vec::new();
+        for at in part {
+            match self.call(std::slice::from_ref(&events[at])).await {
+                Ok(()) => verdicts[at] = Verdict::Done,
+                Err(Failure::Poison { reason, .. }) => verdicts[at] = Verdict::Park(reason),
+                Err(Failure::Failed { reason, panicked }) => failed.push((at, reason, panicked)),
+            }
+            if self.successes == before && failed.len() >= ALONE {
+                break;
+            }
+        }
+        for (at, reason, panicked) in failed {
+            verdicts[at] = self.blame(&events[at].id, &reason, panicked);
+            *trouble = Some(reason);
+        }
+    }
+
+    /// Counts a failure of one event alone.
+    fn blame(&mut self, id: &str, reason: &str, panicked: bool) -> Verdict {
+        let suspect = self
+            .suspects
+            .entry(id.to_owned())
+            .or_insert(Suspect { failures: 0, successes_seen: self.successes });
+        if panicked || self.successes > suspect.successes_seen {
+            suspect.failures += 1;
+            suspect.successes_seen = self.successes;
+        }
+        if suspect.failures >= TRIES {
+            return Verdict::Park(format!("failed alone {TRIES} times: {reason}"));
+        }
+        Verdict::Again
+    }
+
+    async fn call(&mut self, events: &[Arc<Event>]) -> Result<(), Failure> {
+        let handling = AssertUnwindSafe(self.consumer.handle(events)).catch_unwind();
+        let failed = |reason, panicked| Err(Failure::Failed { reason, panicked });
+        match tokio::time::timeout(LIMIT, handling).await {
+            Ok(Ok(Ok(()))) => {
+                self.successes += 1;
+                Ok(())
+            }
+            Ok(Ok(Err(HandleError::Poison { event_id, reason }))) => {
+                // Of an event that is not in the batch nothing would be parked, and the batch handed for ever.
+                if events.iter().any(|event| event.id == event_id) {
+                    Err(Failure::Poison { event_id, reason })
+                } else {
+                    failed(format!("poison that was not handed: {reason}"), false)
+                }
+            }
+            Ok(Ok(Err(HandleError::Transient(reason)))) => failed(reason, false),
+            Ok(Err(_panic)) => failed("it panicked".to_owned(), true),
+            Err(_elapsed) => failed(format!("it took more than {} s", LIMIT.as_secs()), false),
+        }
+    }
+
+    fn judged(&mut self, events: &[Arc<Event>], verdicts: &[Verdict], trouble: Option<String>) -> Round {
+        let consumer = self.name;
+        let (mut done, mut again) = (0_u64, 0_u64);
+        for (event, verdict) in events.iter().zip(verdicts) {
+            match verdict {
+                Verdict::Again => again += 1,
+                Verdict::Done => done += 1,
+                Verdict::Park(reason) => {
+                    tracing::error!(consumer, event = %event.id, reason, "an event cannot be handled and is parked");
+                    metrics::counter!("leadline_events_parked_total", "consumer" => consumer).increment(1);
+                }
+            }
+            if *verdict != Verdict::Again {
+                self.suspects.remove(&event.id);
+            }
+        }
+        metrics::counter!("leadline_events_consumed_total", "consumer" => consumer).increment(done);
+        let stuck = again > 0 && again == verdicts.len() as u64;
+        match trouble {
+            Some(reason) if stuck && !self.failing => {
+                tracing::warn!(consumer, reason, "events cannot be handled; trying again");
+                self.failing = true;
+            }
+            _ if done > 0 => {
+                if self.failing {
+                    tracing::info!(consumer, "events are handled again");
+                    self.failing = false;
+                }
+                self.backoff.reset();
+            }
+            _ => {}
+        }
+        let pause = if again > 0 { self.backoff.next() } else { Duration::ZERO };
+        Round { verdicts: verdicts.to_vec(), pause, stuck }
+    }
+}

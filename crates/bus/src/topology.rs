@@ -1,0 +1,25 @@
+//! Who durably consumes what, in one place.
+//!
+//! Every relay that publishes to a broker declares the queues of all of these first: what is published before a
+//! consumer's first start waits for it. An event that none of them asks for may be published to nobody.
+
+/// A durable consumer's name and what it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    /// The service's name; on RabbitMQ its queue is `<prefix>.<name>`.
+    pub name: &'static str,
+    /// Topic patterns: words between dots, `*` for one word, `#` for any number.
+    pub keys: &'static [&'static str],
+}
+
+/// Analytics counts leads.
+pub const ANALYTICS: Subscription = Subscription { name: "analytics", keys: &["lead.#"] };
+
+/// Reminders learn of deleted, restored, merged and renamed leads.
+pub const REMINDERS: Subscription = Subscription { name: "reminders", keys: &["lead.#"] };
+
+/// Leads learn of the next open reminder.
+pub const LEADS: Subscription = Subscription { name: "leads", keys: &["reminder.#"] };
+
+/// All of them.
+pub const ALL: [Subscription; 3] = [ANALYTICS, REMINDERS, LEADS];
