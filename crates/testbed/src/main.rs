@@ -61,14 +61,9 @@ async fn exec(program: &OsString, arguments: &[OsString]) -> Result<u8> {
     if let Some(rabbit) = &rabbit {
         command.env(AMQP_URL, rabbit.uri());
     }
-    say(&format!(
-        "servers are up after {:.1} s",
-        began.elapsed().as_secs_f32()
-    ));
+    say(&format!("servers are up after {:.1} s", began.elapsed().as_secs_f32()));
 
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot run {}", program.display()))?;
+    let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
     let pid = child.id();
     let (tell, mut ended) = oneshot::channel();
     thread::spawn(move || tell.send(child.wait()));
@@ -114,21 +109,13 @@ fn forget_cargo(command: &mut Command) {
 }
 
 fn code_of(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|number| 128 + number));
+    let code = status.code().or_else(|| status.signal().map(|number| 128 + number));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 fn forward(number: u8, pid: u32) -> Result<()> {
     Command::new("sh")
-        .args([
-            "-c",
-            r#"kill -"$1" "$2" 2>/dev/null"#,
-            "kill",
-            &number.to_string(),
-            &pid.to_string(),
-        ])
+        .args(["-c", r#"kill -"$1" "$2" 2>/dev/null"#, "kill", &number.to_string(), &pid.to_string()])
         .status()
         .context("cannot run sh")?;
     Ok(())

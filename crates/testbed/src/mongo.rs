@@ -95,16 +95,11 @@ impl Mongo {
             let port = free_port()?;
             match launch(&binary, &folder, port).await {
                 Ok(process) => {
-                    return Ok(Self {
-                        process,
-                        folder,
-                        binary,
-                        port,
-                    });
+                    return Ok(Self { process, folder, binary, port });
                 }
                 // Another process took the port between the asking and the binding.
                 Err(error) if clashes < 3 && format!("{error:#}").contains("already in use") => {
-                    clashes += 1
+                    clashes += 1;
                 }
                 Err(error) => return Err(error),
             }
@@ -205,8 +200,10 @@ impl Mongo {
     /// # Errors
     /// When it is not the primary.
     pub async fn step_down(&self, seconds: u32) -> Result<()> {
-        self.run(doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds.min(5), "force": true })
-            .await?;
+        self.run(
+            doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds.min(5), "force": true },
+        )
+        .await?;
         Ok(())
     }
 
@@ -251,21 +248,12 @@ async fn launch(binary: &Path, folder: &Folder, port: u16) -> Result<Process> {
     command
         .arg("--dbpath")
         .arg(&data)
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind_ip",
-            "127.0.0.1",
-            "--nounixsocket",
-        ])
+        .args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])
         .args(["--replSet", REPLICA_SET, "--oplogSize", "128"])
         .args(["--wiredTigerCacheSizeGB", "0.5"])
         .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
         // In good order, but without the fifteen seconds in which clients could look for another primary.
-        .args([
-            "--setParameter",
-            "shutdownTimeoutMillisForSignaledShutdown=100",
-        ]);
+        .args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);
     let mut process = Process::start(&command, folder.join("mongod.log"))?;
     process.wait_for_port(port, START_LIMIT).await?;
     Ok(process)
@@ -274,18 +262,12 @@ async fn launch(binary: &Path, folder: &Folder, port: u16) -> Result<Process> {
 /// The server's program: `LEADLINE_TEST_MONGOD`, what `scripts/install-test-servers` installed, or `mongod` on `PATH`.
 fn mongod() -> Result<PathBuf> {
     if let Some(named) = env::var_os("LEADLINE_TEST_MONGOD").map(PathBuf::from) {
-        ensure!(
-            is_program(&named),
-            "LEADLINE_TEST_MONGOD names {}, which is no program",
-            named.display()
-        );
+        ensure!(is_program(&named), "LEADLINE_TEST_MONGOD names {}, which is no program", named.display());
         return Ok(named);
     }
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/mongod/path");
     if is_program(&installed) {
-        return installed
-            .canonicalize()
-            .context("cannot follow .tools/mongod/path");
+        return installed.canonicalize().context("cannot follow .tools/mongod/path");
     }
     match on_path("mongod") {
         Some(found) => Ok(found),
@@ -302,11 +284,7 @@ pub(crate) fn with_path(uri: &str, path: &str) -> String {
     let (authority, old_path) = before.split_once('/').unwrap_or((before, ""));
     let mut options = options.to_owned();
     if authority.contains('@') && !options.to_ascii_lowercase().contains("authsource=") {
-        let source = if old_path.is_empty() {
-            "admin"
-        } else {
-            old_path
-        };
+        let source = if old_path.is_empty() { "admin" } else { old_path };
         if !options.is_empty() {
             options.push('&');
         }
@@ -324,21 +302,12 @@ mod tests {
     #[test]
     fn a_path_replaces_the_old_one_and_keeps_hosts_options_and_sign_in() {
         assert_eq!(with_path("mongodb://h:1", "p"), "mongodb://h:1/p");
-        assert_eq!(
-            with_path("mongodb://h:1,i:2/?replicaSet=rs0", "p"),
-            "mongodb://h:1,i:2/p?replicaSet=rs0"
-        );
-        assert_eq!(
-            with_path("mongodb://u:w@h/db", "p"),
-            "mongodb://u:w@h/p?authSource=db"
-        );
+        assert_eq!(with_path("mongodb://h:1,i:2/?replicaSet=rs0", "p"), "mongodb://h:1,i:2/p?replicaSet=rs0");
+        assert_eq!(with_path("mongodb://u:w@h/db", "p"), "mongodb://u:w@h/p?authSource=db");
         assert_eq!(
             with_path("mongodb://u:w@h/?tls=true", "p"),
             "mongodb://u:w@h/p?tls=true&authSource=admin"
         );
-        assert_eq!(
-            with_path("mongodb://u:w@h/x?authSource=y", "p"),
-            "mongodb://u:w@h/p?authSource=y"
-        );
+        assert_eq!(with_path("mongodb://u:w@h/x?authSource=y", "p"), "mongodb://u:w@h/p?authSource=y");
     }
 }

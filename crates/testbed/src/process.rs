@@ -14,7 +14,7 @@ use crate::wait::wait_until;
 
 /// Runs the program in a session of its own, names its pid, and gives its exit code. Standard input is a pipe from
 /// the test process: when it ends, whether by a drop or because that process was killed, the program and all it
-/// started are killed.
+/// started are killed. (Dash knows `--` only after `-s`.)
 const KEEPER: &str = r#"
 output=$1
 shift
@@ -23,12 +23,12 @@ setsid "$@" </dev/null >>"$output" 2>&1 3<&- &
 program=$!
 echo "$program"
 exec >/dev/null 2>&1
-{ read -r _ <&3; kill -KILL -- "-$program"; kill -KILL "$program"; } &
+{ read -r _ <&3; kill -s KILL -- "-$program"; kill -s KILL "$program"; } &
 watch=$!
 wait "$program"
 code=$?
-kill -KILL "$watch"
-kill -KILL -- "-$program"
+kill -s KILL "$watch"
+kill -s KILL -- "-$program"
 exit "$code"
 "#;
 
@@ -54,11 +54,7 @@ impl Process {
     pub fn start(command: &Command, output: impl AsRef<Path>) -> Result<Self> {
         let output = output.as_ref().to_owned();
         let program = command.get_program();
-        let name = Path::new(program)
-            .file_name()
-            .unwrap_or(program)
-            .to_string_lossy()
-            .into_owned();
+        let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
         let output_start = File::options()
             .append(true)
             .create(true)
@@ -92,18 +88,8 @@ impl Process {
         if let Some(said) = keeper.stdout.take() {
             BufReader::new(said).read_line(&mut pid)?;
         }
-        let pid = pid
-            .trim_end()
-            .parse()
-            .with_context(|| format!("{name} did not start"))?;
-        Ok(Self {
-            name,
-            pid,
-            keeper,
-            output,
-            output_start,
-            code: None,
-        })
+        let pid = pid.trim_end().parse().with_context(|| format!("{name} did not start"))?;
+        Ok(Self { name, pid, keeper, output, output_start, code: None })
     }
 
     /// The program's process id.
@@ -142,9 +128,7 @@ impl Process {
         let waited = wait_until(limit, &format!("{} says {text:?}", self.name), async || {
             // First the state, then the output: what an ended program wrote last is seen.
             ended = self.exit_code();
-            found = complete_lines(&self.output())
-                .find(|line| line.contains(text))
-                .map(str::to_owned);
+            found = complete_lines(&self.output()).find(|line| line.contains(text)).map(str::to_owned);
             found.is_some() || ended.is_some()
         })
         .await;
@@ -152,11 +136,7 @@ impl Process {
             Some(line) => Ok(line),
             None => {
                 if let Some(code) = ended {
-                    bail!(
-                        "{} ended with {code} before it said {text:?}\n{}",
-                        self.name,
-                        self.tail()
-                    );
+                    bail!("{} ended with {code} before it said {text:?}\n{}", self.name, self.tail());
                 }
                 waited.with_context(|| self.tail())?;
                 bail!("{} did not say {text:?}", self.name)
@@ -170,22 +150,14 @@ impl Process {
     /// After `limit`, or as soon as the program has ended; with the end of its output.
     pub async fn wait_for_port(&mut self, port: u16, limit: Duration) -> Result<()> {
         let mut ended = None;
-        wait_until(
-            limit,
-            &format!("{} listens on port {port}", self.name),
-            async || {
-                ended = self.exit_code();
-                ended.is_some() || TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-            },
-        )
+        wait_until(limit, &format!("{} listens on port {port}", self.name), async || {
+            ended = self.exit_code();
+            ended.is_some() || TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+        })
         .await
         .with_context(|| self.tail())?;
         if let Some(code) = ended {
-            bail!(
-                "{} ended with {code} before it listened on port {port}\n{}",
-                self.name,
-                self.tail()
-            );
+            bail!("{} ended with {code} before it listened on port {port}\n{}", self.name, self.tail());
         }
         Ok(())
     }
@@ -270,11 +242,7 @@ impl Process {
         let output = self.output();
         let lines: Vec<&str> = output.lines().collect();
         let last = lines[lines.len().saturating_sub(30)..].join("\n");
-        format!(
-            "{} wrote last ({}):\n{last}",
-            self.name,
-            self.output.display()
-        )
+        format!("{} wrote last ({}):\n{last}", self.name, self.output.display())
     }
 }
 
@@ -302,9 +270,7 @@ pub(crate) fn send_signal(name: &str, target: &str) -> Result<()> {
 }
 
 fn complete_lines(output: &str) -> impl Iterator<Item = &str> {
-    output
-        .split_inclusive('\n')
-        .filter_map(|line| line.strip_suffix('\n'))
+    output.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'))
 }
 
 /// The program `name` on `PATH`.

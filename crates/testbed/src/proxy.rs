@@ -90,11 +90,9 @@ impl Proxy {
     /// When another program has taken the port.
     pub async fn accept_again(&mut self) -> Result<()> {
         if self.accepting.is_none() {
-            let listener = eventually(
-                Duration::from_secs(5),
-                "the proxy's port is free",
-                async || TcpListener::bind(self.addr).await.context("cannot listen"),
-            )
+            let listener = eventually(Duration::from_secs(5), "the proxy's port is free", async || {
+                TcpListener::bind(self.addr).await.context("cannot listen")
+            })
             .await?;
             self.accept_from(listener);
         }
@@ -135,10 +133,7 @@ async fn serve(
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         let both = async {
-            tokio::try_join!(
-                pump(from_client, to_server, flow.clone()),
-                pump(from_server, to_client, flow)
-            )
+            tokio::try_join!(pump(from_client, to_server, flow.clone()), pump(from_server, to_client, flow))
         };
         tokio::select! {
             ended = both => ended.is_ok(),
@@ -216,8 +211,7 @@ mod tests {
         let mut stream = TcpStream::connect(proxy.addr()).await?;
         says(&mut stream, "one").await?;
         proxy.stall();
-        let stalled =
-            tokio::time::timeout(Duration::from_millis(100), says(&mut stream, "two")).await;
+        let stalled = tokio::time::timeout(Duration::from_millis(100), says(&mut stream, "two")).await;
         assert!(stalled.is_err(), "something came through");
         proxy.pass();
         let mut back = [0; 3];
@@ -238,9 +232,7 @@ mod tests {
         let mut next = TcpStream::connect(proxy.addr()).await?;
         says(&mut next, "two").await?;
         proxy.refuse().await;
-        let refused = TcpStream::connect(proxy.addr())
-            .await
-            .expect_err("it was refused");
+        let refused = TcpStream::connect(proxy.addr()).await.expect_err("it was refused");
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 
         proxy.accept_again().await?;

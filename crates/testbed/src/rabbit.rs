@@ -97,11 +97,7 @@ impl Rabbit {
 
     async fn try_start() -> Result<Self> {
         let folder = Folder::new()?;
-        let ports = Ports {
-            amqp: free_port()?,
-            distribution: free_port()?,
-            mapper: free_port()?,
-        };
+        let ports = Ports { amqp: free_port()?, distribution: free_port()?, mapper: free_port()? };
         std::fs::write(folder.join("env.conf"), "")?;
         std::fs::write(folder.join("enabled_plugins"), "[].\n")?;
         // The log for its reader here; a small write-ahead log, since hundreds of megabytes would be the default.
@@ -117,12 +113,7 @@ impl Rabbit {
         mapper.wait_for_port(ports.mapper, START_LIMIT).await?;
 
         let server = launch(&folder, ports).await?;
-        let rabbit = Self {
-            server,
-            mapper,
-            folder,
-            ports,
-        };
+        let rabbit = Self { server, mapper, folder, ports };
         rabbit.wait_until_serving().await?;
         Ok(rabbit)
     }
@@ -184,10 +175,7 @@ impl Rabbit {
         ensure!(self.server.exit_code().is_some(), "RabbitMQ still runs");
         // The mapper keeps the name of a killed node until it has seen its connection end.
         let mapper = self.mapper.pid();
-        ensure!(
-            self.mapper.exit_code().is_none(),
-            "the port mapper {mapper} has ended"
-        );
+        ensure!(self.mapper.exit_code().is_none(), "the port mapper {mapper} has ended");
         self.server = launch(&self.folder, self.ports).await?;
         self.wait_until_serving().await
     }
@@ -220,17 +208,13 @@ impl Rabbit {
         let mut run = Process::start(&command, self.folder.join("rabbitmqctl.log"))?;
         let code = run.wait(STOP_LIMIT).await?;
         let said = run.output();
-        ensure!(
-            code == 0,
-            "rabbitmqctl {arguments:?} ended with {code}: {said}"
-        );
+        ensure!(code == 0, "rabbitmqctl {arguments:?} ended with {code}: {said}");
         Ok(said)
     }
 
     async fn wait_until_serving(&self) -> Result<()> {
         eventually(START_LIMIT, "RabbitMQ serves", async || {
-            let connection =
-                Connection::connect(&self.uri(), ConnectionProperties::default()).await?;
+            let connection = Connection::connect(&self.uri(), ConnectionProperties::default()).await?;
             connection.create_channel().await?;
             connection.close(200, "it serves".into()).await?;
             Ok(())
@@ -266,10 +250,7 @@ fn set_environment(command: &mut Command, folder: &Folder, ports: Ports) {
         .env("RABBITMQ_LOG_BASE", folder.join("logs"))
         .env("RABBITMQ_PID_FILE", folder.join("pid"))
         .env("RABBITMQ_CONFIG_FILE", folder.join("rabbitmq"))
-        .env(
-            "RABBITMQ_ENABLED_PLUGINS_FILE",
-            folder.join("enabled_plugins"),
-        )
+        .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("enabled_plugins"))
         .env("ERL_EPMD_PORT", ports.mapper.to_string())
         .env("ERL_EPMD_ADDRESS", "127.0.0.1")
         .env(
@@ -291,9 +272,7 @@ fn port_mapper() -> Result<PathBuf> {
     }
     let erlang = Path::new("/usr/lib/erlang/bin/epmd");
     if is_program(erlang) {
-        return erlang
-            .canonicalize()
-            .context("cannot follow the link to epmd");
+        return erlang.canonicalize().context("cannot follow the link to epmd");
     }
     bail!("Erlang's epmd is not here; install it with scripts/install-test-servers")
 }

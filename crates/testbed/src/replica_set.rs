@@ -24,10 +24,7 @@ impl Mongo {
     /// # Errors
     /// When none is installed (the error names the command that does), or it does not start.
     pub async fn start_replica_set(count: usize) -> Result<ReplicaSet> {
-        ensure!(
-            (1..=7).contains(&count),
-            "a replica set has one to seven voting members"
-        );
+        ensure!((1..=7).contains(&count), "a replica set has one to seven voting members");
         let mut members = Vec::new();
         for _ in 0..count {
             members.push(Self::start_uninitiated().await?);
@@ -57,11 +54,7 @@ impl ReplicaSet {
     /// A URI that names every member, without a database.
     #[must_use]
     pub fn uri(&self) -> String {
-        let hosts: Vec<String> = self
-            .members
-            .iter()
-            .map(|member| member.addr().to_string())
-            .collect();
+        let hosts: Vec<String> = self.members.iter().map(|member| member.addr().to_string()).collect();
         format!("mongodb://{}/?replicaSet=rs0", hosts.join(","))
     }
 
@@ -82,9 +75,7 @@ impl ReplicaSet {
     /// # Errors
     /// When there is none of that id.
     pub fn member(&mut self, id: usize) -> Result<&mut Mongo> {
-        self.members
-            .get_mut(id)
-            .context("the replica set has no such member")
+        self.members.get_mut(id).context("the replica set has no such member")
     }
 
     /// Awaits that there is a primary and gives its id.
@@ -92,18 +83,14 @@ impl ReplicaSet {
     /// # Errors
     /// When none is elected within a minute.
     pub async fn wait_for_primary(&self) -> Result<usize> {
-        eventually(
-            ELECTION_LIMIT,
-            "the replica set has a primary",
-            async || {
-                for (id, member) in self.members.iter().enumerate() {
-                    if member.is_primary().await {
-                        return Ok(id);
-                    }
+        eventually(ELECTION_LIMIT, "the replica set has a primary", async || {
+            for (id, member) in self.members.iter().enumerate() {
+                if member.is_primary().await {
+                    return Ok(id);
                 }
-                anyhow::bail!("no member is primary")
-            },
-        )
+            }
+            anyhow::bail!("no member is primary")
+        })
         .await
     }
 

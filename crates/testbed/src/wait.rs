@@ -16,11 +16,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// After `limit`, naming `what` was awaited. A check that hangs counts as `false`.
-pub async fn wait_until(
-    limit: Duration,
-    what: &str,
-    mut check: impl AsyncFnMut() -> bool,
-) -> Result<()> {
+pub async fn wait_until(limit: Duration, what: &str, mut check: impl AsyncFnMut() -> bool) -> Result<()> {
     let deadline = Instant::now() + limit;
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -63,9 +59,7 @@ pub async fn eventually<T>(
 
 async fn timeout_at<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
     // Even past the deadline a check gets a moment, so that the last word is a true one.
-    let left = deadline
-        .saturating_duration_since(Instant::now())
-        .max(LONGEST_PAUSE);
+    let left = deadline.saturating_duration_since(Instant::now()).max(LONGEST_PAUSE);
     timeout(left, work).await.ok()
 }
 
@@ -81,9 +75,7 @@ pub fn free_port() -> Result<u16> {
     const LOWEST: u64 = 15_000;
     const HIGHEST: u64 = 32_000;
 
-    let mut given = GIVEN
-        .lock()
-        .map_err(|_| anyhow!("a test panicked in free_port"))?;
+    let mut given = GIVEN.lock().map_err(|_| anyhow!("a test panicked in free_port"))?;
     let given = given.get_or_insert_with(HashSet::new);
     for _ in 0..500 {
         let port = u16::try_from(LOWEST + random() % (HIGHEST - LOWEST)).context("no port")?;
@@ -111,9 +103,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_condition_that_never_holds_is_named_in_the_error() {
-        let error = wait_until(Duration::from_millis(30), "pigs fly", async || false)
-            .await
-            .unwrap_err();
+        let error = wait_until(Duration::from_millis(30), "pigs fly", async || false).await.unwrap_err();
         assert!(error.to_string().contains("pigs fly"), "{error}");
     }
 
@@ -130,11 +120,7 @@ mod tests {
         let mut tries = 0;
         let third = eventually(Duration::from_secs(5), "a third try", async || {
             tries += 1;
-            if tries < 3 {
-                bail!("too early")
-            } else {
-                Ok(tries)
-            }
+            if tries < 3 { bail!("too early") } else { Ok(tries) }
         });
         assert_eq!(third.await.unwrap(), 3);
 
@@ -142,10 +128,7 @@ mod tests {
             Err::<(), _>(anyhow!("the disk is full"))
         });
         let told = format!("{:#}", never.await.unwrap_err());
-        assert!(
-            told.contains("success") && told.contains("the disk is full"),
-            "{told}"
-        );
+        assert!(told.contains("success") && told.contains("the disk is full"), "{told}");
     }
 
     #[test]

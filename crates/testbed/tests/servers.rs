@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lapin::options::{
-    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
-};
+use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use leadline_testbed::{Mongo, Rabbit, eventually, mongo, rabbit, wait_until};
@@ -24,22 +22,14 @@ async fn mongo_keeps_a_document_through_a_kill_and_through_a_stop() -> Result<()
     notes.insert_one(doc! { "_id": 1 }).await?;
 
     mongo.kill().await?;
-    assert!(
-        TcpStream::connect(mongo.addr()).await.is_err(),
-        "it listens after SIGKILL"
-    );
+    assert!(TcpStream::connect(mongo.addr()).await.is_err(), "it listens after SIGKILL");
     mongo.start_again().await?;
     notes.insert_one(doc! { "_id": 2 }).await?;
 
     mongo.stop().await?;
-    assert!(
-        TcpStream::connect(mongo.addr()).await.is_err(),
-        "it listens after its end"
-    );
+    assert!(TcpStream::connect(mongo.addr()).await.is_err(), "it listens after its end");
     mongo.start_again().await?;
-    let count = eventually(SOON, "both notes are read", async || {
-        Ok(notes.count_documents(doc! {}).await?)
-    });
+    let count = eventually(SOON, "both notes are read", async || Ok(notes.count_documents(doc! {}).await?));
     assert_eq!(count.await?, 2);
     client.shutdown().await;
     Ok(())
@@ -77,10 +67,7 @@ async fn tests_of_one_process_share_a_mongo_and_no_database() -> Result<()> {
     let mut session = client.start_session().await?;
     session.start_transaction().await?;
     let notes = database.collection::<Document>("notes");
-    notes
-        .insert_one(doc! { "_id": 1 })
-        .session(&mut session)
-        .await?;
+    notes.insert_one(doc! { "_id": 1 }).session(&mut session).await?;
     session.commit_transaction().await?;
     assert_eq!(notes.count_documents(doc! {}).await?, 1);
     database.drop().await?;
@@ -117,10 +104,7 @@ async fn rabbit_keeps_confirmed_messages_through_a_kill_and_through_a_stop() -> 
     publish(&channel, "kept", b"one").await?;
 
     rabbit.kill().await?;
-    assert!(
-        TcpStream::connect(rabbit.addr()).await.is_err(),
-        "it listens after SIGKILL"
-    );
+    assert!(TcpStream::connect(rabbit.addr()).await.is_err(), "it listens after SIGKILL");
     rabbit.start_again().await?;
     let channel = declare(&rabbit.uri(), "kept").await?;
     publish(&channel, "kept", b"two").await?;
@@ -143,43 +127,25 @@ async fn tests_of_one_process_share_a_rabbit_and_no_name() -> Result<()> {
     let channel = declare(one.uri(), &queue).await?;
     publish(&channel, &queue, b"one").await?;
     assert_eq!(take(&channel, &queue).await?, b"one");
-    channel
-        .queue_delete(queue.as_str().into(), Default::default())
-        .await?;
+    channel.queue_delete(queue.as_str().into(), Default::default()).await?;
     Ok(())
 }
 
 async fn declare(uri: &str, queue: &str) -> Result<Channel> {
     let connection = Connection::connect(uri, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let mut arguments = FieldTable::default();
-    arguments.insert(
-        "x-queue-type".into(),
-        AMQPValue::LongString("quorum".into()),
-    );
-    let durable = QueueDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    channel
-        .queue_declare(queue.into(), durable, arguments)
-        .await?;
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+    channel.queue_declare(queue.into(), durable, arguments).await?;
     Ok(channel)
 }
 
 async fn publish(channel: &Channel, queue: &str, body: &[u8]) -> Result<()> {
     let durable = BasicProperties::default().with_delivery_mode(2);
-    let mandatory = BasicPublishOptions {
-        mandatory: true,
-        ..Default::default()
-    };
-    let confirmed = channel
-        .basic_publish("".into(), queue.into(), mandatory, body, durable)
-        .await?
-        .await?;
+    let mandatory = BasicPublishOptions { mandatory: true, ..Default::default() };
+    let confirmed = channel.basic_publish("".into(), queue.into(), mandatory, body, durable).await?.await?;
     anyhow::ensure!(confirmed.is_ack(), "not confirmed: {confirmed:?}");
     Ok(())
 }
@@ -187,9 +153,7 @@ async fn publish(channel: &Channel, queue: &str, body: &[u8]) -> Result<()> {
 /// Takes the next message; a queue that has just been recovered may need a moment to have it.
 async fn take(channel: &Channel, queue: &str) -> Result<Vec<u8>> {
     eventually(SOON, "the message is there", async || {
-        let got = channel
-            .basic_get(queue.into(), BasicGetOptions { no_ack: true })
-            .await?;
+        let got = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await?;
         Ok(got.context("the queue is empty")?.delivery.data)
     })
     .await
