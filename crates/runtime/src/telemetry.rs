@@ -23,9 +23,9 @@ pub enum LogFormat {
 /// # Errors
 /// A sentence if the filter can't be read.
 pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), String> {
-    // Libraries that tell their own life at debug would bury ours.
+    // Libraries that tell their own life at debug would bury ours; lapin writes whole messages, with personal data in them.
     let filter =
-        EnvFilter::try_new(format!("{filter},hyper=warn,h2=warn,lapin=warn,mongodb=warn,rustls=warn"))
+        EnvFilter::try_new(format!("{filter},hyper=warn,h2=warn,lapin=off,mongodb=warn,rustls=warn"))
             .map_err(|error| format!("LEADLINE_LOG: {error}"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
