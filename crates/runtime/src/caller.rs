@@ -8,6 +8,7 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use crate::{
     ids::{SessionId, UserId, WorkspaceId, parse_uuid},
     refusal::Refusal,
+    time::Millis,
 };
 
 /// How long one call between parts may take, all told.
@@ -87,6 +88,8 @@ pub struct Caller {
     pub role: Role,
     /// Their session.
     pub session: SessionId,
+    /// Until when the token is good: what outlives a request (a stream) ends then.
+    pub expires: Millis,
     /// The request's id and trace.
     pub origin: Origin,
     /// The token, to be carried on to other services.

@@ -350,6 +350,7 @@ impl Verifier {
                 workspace: id(&claims.wid)?.into(),
                 role: Role::parse(&claims.role).ok_or_else(refuse)?,
                 session: id(&claims.sid)?.into(),
+                expires: Millis(claims.exp.saturating_mul(1000)),
                 origin: Origin::default(),
                 token: token.into(),
             },
@@ -428,6 +429,7 @@ mod tests {
         assert_eq!(caller.user.to_string(), claims.sub);
         assert_eq!(caller.workspace.to_string(), claims.wid);
         assert_eq!(caller.role, Role::Member);
+        assert_eq!(caller.expires, Millis(claims.exp * 1000));
     }
 
     #[tokio::test]
