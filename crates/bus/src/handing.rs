@@ -230,3 +230,109 @@ impl Hands {
         Round { verdicts: verdicts.to_vec(), pause, stuck }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// Fails whenever it sees certain events.
+    #[derive(Default)]
+    struct Moody {
+        fails_at: &'static [&'static str],
+        panics_at: &'static [&'static str],
+        foreign_poison: bool,
+        down: AtomicBool,
+        handled: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Consumer for Moody {
+        async fn handle(&self, events: &[Arc<Event>]) -> Result<(), HandleError> {
+            let any = |ids: &[&str]| events.iter().any(|event| ids.contains(&event.id.as_str()));
+            assert!(!any(self.panics_at), "as told");
+            if any(self.fails_at) || self.down.load(Ordering::SeqCst) {
+                return Err(HandleError::transient("as told"));
+            }
+            if self.foreign_poison {
+                return Err(HandleError::Poison { event_id: "another".to_owned(), reason: "as told".to_owned() });
+            }
+            self.handled.lock().unwrap().extend(events.iter().map(|event| event.id.clone()));
+            Ok(())
+        }
+    }
+
+    fn events(ids: &[String]) -> Vec<Arc<Event>> {
+        ids.iter().map(|id| Arc::new(Event { id: id.clone(), ..Event::default() })).collect()
+    }
+
+    /// Hands events until none is to be handed again, with new ones every round. Gives the rounds and the parked.
+    async fn hand_all(consumer: &Arc<Moody>, first: &[&str]) -> (usize, Vec<String>) {
+        let mut hands = Hands::new("moody", consumer.clone());
+        let mut waiting: Vec<String> = first.iter().map(|id| (*id).to_owned()).collect();
+        let mut parked = Vec::new();
+        for round in 1..=200 {
+            waiting.push(format!("new in round {round}"));
+            let verdicts = hands.hand(&events(&waiting)).await.verdicts;
+            let mut again = Vec::new();
+            for (id, verdict) in waiting.into_iter().zip(verdicts) {
+                match verdict {
+                    Verdict::Done => {}
+                    Verdict::Park(_) => parked.push(id),
+                    Verdict::Again => again.push(id),
+                }
+            }
+            waiting = again;
+            if waiting.is_empty() {
+                return (round, parked);
+            }
+        }
+        panic!("it never ended, waiting for {waiting:?}");
+    }
+
+    #[tokio::test]
+    async fn an_event_that_panics_is_parked_and_the_others_are_handled() {
+        let consumer = Arc::new(Moody { panics_at: &["bad"], ..Moody::default() });
+        let (_, parked) = hand_all(&consumer, &["a", "b", "bad", "c"]).await;
+        assert_eq!(parked, ["bad"]);
+        let handled = consumer.handled.lock().unwrap().clone();
+        assert!(["a", "b", "c", "new in round 5"].iter().all(|id| handled.contains(&(*id).to_owned())), "{handled:?}");
+    }
+
+    #[tokio::test]
+    async fn an_event_that_fails_alone_is_parked_only_after_many_tries() {
+        let consumer = Arc::new(Moody { fails_at: &["bad", "worse"], ..Moody::default() });
+        let (rounds, parked) = hand_all(&consumer, &["a", "bad", "b", "worse"]).await;
+        assert_eq!(parked, ["bad", "worse"]);
+        assert!(rounds >= TRIES as usize, "{rounds} rounds are not many tries");
+    }
+
+    #[tokio::test]
+    async fn no_event_is_blamed_while_nothing_succeeds() {
+        let consumer = Arc::new(Moody::default());
+        consumer.down.store(true, Ordering::SeqCst);
+        let mut hands = Hands::new("moody", consumer.clone());
+        let batch = events(&["a", "b", "c", "d", "e"].map(str::to_owned));
+        for _ in 0..100 {
+            let round = hands.hand(&batch).await;
+            assert!(round.stuck && round.verdicts.iter().all(|verdict| *verdict == Verdict::Again));
+            assert!(round.pause > Duration::ZERO && round.pause < Duration::from_secs(3));
+        }
+        consumer.down.store(false, Ordering::SeqCst);
+        let round = hands.hand(&batch).await;
+        assert!(!round.stuck && round.verdicts.iter().all(|verdict| *verdict == Verdict::Done));
+    }
+
+    #[tokio::test]
+    async fn poison_that_was_not_handed_parks_nothing() {
+        let consumer = Arc::new(Moody { foreign_poison: true, ..Moody::default() });
+        let round = Hands::new("moody", consumer).hand(&events(&["a".to_owned(), "b".to_owned()])).await;
+        assert_eq!(round.verdicts, [Verdict::Again, Verdict::Again]);
+    }
+}

@@ -215,11 +215,13 @@ impl Feed {
                 }
             }
             if batch.is_empty() {
+                let full = held.len() >= BATCH;
                 let until = if held.is_empty() { None } else { held_until };
                 tokio::select! {
                     () = self.stop.stopping() => break,
                     () = reading.stop.stopping() => break,
-                    () = reader.more(until) => continue,
+                    () = reader.more(until), if !full => continue,
+                    () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if full => continue,
                 }
             }
             let events: Vec<Arc<Event>> = batch.iter().map(|held| held.event.clone()).collect();

@@ -1,0 +1,186 @@
+//! Consuming a durable queue.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use lapin::{
+    Acker,
+    message::Delivery,
+    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions},
+    types::FieldTable,
+};
+use leadline_proto::events::Event;
+use leadline_runtime::stop::Stop;
+use prost::Message;
+use tokio::time::Instant;
+
+use crate::{
+    backoff::Backoff,
+    handing::{Hands, Verdict},
+    rabbit::{
+        declare,
+        link::{Link, LinkError, Session, within},
+    },
+    topology::Subscription,
+};
+
+/// So many messages are out at once, thus in a batch.
+const PREFETCH: u16 = 64;
+/// For so long a batch waits for more.
+const LINGER: Duration = Duration::from_millis(2);
+/// A connection that lasted so long was a good one.
+const LASTED: Duration = Duration::from_secs(5);
+
+/// Consumes until `stop`, after the batch under way.
+pub(super) async fn run(link: Link, subscription: Subscription, mut hands: Hands, stop: Stop) {
+    let mut backoff = Backoff::new();
+    loop {
+        let began = Instant::now();
+        match session(&link, &subscription, &mut hands, &stop).await {
+            Ok(()) => return,
+            Err(error) => link.down(&error),
+        }
+        if began.elapsed() > LASTED {
+            backoff.reset();
+        }
+        if !stop.sleep(backoff.next()).await {
+            return;
+        }
+    }
+}
+
+/// A message that is not yet settled.
+struct Held {
+    tag: u64,
+    acker: Acker,
+    event: Arc<Event>,
+}
+
+async fn session(
+    link: &Link,
+    subscription: &Subscription,
+    hands: &mut Hands,
+    stop: &Stop,
+) -> Result<(), LinkError> {
+    let (session, mut deliveries) = tokio::select! {
+        () = stop.stopping() => return Ok(()),
+        connected = connect(link, subscription) => connected?,
+    };
+    link.up();
+    let mut held: Vec<Held> = Vec::new();
+    let mut held_until: Option<Instant> = None;
+    loop {
+        let due = async {
+            match held_until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let first = tokio::select! {
+            biased;
+            () = stop.stopping() => break,
+            () = due => None,
+            delivery = deliveries.next() => Some(arrived(delivery)?),
+        };
+        let mut batch: Vec<Held> = Vec::new();
+        if first.is_none() {
+            batch.append(&mut held);
+            held_until = None;
+        }
+        let mut next = first;
+        let deadline = Instant::now() + LINGER;
+        loop {
+            if let Some(delivery) = next.take() {
+                batch.extend(readable(subscription, delivery).await?);
+            }
+            if batch.len() + held.len() >= usize::from(PREFETCH) {
+                break;
+            }
+            match tokio::time::timeout_at(deadline, deliveries.next()).await {
+                Ok(delivery) => next = Some(arrived(delivery)?),
+                Err(_elapsed) => break,
+            }
+        }
+        if batch.is_empty() {
+            continue;
+        }
+        let events: Vec<Arc<Event>> = batch.iter().map(|held| held.event.clone()).collect();
+        let round = hands.hand(&events).await;
+        let again_before = held.len();
+        let mut done = Vec::new();
+        for (item, verdict) in batch.into_iter().zip(round.verdicts) {
+            match verdict {
+                Verdict::Done => done.push((item.tag, item.acker)),
+                Verdict::Again => held.push(item),
+                Verdict::Park(_) => reject(&item.acker).await?,
+            }
+        }
+        acknowledge(&done, held.is_empty()).await?;
+        if held.len() > again_before {
+            held_until = Some(Instant::now() + round.pause);
+        }
+        if round.stuck {
+            tokio::select! {
+                () = stop.stopping() => break,
+                () = tokio::time::sleep(round.pause) => session.check()?,
+            }
+        }
+    }
+    // What was handed out and not settled goes back into the queue.
+    session.close().await;
+    Ok(())
+}
+
+async fn connect(link: &Link, subscription: &Subscription) -> Result<(Session, lapin::Consumer), LinkError> {
+    let session = link.connect().await?;
+    let (channel, prefix) = (&session.channel, &link.broker().url.prefix);
+    within("declaring the exchange", declare::exchange(channel, prefix)).await?;
+    within("declaring a queue", declare::durable(channel, prefix, subscription)).await?;
+    within("limiting what is out", channel.basic_qos(PREFETCH, BasicQosOptions::default())).await?;
+    let queue = declare::queue(prefix, subscription).into();
+    let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+    let deliveries = within("consuming", channel.basic_consume(queue, "".into(), options, none)).await?;
+    Ok((session, deliveries))
+}
+
+/// A delivery, or why there will be no more.
+pub(super) fn arrived(delivery: Option<lapin::Result<Delivery>>) -> Result<Delivery, LinkError> {
+    match delivery {
+        Some(delivery) => Ok(delivery?),
+        None => Err(LinkError("the queue is gone".to_owned())),
+    }
+}
+
+/// The event in a message. A message that holds none goes to the dead letters.
+async fn readable(subscription: &Subscription, delivery: Delivery) -> Result<Option<Held>, LinkError> {
+    match Event::decode(delivery.data.as_slice()) {
+        Ok(event) => Ok(Some(Held { tag: delivery.delivery_tag, acker: delivery.acker, event: Arc::new(event) })),
+        Err(error) => {
+            let consumer = subscription.name;
+            tracing::error!(consumer, %error, "a message cannot be read and is parked");
+            metrics::counter!("leadline_events_parked_total", "consumer" => consumer).increment(1);
+            reject(&delivery.acker).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Acknowledges messages; in one go if nothing before the last of them is unsettled.
+async fn acknowledge(done: &[(u64, Acker)], nothing_held: bool) -> Result<(), LinkError> {
+    if nothing_held {
+        let Some((_, last)) = done.iter().max_by_key(|(tag, _)| *tag) else { return Ok(()) };
+        return settled(within("acknowledging", last.ack(BasicAckOptions { multiple: true })).await?);
+    }
+    for (_, acker) in done {
+        settled(within("acknowledging", acker.ack(BasicAckOptions::default())).await?)?;
+    }
+    Ok(())
+}
+
+async fn reject(acker: &Acker) -> Result<(), LinkError> {
+    settled(within("rejecting", acker.reject(BasicRejectOptions { requeue: false })).await?)
+}
+
+fn settled(sent: bool) -> Result<(), LinkError> {
+    if sent { Ok(()) } else { Err(LinkError("the connection was lost".to_owned())) }
+}
