@@ -1,1 +1,168 @@
-//! leadline-reminders
+//! The reminders service: who is to do what about which lead, and when; and the clock that tells when it is due.
+//!
+//! It knows leads by their events: their names, and which are deleted. It tells others of every change, with the next time
+//! that the lead is to be followed up.
+
+mod backfill;
+mod clock;
+mod consumer;
+mod event;
+mod grpc;
+pub mod reminder;
+mod store;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use leadline_bus::{Bus, BusUrl, Heard, topology};
+use leadline_proto::reminders::reminders_service_server::RemindersServiceServer;
+use leadline_runtime::{
+    caller::ServiceSecret,
+    config::{Program, Setting, Settings},
+    health::HealthCheck,
+    program::{self, Failure, announce},
+    revoked::Revocations,
+    route::Route,
+    serve, settings,
+    stop::Stop,
+    tokens::Verifier,
+};
+use leadline_storage::StoreUrl;
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+pub use backfill::PastReminder;
+
+/// The service's gRPC name.
+pub const NAME: &str = "leadline.reminders.v1.RemindersService";
+const GRPC_LISTEN: Setting = settings::grpc_listen("127.0.0.1:50053");
+
+/// What it needs to be told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where reminders are kept.
+    pub store: StoreUrl,
+}
+
+/// What it needs of others.
+pub struct Parts {
+    /// How events travel.
+    pub bus: Bus,
+    /// Who admits callers.
+    pub verifier: Verifier,
+    /// Knows who is a member.
+    pub auth: Route,
+    /// Knows which leads there are.
+    pub leads: Route,
+}
+
+/// The running service.
+pub struct Service {
+    /// Its RPCs, without health and reflection.
+    pub routes: Routes,
+    /// Whether it can work.
+    pub health: HealthCheck,
+    store: Arc<dyn store::Store>,
+}
+
+impl Service {
+    /// Closes its store. Call it when nothing asks any more.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+/// Opens the store and starts what runs beside the requests: the consumer, the relay, the clock.
+///
+/// # Errors
+/// If the store can't be used, with what to do about it.
+pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service, Failure> {
+    let store = store::open(&config.store, stop).await?;
+    parts.bus.consume(topology::REMINDERS, Arc::new(consumer::LeadNews::new(store.clone())), stop);
+    parts.bus.relay("reminders", store.clone().outbox(), stop);
+    stop.spawn(clock::run(store.clone(), stop.clone()));
+    stop.spawn(clock::sweep(store.clone(), stop.clone()));
+    let grpc = grpc::Grpc::new(store.clone(), parts.verifier, parts.auth, parts.leads);
+    let asked = store.clone();
+    let health = HealthCheck::new(move || {
+        let store = asked.clone();
+        async move { store.ping().await.map_err(|error| error.to_string()) }
+    });
+    Ok(Service { routes: Routes::new(RemindersServiceServer::new(grpc)), health, store })
+}
+
+/// What `leadline-reminders --help` says.
+#[must_use]
+pub fn program() -> Program {
+    let mut all = vec![
+        GRPC_LISTEN,
+        settings::STORE,
+        settings::BUS,
+        settings::AUTH,
+        settings::LEADS,
+        settings::SERVICE_SECRET,
+    ];
+    all.extend(program::SETTINGS);
+    Program {
+        name: "leadline-reminders",
+        about: "The reminders service of Leadline, alone: gRPC for the gateway and the other services",
+        settings: all,
+        commands: Vec::new(),
+    }
+}
+
+/// Runs the service alone until `stop`.
+///
+/// # Errors
+/// A line for whatever keeps it from starting.
+pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let listen = settings.require(&GRPC_LISTEN, str::parse::<SocketAddr>);
+    let store = settings.require(&settings::STORE, StoreUrl::parse);
+    let bus = settings.require(&settings::BUS, BusUrl::parse);
+    let auth = settings.require(&settings::AUTH, Route::remote);
+    let leads = settings.require(&settings::LEADS, Route::remote);
+    let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
+    settings.finish().map_err(Failure::new)?;
+    let (Some(listen), Some(store), Some(bus), Some(auth), Some(leads), Some(secret)) =
+        (listen, store, bus, auth, leads, secret)
+    else {
+        return Err(Failure::new("the settings can't be used"));
+    };
+
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        Failure::new(format!(
+            "can't listen on {listen}: {error}: stop what uses it, or set {}",
+            GRPC_LISTEN.name
+        ))
+    })?;
+    let bus = Bus::open(&bus, "leadline-reminders", &stop);
+    let revocations = Revocations::new();
+    stop.spawn(revocations.clone().keep_loaded(auth.clone(), secret, stop.clone()));
+    stop.spawn(follow(bus.clone(), revocations.clone(), stop.clone()));
+    let verifier = Verifier::remote(auth.clone(), revocations);
+
+    let service = start(Config { store }, Parts { bus: bus.clone(), verifier, auth, leads }, &stop).await?;
+    let routes =
+        serve::with_health_and_reflection(service.routes.clone(), NAME, service.health.clone(), &stop)
+            .await?;
+    bus.start();
+    announce(&format!("leadline-reminders listening on {}", listener.local_addr()?));
+    serve::grpc(listener, routes, stop.clone()).await?;
+    stop.finished(serve::STOP_TIME).await;
+    service.close().await;
+    Ok(())
+}
+
+/// Takes in what voids tokens as it happens. What is missed comes with the next loading of the list.
+async fn follow(bus: Bus, revocations: Revocations, stop: Stop) {
+    let mut heard = bus.listen(&["account.#"], 1024);
+    loop {
+        tokio::select! {
+            () = stop.stopping() => return,
+            next = heard.recv() => match next {
+                Some(Heard::Event(event)) => revocations.apply(&event),
+                Some(Heard::Missed) => {}
+                None => return,
+            },
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The clock: tells of reminders as they fall due.
+
+use std::{sync::Arc, time::Duration};
+
+use leadline_runtime::{stop::Stop, time::Millis};
+
+use crate::store::Store;
+
+/// How often it looks. A reminder is told at most so late while the store answers.
+const TICK: Duration = Duration::from_millis(500);
+/// How many it tells in one go.
+const AT_ONCE: usize = 100;
+/// How often what is past its time is swept away.
+const SWEEP: Duration = Duration::from_secs(10 * 60);
+
+/// Tells of due reminders until `stop`. Any number of replicas may run it: each reminder is told by one.
+pub async fn run(store: Arc<dyn Store>, stop: Stop) {
+    let mut failing = false;
+    while stop.sleep(TICK).await {
+        // A backlog is worked off without waiting for the next tick.
+        loop {
+            match store.fire(Millis::now(), AT_ONCE).await {
+                Ok(told) => {
+                    if failing {
+                        tracing::info!("the clock goes on");
+                        failing = false;
+                    }
+                    if told < AT_ONCE {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "the clock stands still: the store does not answer");
+                        failing = true;
+                    }
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Sweeps away what is past its time until `stop`.
+pub async fn sweep(store: Arc<dyn Store>, stop: Stop) {
+    loop {
+        if let Err(error) = store.sweep(Millis::now()).await {
+            tracing::warn!(%error, "old idempotency keys and events were not swept away; tried again later");
+        }
+        if !stop.sleep(SWEEP).await {
+            return;
+        }
+    }
+}

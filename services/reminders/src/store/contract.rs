@@ -1,0 +1,348 @@
+//! What every store must do: the same rules, run on each.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use leadline_proto::events::{Event, ReminderEvent, event::Body, reminder_event::Kind as WireKind};
+use leadline_runtime::{
+    caller::Scope,
+    ids::{UserId, WorkspaceId, new_uuid},
+    once::Once,
+    refusal::Refusal,
+    stop::Stop,
+    time::Millis,
+    version::{Precondition, Version},
+};
+use leadline_storage::StoreUrl;
+use prost::Message as _;
+
+use super::*;
+use crate::reminder::{Change, Edit, Message};
+
+const NOW: Millis = Millis(1_795_426_200_000);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn scope() -> Scope {
+    Scope::of_own_row(WorkspaceId::new())
+}
+
+fn lead(version: u64) -> KnownLead {
+    KnownLead { id: LeadId::new(), version, name: "Ada".into(), deleted: false, erased: false }
+}
+
+fn by() -> By {
+    By { actor: Some(UserId::new()), at: NOW, request_id: "r".into(), traceparent: String::new() }
+}
+
+fn reminder(lead: &KnownLead, due_at: Millis) -> Reminder {
+    Reminder::new(lead.id, due_at, Message::parse("call").unwrap(), UserId::new(), UserId::new(), NOW)
+}
+
+/// Keeps a reminder of a lead that is due at a time.
+async fn keep(store: &Arc<dyn Store>, scope: Scope, lead: &KnownLead, due_at: Millis) -> Reminder {
+    let reminder = reminder(lead, due_at);
+    let answer = store.create(scope, reminder.clone(), lead.clone(), by(), None).await.unwrap();
+    assert!(matches!(answer, Answer::Fresh(_)));
+    reminder
+}
+
+/// All events in the outbox.
+async fn told(store: &Arc<dyn Store>) -> Vec<(Event, ReminderEvent)> {
+    let pending = store.clone().outbox().pending(None, 10_000).await.unwrap();
+    pending
+        .into_iter()
+        .map(|pending| {
+            let event = Event::decode(pending.bytes.as_ref()).unwrap();
+            let Some(Body::Reminder(body)) = event.body.clone() else { panic!("not a reminder's event") };
+            (event, body)
+        })
+        .collect()
+}
+
+fn all(limit: usize) -> Query {
+    Query { limit, ..Query::default() }
+}
+
+async fn a_reminder_comes_back_as_it_was_put(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(3));
+    let kept = keep(&store, scope, &lead, NOW.after(HOUR)).await;
+    let found = store.get(scope, kept.id).await.unwrap().unwrap();
+    assert_eq!(found, Named { reminder: kept, lead_name: "Ada".into() });
+}
+
+async fn another_workspace_sees_nothing(store: Arc<dyn Store>) {
+    let (own, other, lead) = (scope(), scope(), lead(1));
+    let kept = keep(&store, own, &lead, NOW).await;
+    assert_eq!(store.get(other, kept.id).await.unwrap(), None);
+    assert_eq!(store.list(other, all(10)).await.unwrap().items, []);
+    let change = store.change(other, kept.id, Precondition::None, Change::Complete, by(), None).await;
+    assert!(matches!(change, Err(StoreError::NotFound)));
+    let delete = store.delete(other, kept.id, Precondition::None, by()).await;
+    assert!(matches!(delete, Err(StoreError::NotFound)));
+    assert_eq!(store.get(own, kept.id).await.unwrap().unwrap().reminder, kept);
+}
+
+async fn every_change_is_told_with_the_next_follow_up_and_a_rising_revision(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let late = keep(&store, scope, &lead, NOW.after(HOUR * 2)).await;
+    let soon = keep(&store, scope, &lead, NOW.after(HOUR)).await;
+    store.change(scope, soon.id, Precondition::None, Change::Complete, by(), None).await.unwrap();
+    store.delete(scope, late.id, Precondition::None, by()).await.unwrap();
+    let told = told(&store).await;
+    let follow_ups: Vec<_> = told
+        .iter()
+        .map(|(_, body)| {
+            (body.kind(), body.follow_up.unwrap().next_due_at_ms, body.follow_up.unwrap().revision)
+        })
+        .collect();
+    assert_eq!(
+        follow_ups,
+        [
+            (WireKind::Created, Some(late.due_at.0), 1),
+            (WireKind::Created, Some(soon.due_at.0), 2),
+            (WireKind::Completed, Some(late.due_at.0), 3),
+            (WireKind::Deleted, None, 4),
+        ]
+    );
+}
+
+async fn a_change_of_nothing_is_not_told(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let kept = keep(&store, scope, &lead, NOW).await;
+    for change in [Change::Reopen, Change::Edit(Edit::default())] {
+        let answer = store.change(scope, kept.id, Precondition::None, change, by(), None).await.unwrap();
+        let Answer::Fresh(named) = answer else { panic!("replayed") };
+        assert_eq!(named.reminder.version, Version::FIRST);
+    }
+    assert_eq!(told(&store).await.len(), 1);
+}
+
+async fn a_condition_on_another_version_changes_nothing(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let kept = keep(&store, scope, &lead, NOW).await;
+    let stale = Precondition::OneOf(vec![Version(7)]);
+    let change = store.change(scope, kept.id, stale.clone(), Change::Complete, by(), None).await;
+    assert!(matches!(change, Err(StoreError::Refused(Refusal::VersionMismatch { present: Version(1) }))));
+    assert!(store.delete(scope, kept.id, stale, by()).await.is_err());
+    assert_eq!(store.get(scope, kept.id).await.unwrap().unwrap().reminder, kept);
+}
+
+async fn writers_at_once_leave_gapless_versions(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let kept = keep(&store, scope, &lead, NOW).await;
+    let writers = (0..20).map(|n| {
+        let store = store.clone();
+        let change = Change::Snooze(NOW.after(HOUR * (n + 1)));
+        tokio::spawn(async move {
+            store.change(scope, kept.id, Precondition::None, change, by(), None).await.unwrap()
+        })
+    });
+    let mut versions = HashSet::new();
+    for writer in writers.collect::<Vec<_>>() {
+        let Answer::Fresh(named) = writer.await.unwrap() else { panic!("replayed") };
+        versions.insert(named.reminder.version.0);
+    }
+    assert_eq!(versions, (2..=21).collect());
+    assert_eq!(told(&store).await.len(), 21);
+}
+
+async fn an_idempotency_key_is_answered_again_and_done_once(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let once = Once { id: new_uuid().to_string(), fingerprint: "same".into() };
+    let first = reminder(&lead, NOW);
+    store.create(scope, first.clone(), lead.clone(), by(), Some(once.clone())).await.unwrap();
+    let second = reminder(&lead, NOW);
+    let again = store.create(scope, second.clone(), lead.clone(), by(), Some(once.clone())).await.unwrap();
+    let Answer::Replayed(bytes) = again else { panic!("carried out twice") };
+    let answer = leadline_proto::reminders::Reminder::decode(bytes.as_slice()).unwrap();
+    assert_eq!(answer.id, first.id.to_string());
+    assert_eq!(store.get(scope, second.id).await.unwrap(), None);
+
+    let other = Once { fingerprint: "other".into(), ..once };
+    let reused = store.create(scope, second, lead, by(), Some(other)).await;
+    assert!(matches!(reused, Err(StoreError::Refused(Refusal::KeyReused))));
+}
+
+async fn a_deleted_leads_reminders_disappear_and_come_back_with_it(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let kept = keep(&store, scope, &lead, NOW).await;
+    let deleted = KnownLead { version: 2, deleted: true, ..lead.clone() };
+    let restored = KnownLead { version: 3, name: "Ada L.".into(), ..lead.clone() };
+    store.learn(vec![(scope, deleted.clone())]).await.unwrap();
+    assert_eq!(store.get(scope, kept.id).await.unwrap(), None);
+    assert_eq!(store.list(scope, all(10)).await.unwrap().total, 0);
+    assert_eq!(store.fire(NOW.after(HOUR), 10).await.unwrap(), 0);
+    let late = store.create(scope, reminder(&lead, NOW), lead.clone(), by(), None).await;
+    assert!(matches!(late, Err(StoreError::NoLead)));
+
+    // News that come late or twice change nothing.
+    store.learn(vec![(scope, restored), (scope, deleted), (scope, lead)]).await.unwrap();
+    assert_eq!(store.get(scope, kept.id).await.unwrap().unwrap().lead_name, "Ada L.");
+    assert_eq!(store.fire(NOW.after(HOUR), 10).await.unwrap(), 1);
+}
+
+async fn an_erased_leads_reminders_are_erased(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let kept = keep(&store, scope, &lead, NOW).await;
+    let erased = KnownLead { version: 2, deleted: true, erased: true, ..lead.clone() };
+    store.learn(vec![(scope, erased)]).await.unwrap();
+    store.learn(vec![(scope, KnownLead { version: 3, ..lead })]).await.unwrap();
+    assert_eq!(store.get(scope, kept.id).await.unwrap(), None);
+}
+
+async fn a_reminder_that_falls_due_is_told_once_by_many_clocks(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let due = keep(&store, scope, &lead, NOW.after(HOUR)).await;
+    keep(&store, scope, &lead, NOW.after(HOUR * 3)).await;
+    assert_eq!(store.fire(NOW, 10).await.unwrap(), 0);
+    let clocks: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.fire(NOW.after(HOUR * 2), 10).await.unwrap() })
+        })
+        .collect();
+    let mut fired = 0;
+    for clock in clocks {
+        fired += clock.await.unwrap();
+    }
+    assert_eq!(fired, 1);
+    let told = told(&store).await;
+    let dues: Vec<_> = told.iter().filter(|(_, body)| body.kind() == WireKind::Due).collect();
+    assert_eq!(dues.len(), 1);
+    assert_eq!(dues[0].1.reminder.as_ref().unwrap().id, due.id.to_string());
+
+    // Put off, it is told again.
+    let later = Change::Snooze(NOW.after(HOUR * 4));
+    store.change(scope, due.id, Precondition::None, later, by(), None).await.unwrap();
+    assert_eq!(store.fire(NOW.after(HOUR * 5), 10).await.unwrap(), 2);
+}
+
+async fn a_resumed_stream_gets_what_fell_due_since(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    for hours in 1..=3 {
+        keep(&store, scope, &lead, NOW.after(HOUR * hours)).await;
+        store.fire(NOW.after(HOUR * hours), 10).await.unwrap();
+    }
+    let before = uuid::Uuid::from_u128(0);
+    let all = store.due_after(scope, before, 10).await.unwrap();
+    assert_eq!(all.len(), 3);
+    assert!(all.is_sorted_by_key(|due| due.event_id.clone()));
+    let first: uuid::Uuid = all[0].event_id.parse().unwrap();
+    let rest = store.due_after(scope, first, 10).await.unwrap();
+    assert!(all[1..].iter().all(|due| rest.contains(due)), "none is missed");
+    assert_eq!(store.due_after(self::scope(), before, 10).await.unwrap(), []);
+}
+
+async fn pages_give_every_row_once_in_order(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let mut kept = Vec::new();
+    for n in 0..25 {
+        // Several are due at the same time: the id decides.
+        kept.push(keep(&store, scope, &lead, NOW.after(HOUR * (n / 4))).await);
+    }
+    kept.sort_by_key(|reminder| (reminder.due_at, reminder.id.to_string()));
+    let mut seen = Vec::new();
+    let mut query = all(7);
+    loop {
+        let page = store.list(scope, query.clone()).await.unwrap();
+        assert_eq!((page.total, page.exact), (25, true));
+        seen.extend(page.items.iter().map(|named| named.reminder.clone()));
+        let Some(last) = seen.last() else { break };
+        query.after = Some(Position { due_at: last.due_at, id: last.id });
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, kept);
+}
+
+async fn filters_are_combined(store: Arc<dyn Store>) {
+    let (scope, one, two) = (scope(), lead(1), lead(1));
+    let first = keep(&store, scope, &one, NOW).await;
+    let second = keep(&store, scope, &one, NOW.after(HOUR)).await;
+    let third = keep(&store, scope, &two, NOW.after(HOUR * 2)).await;
+    store.change(scope, second.id, Precondition::None, Change::Complete, by(), None).await.unwrap();
+    let ids = async |query: Query| {
+        let page = store.list(scope, query).await.unwrap();
+        page.items.into_iter().map(|named| named.reminder.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(Query { lead: Some(one.id), ..all(9) }).await, [first.id, second.id]);
+    assert_eq!(ids(Query { pending: Some(true), ..all(9) }).await, [first.id, third.id]);
+    assert_eq!(ids(Query { pending: Some(false), ..all(9) }).await, [second.id]);
+    assert_eq!(ids(Query { assignee: Some(third.assignee), ..all(9) }).await, [third.id]);
+    let due = Query { due_from: Some(NOW.after(HOUR)), due_to: Some(NOW.after(HOUR * 2)), ..all(9) };
+    assert_eq!(ids(due.clone()).await, [second.id]);
+    assert_eq!(ids(Query { pending: Some(true), ..due }).await, []);
+}
+
+async fn published_events_leave_the_outbox(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    keep(&store, scope, &lead, NOW).await;
+    keep(&store, scope, &lead, NOW).await;
+    let outbox = store.clone().outbox();
+    let pending = outbox.pending(None, 1).await.unwrap();
+    let rest = outbox.pending(Some(&pending[0].row), 10).await.unwrap();
+    assert_eq!((pending.len(), rest.len()), (1, 1));
+    assert_eq!(outbox.backlog().await.unwrap().depth, 2);
+    outbox.mark_published(&[pending[0].row.clone(), rest[0].row.clone()]).await.unwrap();
+    assert_eq!(outbox.backlog().await.unwrap().depth, 0);
+    assert!(outbox.pending(None, 10).await.unwrap().is_empty());
+}
+
+async fn a_sweep_forgets_old_keys_and_published_events_only(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let once = Once { id: new_uuid().to_string(), fingerprint: "f".into() };
+    store.create(scope, reminder(&lead, NOW), lead.clone(), by(), Some(once.clone())).await.unwrap();
+    store.sweep(NOW.after(HOUR)).await.unwrap();
+    let again =
+        store.create(scope, reminder(&lead, NOW), lead.clone(), by(), Some(once.clone())).await.unwrap();
+    assert!(matches!(again, Answer::Replayed(_)));
+    store.sweep(NOW.after(HOUR * 25)).await.unwrap();
+    let again = store.create(scope, reminder(&lead, NOW), lead.clone(), by(), Some(once)).await.unwrap();
+    assert!(matches!(again, Answer::Fresh(_)));
+    assert_eq!(told(&store).await.len(), 2, "what is not published stays");
+}
+
+macro_rules! contract {
+    ($($rule:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $rule() {
+                let folder = tempfile::tempdir().unwrap();
+                let url = StoreUrl::Sqlite(folder.path().join("reminders.db"));
+                let store = super::open(&url, &super::Stop::new()).await.unwrap();
+                super::$rule(store.clone()).await;
+                store.close().await;
+            })*
+            use super::StoreUrl;
+        }
+        mod on_mongodb {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $rule() -> anyhow::Result<()> {
+                let server = leadline_testbed::mongo().await?;
+                let url = super::StoreUrl::parse(&server.fresh_uri())?;
+                let store = super::open(&url, &super::Stop::new()).await?;
+                super::$rule(store.clone()).await;
+                store.close().await;
+                Ok(())
+            })*
+        }
+    };
+}
+
+contract!(
+    a_reminder_comes_back_as_it_was_put,
+    another_workspace_sees_nothing,
+    every_change_is_told_with_the_next_follow_up_and_a_rising_revision,
+    a_change_of_nothing_is_not_told,
+    a_condition_on_another_version_changes_nothing,
+    writers_at_once_leave_gapless_versions,
+    an_idempotency_key_is_answered_again_and_done_once,
+    a_deleted_leads_reminders_disappear_and_come_back_with_it,
+    an_erased_leads_reminders_are_erased,
+    a_reminder_that_falls_due_is_told_once_by_many_clocks,
+    a_resumed_stream_gets_what_fell_due_since,
+    pages_give_every_row_once_in_order,
+    filters_are_combined,
+    published_events_leave_the_outbox,
+    a_sweep_forgets_old_keys_and_published_events_only,
+);

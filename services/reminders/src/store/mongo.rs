@@ -1,0 +1,725 @@
+//! The store in MongoDB.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bson::{Binary, Document, doc, spec::BinarySubtype};
+use futures::TryStreamExt;
+use leadline_bus::{Backlog, Outbox, OutboxError, OutboxRow, PendingEvent};
+use leadline_runtime::{
+    caller::Scope,
+    ids::{WorkspaceId, parse_uuid, time_of, uuid_at},
+    once::{self, Once},
+    stop::Stop,
+    time::Millis,
+    version::{Precondition, Version},
+};
+use leadline_storage::{Mongo, StorageError};
+use mongodb::{ClientSession, Collection};
+use tokio::sync::watch;
+
+use super::{Answer, COUNTED, Named, Page, Query, Store, StoreError, sqlite::PUBLISHED_KEPT};
+use crate::{
+    event::{self, Due, Encoded, FollowUp},
+    reminder::{By, Change, Kind, KnownLead, LeadId, Message, Reminder, ReminderId, Status},
+};
+
+mod migrations;
+
+/// Replicas commit in another order than they make ids: a resumed stream reads so much again.
+const OVERLAP: Duration = Duration::from_secs(15);
+
+/// Reminders in MongoDB.
+#[derive(Clone)]
+pub(super) struct MongoStore {
+    mongo: Mongo,
+    tables: Tables,
+}
+
+/// The collections. Cheap to clone: transactions own what they use.
+#[derive(Clone)]
+struct Tables {
+    reminders: Collection<Document>,
+    leads: Collection<Document>,
+    outbox: Collection<Document>,
+    parked: Collection<Document>,
+    once: Collection<Document>,
+}
+
+impl MongoStore {
+    pub(super) async fn open(uri: &str, stop: &Stop) -> Result<Self, StorageError> {
+        let database = Mongo::database_name(uri, "reminders")?;
+        let mongo = Mongo::open(uri, &database, "leadline-reminders").await?;
+        let stop = stop.clone();
+        mongo.wait_ready(async move { stop.stopping().await }).await?;
+        mongo.migrate(migrations::MIGRATIONS).await?;
+        let tables = Tables {
+            reminders: mongo.collection("reminders"),
+            leads: mongo.collection("leads"),
+            outbox: mongo.collection("outbox"),
+            parked: mongo.collection("parked"),
+            once: mongo.collection("once"),
+        };
+        Ok(Self { mongo, tables })
+    }
+
+    /// Gives each reminder its lead's name, with one query for all.
+    async fn name(&self, scope: Scope, reminders: Vec<Reminder>) -> Result<Vec<Named>, StoreError> {
+        let mut leads: Vec<String> =
+            reminders.iter().map(|reminder| lead_key(scope, reminder.lead)).collect();
+        leads.sort_unstable();
+        leads.dedup();
+        let rows: Vec<Document> = self
+            .mongo
+            .run(async {
+                self.tables.leads.find(doc! { "_id": { "$in": leads } }).await?.try_collect().await
+            })
+            .await?;
+        let names: std::collections::HashMap<&str, &str> = rows
+            .iter()
+            .filter_map(|row| Some((row.get_str("_id").ok()?, row.get_str("name").ok()?)))
+            .collect();
+        Ok(reminders
+            .into_iter()
+            .map(|reminder| {
+                let name = names.get(lead_key(scope, reminder.lead).as_str()).copied().unwrap_or_default();
+                Named { lead_name: name.to_owned(), reminder }
+            })
+            .collect())
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn create(
+        &self,
+        scope: Scope,
+        reminder: Reminder,
+        lead: KnownLead,
+        by: By,
+        once: Option<Once>,
+    ) -> Result<Answer, StoreError> {
+        let tables = self.tables.clone();
+        self.mongo
+            .transact(async move |session| {
+                if let Some(answer) = tables.replay(session, once.as_ref()).await? {
+                    return Ok(answer);
+                }
+                tables.know(session, scope, &lead).await?;
+                let known = tables.known(session, scope, lead.id).await?;
+                let known = known.filter(|known| !known.deleted).ok_or(StoreError::NoLead)?;
+                tables.reminders.insert_one(row(scope, &reminder)).session(&mut *session).await?;
+                tables.tell(session, scope, Kind::Created, &reminder, &known.name, &by).await?;
+                let named = Named { reminder: reminder.clone(), lead_name: known.name };
+                tables.answered(session, named, once.as_ref(), by.at).await
+            })
+            .await
+    }
+
+    async fn change(
+        &self,
+        scope: Scope,
+        id: ReminderId,
+        condition: Precondition,
+        change: Change,
+        by: By,
+        once: Option<Once>,
+    ) -> Result<Answer, StoreError> {
+        let tables = self.tables.clone();
+        self.mongo
+            .transact(async move |session| {
+                if let Some(answer) = tables.replay(session, once.as_ref()).await? {
+                    return Ok(answer);
+                }
+                let mut named = tables.find(session, scope, id).await?.ok_or(StoreError::NotFound)?;
+                let before = named.reminder.version;
+                condition.check(before)?;
+                if let Some(kind) = named.reminder.apply(&change, by.at) {
+                    tables.update(session, scope, &named.reminder, before).await?;
+                    tables.tell(session, scope, kind, &named.reminder, &named.lead_name, &by).await?;
+                }
+                tables.answered(session, named, once.as_ref(), by.at).await
+            })
+            .await
+    }
+
+    async fn delete(
+        &self,
+        scope: Scope,
+        id: ReminderId,
+        condition: Precondition,
+        by: By,
+    ) -> Result<(), StoreError> {
+        let tables = self.tables.clone();
+        self.mongo
+            .transact(async move |session| {
+                let named = tables.find(session, scope, id).await?.ok_or(StoreError::NotFound)?;
+                condition.check(named.reminder.version)?;
+                tables.reminders.delete_one(key(scope, id)).session(&mut *session).await?;
+                tables.tell(session, scope, Kind::Deleted, &named.reminder, &named.lead_name, &by).await
+            })
+            .await
+    }
+
+    async fn get(&self, scope: Scope, id: ReminderId) -> Result<Option<Named>, StoreError> {
+        let mut filter = key(scope, id);
+        filter.insert("hidden", false);
+        let Some(found) = self.mongo.run(self.tables.reminders.find_one(filter)).await? else {
+            return Ok(None);
+        };
+        Ok(self.name(scope, vec![reminder(&found)?]).await?.pop())
+    }
+
+    async fn list(&self, scope: Scope, query: Query) -> Result<Page, StoreError> {
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1);
+        let find = self.tables.reminders.find(page_filter(scope, &query)).sort(ORDER()).limit(limit);
+        let mut rows: Vec<Document> = self.mongo.run(async { find.await?.try_collect().await }).await?;
+        let more = rows.len() > query.limit;
+        rows.truncate(query.limit);
+        let count = self.tables.reminders.count_documents(filter(scope, &query)).limit(COUNTED + 1);
+        let counted = self.mongo.run(count).await?;
+        let reminders = rows.iter().map(reminder).collect::<Result<_, _>>()?;
+        let items = self.name(scope, reminders).await?;
+        Ok(Page { items, total: counted.min(COUNTED), exact: counted <= COUNTED, more })
+    }
+
+    async fn due_after(
+        &self,
+        scope: Scope,
+        event_id: uuid::Uuid,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        let from = time_of(event_id).unwrap_or_default().before(OVERLAP);
+        let filter = doc! {
+            "workspaceId": scope.workspace().to_string(),
+            "key": "reminder.due",
+            "_id": { "$gte": uuid_at(from).to_string()[..13].to_owned() },
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: Vec<Document> = self
+            .mongo
+            .run(async {
+                self.tables
+                    .outbox
+                    .find(filter)
+                    .sort(doc! { "_id": 1 })
+                    .limit(limit)
+                    .await?
+                    .try_collect()
+                    .await
+            })
+            .await?;
+        let own = event_id.to_string();
+        Ok(rows
+            .iter()
+            .filter_map(|row| event::decode_due(row.get_binary_generic("event").ok()?))
+            .filter(|due| due.event_id != own)
+            .collect())
+    }
+
+    async fn learn(&self, news: Vec<(Scope, KnownLead)>) -> Result<(), StoreError> {
+        let tables = self.tables.clone();
+        self.mongo
+            .transact(async move |session| {
+                for (scope, lead) in &news {
+                    tables.know(session, *scope, lead).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn fire(&self, now: Millis, limit: usize) -> Result<usize, StoreError> {
+        let due: Vec<Document> = self
+            .mongo
+            .run(async {
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                self.tables
+                    .reminders
+                    .find(armed(now))
+                    .sort(doc! { "dueAt": 1 })
+                    .limit(limit)
+                    .await?
+                    .try_collect()
+                    .await
+            })
+            .await?;
+        let mut fired = 0;
+        for row in &due {
+            let workspace = row.get_str("workspaceId").ok().and_then(|text| WorkspaceId::parse(text).ok());
+            let Some(workspace) = workspace else { continue };
+            let (scope, id) = (Scope::of_own_row(workspace), reminder(row)?.id);
+            let tables = self.tables.clone();
+            // One transaction a reminder: of several replicas that see it, one finds it still armed.
+            let told = self
+                .mongo
+                .transact(async move |session| {
+                    let mut claim = key(scope, id);
+                    claim.extend(armed(now));
+                    let claimed = tables
+                        .reminders
+                        .update_one(claim, doc! { "$set": { "armed": false } })
+                        .session(&mut *session)
+                        .await?;
+                    if claimed.modified_count == 0 {
+                        return Ok::<_, StoreError>(false);
+                    }
+                    let Some(named) = tables.find(session, scope, id).await? else { return Ok(false) };
+                    let lead = named.reminder.lead;
+                    let follow_up = FollowUp {
+                        next_due_at: tables.next_due(session, scope, lead).await?,
+                        revision: tables.known(session, scope, lead).await?.map_or(0, |known| known.revision),
+                    };
+                    let by =
+                        By { actor: None, at: now, request_id: String::new(), traceparent: String::new() };
+                    let event =
+                        event::encode(scope, Kind::Due, &named.reminder, &named.lead_name, follow_up, &by);
+                    tables.put_event(session, scope, now, &event).await?;
+                    Ok(true)
+                })
+                .await?;
+            fired += usize::from(told);
+        }
+        Ok(fired)
+    }
+
+    async fn backfill(
+        &self,
+        scope: Scope,
+        items: Vec<(Reminder, KnownLead)>,
+        by: By,
+    ) -> Result<(), StoreError> {
+        for chunk in items.chunks(200) {
+            let (tables, chunk, by) = (self.tables.clone(), chunk.to_vec(), by.clone());
+            self.mongo
+                .transact(async move |session| {
+                    for (reminder, lead) in &chunk {
+                        tables.know(session, scope, lead).await?;
+                        tables.reminders.insert_one(row(scope, reminder)).session(&mut *session).await?;
+                        tables.tell(session, scope, Kind::Created, reminder, &lead.name, &by).await?;
+                    }
+                    Ok::<_, StoreError>(())
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, now: Millis) -> Result<(), StoreError> {
+        let keys = doc! { "at": { "$lt": now.before(once::KEPT).0 } };
+        self.mongo.run(self.tables.once.delete_many(keys)).await?;
+        let events = doc! { "published": true, "at": { "$lt": now.before(PUBLISHED_KEPT).0 } };
+        self.mongo.run(self.tables.outbox.delete_many(events)).await?;
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), StorageError> {
+        self.mongo.ping().await
+    }
+
+    async fn close(&self) {
+        self.mongo.close().await;
+    }
+
+    fn outbox(self: Arc<Self>) -> Arc<dyn Outbox> {
+        self
+    }
+}
+
+#[allow(non_snake_case, reason = "a constant that bson can't make at compile time")]
+fn ORDER() -> Document {
+    doc! { "dueAt": 1, "_id": 1 }
+}
+
+fn key(scope: Scope, id: ReminderId) -> Document {
+    doc! { "_id": id.to_string(), "workspaceId": scope.workspace().to_string() }
+}
+
+fn lead_key(scope: Scope, lead: LeadId) -> String {
+    format!("{}/{lead}", scope.workspace())
+}
+
+fn armed(now: Millis) -> Document {
+    doc! { "armed": true, "hidden": false, "dueAt": { "$lte": now.0 } }
+}
+
+fn filter(scope: Scope, query: &Query) -> Document {
+    let mut filter = doc! { "workspaceId": scope.workspace().to_string(), "hidden": false };
+    if let Some(lead) = query.lead {
+        filter.insert("leadId", lead.to_string());
+    }
+    if let Some(assignee) = query.assignee {
+        filter.insert("assigneeId", assignee.to_string());
+    }
+    if let Some(pending) = query.pending {
+        filter.insert("done", !pending);
+    }
+    let mut due = Document::new();
+    if let Some(from) = query.due_from {
+        due.insert("$gte", from.0);
+    }
+    if let Some(to) = query.due_to {
+        due.insert("$lt", to.0);
+    }
+    if !due.is_empty() {
+        filter.insert("dueAt", due);
+    }
+    filter
+}
+
+fn page_filter(scope: Scope, query: &Query) -> Document {
+    let base = filter(scope, query);
+    let Some(after) = query.after else { return base };
+    doc! { "$and": [base, { "$or": [
+        { "dueAt": { "$gt": after.due_at.0 } },
+        { "dueAt": after.due_at.0, "_id": { "$gt": after.id.to_string() } },
+    ] }] }
+}
+
+fn row(scope: Scope, reminder: &Reminder) -> Document {
+    let done_at = match reminder.status {
+        Status::Pending => None,
+        Status::Done(at) => Some(at.0),
+    };
+    doc! {
+        "_id": reminder.id.to_string(),
+        "workspaceId": scope.workspace().to_string(),
+        "leadId": reminder.lead.to_string(),
+        "dueAt": reminder.due_at.0,
+        "message": reminder.message.as_str(),
+        "doneAt": done_at,
+        "done": done_at.is_some(),
+        "assigneeId": reminder.assignee.to_string(),
+        "createdBy": reminder.created_by.to_string(),
+        "createdAt": reminder.created_at.0,
+        "version": reminder.version.0.cast_signed(),
+        "armed": reminder.armed,
+        "hidden": false,
+    }
+}
+
+fn reminder(row: &Document) -> Result<Reminder, StoreError> {
+    let read = || -> Option<Reminder> {
+        let id = |name: &str| parse_uuid(row.get_str(name).ok()?).ok();
+        Some(Reminder {
+            id: id("_id")?.into(),
+            lead: id("leadId")?.into(),
+            due_at: Millis(row.get_i64("dueAt").ok()?),
+            message: Message::stored(row.get_str("message").ok()?.to_owned()),
+            status: row.get_i64("doneAt").map_or(Status::Pending, |at| Status::Done(Millis(at))),
+            assignee: id("assigneeId")?.into(),
+            created_by: id("createdBy")?.into(),
+            created_at: Millis(row.get_i64("createdAt").ok()?),
+            version: Version(row.get_i64("version").ok()?.cast_unsigned()),
+            armed: row.get_bool("armed").ok()?,
+        })
+    };
+    read().ok_or_else(|| StorageError::Internal("a reminder's row can't be read".to_owned()).into())
+}
+
+/// What is known of a lead.
+struct Known {
+    name: String,
+    version: i64,
+    deleted: bool,
+    revision: u64,
+}
+
+impl Tables {
+    async fn known(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        lead: LeadId,
+    ) -> Result<Option<Known>, StoreError> {
+        let found = self.leads.find_one(doc! { "_id": lead_key(scope, lead) }).session(&mut *session).await?;
+        Ok(found.map(|row| Known {
+            name: row.get_str("name").unwrap_or_default().to_owned(),
+            version: row.get_i64("version").unwrap_or(0),
+            deleted: row.get_bool("deleted").unwrap_or(false),
+            revision: row.get_i64("revision").unwrap_or(0).cast_unsigned(),
+        }))
+    }
+
+    /// Takes in news of a lead, unless something newer is known.
+    async fn know(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        lead: &KnownLead,
+    ) -> Result<(), StoreError> {
+        let before = self.known(session, scope, lead.id).await?;
+        let version = lead.version.cast_signed();
+        if before.as_ref().is_some_and(|before| before.version >= version) {
+            return Ok(());
+        }
+        // An erased lead leaves its watermark, and nothing about the person.
+        let name = if lead.erased { "" } else { lead.name.as_str() };
+        self.leads
+            .update_one(
+                doc! { "_id": lead_key(scope, lead.id) },
+                doc! {
+                    "$set": {
+                        "workspaceId": scope.workspace().to_string(),
+                        "version": version,
+                        "name": name,
+                        "deleted": lead.deleted,
+                    },
+                    "$setOnInsert": { "revision": 0_i64 },
+                },
+            )
+            .upsert(true)
+            .session(&mut *session)
+            .await?;
+        let of_lead = doc! { "workspaceId": scope.workspace().to_string(), "leadId": lead.id.to_string() };
+        if lead.erased {
+            self.reminders.delete_many(of_lead).session(&mut *session).await?;
+        } else if before.is_some_and(|before| before.deleted != lead.deleted) {
+            self.reminders
+                .update_many(of_lead, doc! { "$set": { "hidden": lead.deleted } })
+                .session(&mut *session)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn find(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        id: ReminderId,
+    ) -> Result<Option<Named>, StoreError> {
+        let mut filter = key(scope, id);
+        filter.insert("hidden", false);
+        let Some(found) = self.reminders.find_one(filter).session(&mut *session).await? else {
+            return Ok(None);
+        };
+        let reminder = reminder(&found)?;
+        let lead_name =
+            self.known(session, scope, reminder.lead).await?.map(|known| known.name).unwrap_or_default();
+        Ok(Some(Named { reminder, lead_name }))
+    }
+
+    async fn update(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        reminder: &Reminder,
+        before: Version,
+    ) -> Result<(), StoreError> {
+        let mut filter = key(scope, reminder.id);
+        filter.insert("version", before.0.cast_signed());
+        let written = self.reminders.replace_one(filter, row(scope, reminder)).session(&mut *session).await?;
+        if written.matched_count == 1 {
+            Ok(())
+        } else {
+            // The snapshot of this transaction had it: somebody else was faster, and a new try will see theirs.
+            Err(StorageError::Contended.into())
+        }
+    }
+
+    async fn next_due(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        lead: LeadId,
+    ) -> Result<Option<Millis>, StoreError> {
+        let filter =
+            doc! { "workspaceId": scope.workspace().to_string(), "leadId": lead.to_string(), "done": false };
+        let first = self.reminders.find_one(filter).sort(ORDER()).session(&mut *session).await?;
+        Ok(first.and_then(|row| row.get_i64("dueAt").ok()).map(Millis))
+    }
+
+    /// Puts the event of a change into the outbox, with what it makes of the lead's next follow-up.
+    async fn tell(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        kind: Kind,
+        reminder: &Reminder,
+        lead_name: &str,
+        by: &By,
+    ) -> Result<(), StoreError> {
+        self.leads
+            .update_one(
+                doc! { "_id": lead_key(scope, reminder.lead) },
+                doc! { "$inc": { "revision": 1_i64 } },
+            )
+            .session(&mut *session)
+            .await?;
+        let revision = self.known(session, scope, reminder.lead).await?.map_or(0, |known| known.revision);
+        let follow_up =
+            FollowUp { next_due_at: self.next_due(session, scope, reminder.lead).await?, revision };
+        let event = event::encode(scope, kind, reminder, lead_name, follow_up, by);
+        self.put_event(session, scope, by.at, &event).await
+    }
+
+    async fn put_event(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        at: Millis,
+        event: &Encoded,
+    ) -> Result<(), StoreError> {
+        self.outbox
+            .insert_one(doc! {
+                "_id": &event.id,
+                "workspaceId": scope.workspace().to_string(),
+                "key": event.key,
+                "at": at.0,
+                "event": binary(&event.bytes),
+                "published": false,
+            })
+            .session(&mut *session)
+            .await?;
+        Ok(())
+    }
+
+    /// The answer that was given before under this key, if there was one.
+    async fn replay(
+        &self,
+        session: &mut ClientSession,
+        once: Option<&Once>,
+    ) -> Result<Option<Answer>, StoreError> {
+        let Some(once) = once else { return Ok(None) };
+        let Some(stored) = self.once.find_one(doc! { "_id": &once.id }).session(&mut *session).await? else {
+            return Ok(None);
+        };
+        once.check(stored.get_str("fingerprint").unwrap_or_default())?;
+        Ok(Some(Answer::Replayed(stored.get_binary_generic("answer").cloned().unwrap_or_default())))
+    }
+
+    async fn answered(
+        &self,
+        session: &mut ClientSession,
+        named: Named,
+        once: Option<&Once>,
+        at: Millis,
+    ) -> Result<Answer, StoreError> {
+        use prost::Message as _;
+        if let Some(once) = once {
+            let answer = event::message(&named.reminder, &named.lead_name).encode_to_vec();
+            let row = doc! { "_id": &once.id, "fingerprint": &once.fingerprint, "answer": binary(&answer), "at": at.0 };
+            self.once.insert_one(row).session(&mut *session).await?;
+        }
+        Ok(Answer::Fresh(named))
+    }
+}
+
+fn binary(bytes: &[u8]) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
+}
+
+#[async_trait]
+impl Outbox for MongoStore {
+    async fn pending(
+        &self,
+        after: Option<&OutboxRow>,
+        limit: usize,
+    ) -> Result<Vec<PendingEvent>, OutboxError> {
+        let mut filter = doc! { "published": false };
+        if let Some(after) = after.and_then(OutboxRow::text) {
+            filter.insert("_id", doc! { "$gt": after });
+        }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: Vec<Document> = self
+            .mongo
+            .run(async {
+                self.tables
+                    .outbox
+                    .find(filter)
+                    .sort(doc! { "_id": 1 })
+                    .limit(limit)
+                    .await?
+                    .try_collect()
+                    .await
+            })
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| {
+                Some(PendingEvent::new(
+                    row.get_str("_id").ok()?,
+                    row.get_str("key").ok()?.to_owned(),
+                    row.get_binary_generic("event").ok()?.clone(),
+                ))
+            })
+            .collect())
+    }
+
+    async fn mark_published(&self, rows: &[OutboxRow]) -> Result<(), OutboxError> {
+        let ids: Vec<&str> = rows.iter().filter_map(OutboxRow::text).collect();
+        let update = self
+            .tables
+            .outbox
+            .update_many(doc! { "_id": { "$in": ids } }, doc! { "$set": { "published": true } });
+        self.mongo.run(update).await?;
+        Ok(())
+    }
+
+    async fn park(&self, row: &OutboxRow, consumer: &str, reason: &str) -> Result<(), OutboxError> {
+        let row = row.text().unwrap_or_default();
+        let id = format!("{row}/{consumer}");
+        let park = self
+            .tables
+            .parked
+            .update_one(
+                doc! { "_id": id },
+                doc! { "$setOnInsert": { "event": row, "consumer": consumer, "reason": reason } },
+            )
+            .upsert(true);
+        self.mongo.run(park).await?;
+        Ok(())
+    }
+
+    async fn backlog(&self) -> Result<Backlog, OutboxError> {
+        let filter = doc! { "published": false };
+        let depth = self.mongo.run(self.tables.outbox.count_documents(filter.clone())).await?;
+        let oldest = self.mongo.run(self.tables.outbox.find_one(filter).sort(doc! { "_id": 1 })).await?;
+        Ok(Backlog { depth, oldest_at_ms: oldest.and_then(|row| row.get_i64("at").ok()) })
+    }
+
+    fn committed(&self) -> watch::Receiver<u64> {
+        self.mongo.committed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leadline_runtime::ids::UserId;
+    use leadline_storage::mongo::plan_stages;
+
+    use super::*;
+    use crate::store::Position;
+
+    #[tokio::test]
+    async fn no_query_scans_the_collection() -> anyhow::Result<()> {
+        let server = leadline_testbed::mongo().await?;
+        let store = MongoStore::open(&server.fresh_uri(), &Stop::new()).await?;
+        let scope = Scope::of_own_row(WorkspaceId::new());
+        let after = Some(Position { due_at: Millis(1), id: ReminderId::new() });
+        let mut queries =
+            vec![doc! { "find": "reminders", "filter": armed(Millis(1)), "sort": { "dueAt": 1 } }];
+        for lead in [None, Some(LeadId::new())] {
+            for assignee in [None, Some(UserId::new())] {
+                for pending in [None, Some(true)] {
+                    for (due_from, after) in [(None, None), (Some(Millis(1)), after)] {
+                        let query =
+                            Query { due_from, due_to: due_from, pending, lead, assignee, after, limit: 50 };
+                        queries.push(
+                            doc! { "find": "reminders", "filter": page_filter(scope, &query), "sort": ORDER() },
+                        );
+                    }
+                }
+            }
+        }
+        queries.push(doc! { "find": "outbox", "filter": { "published": false }, "sort": { "_id": 1 } });
+        for query in queries {
+            let stages = plan_stages(&store.mongo.explain(query.clone()).await?);
+            assert!(!stages.iter().any(|stage| stage.contains("COLLSCAN")), "{stages:?}: {query}");
+            assert!(stages.iter().any(|stage| stage.contains("IXSCAN")), "{stages:?}: {query}");
+        }
+        store.close().await;
+        Ok(())
+    }
+}
