@@ -96,7 +96,12 @@ impl Hands {
     }
 
     /// All at once; when that keeps failing, one by one. Gives the reason if more would fare no better.
-    async fn batch(&mut self, events: &[Arc<Event>], mut part: Vec<usize>, verdicts: &mut [Verdict]) -> Option<String> {
+    async fn batch(
+        &mut self,
+        events: &[Arc<Event>],
+        mut part: Vec<usize>,
+        verdicts: &mut [Verdict],
+    ) -> Option<String> {
         while !part.is_empty() {
             let batch: Vec<Arc<Event>> = part.iter().map(|&at| events[at].clone()).collect();
             match self.call(&batch).await {
@@ -261,7 +266,10 @@ mod tests {
                 return Err(HandleError::transient("as told"));
             }
             if self.foreign_poison {
-                return Err(HandleError::Poison { event_id: "another".to_owned(), reason: "as told".to_owned() });
+                return Err(HandleError::Poison {
+                    event_id: "another".to_owned(),
+                    reason: "as told".to_owned(),
+                });
             }
             self.handled.lock().unwrap().extend(events.iter().map(|event| event.id.clone()));
             Ok(())
@@ -302,7 +310,10 @@ mod tests {
         let (_, parked) = hand_all(&consumer, &["a", "b", "bad", "c"]).await;
         assert_eq!(parked, ["bad"]);
         let handled = consumer.handled.lock().unwrap().clone();
-        assert!(["a", "b", "c", "new in round 5"].iter().all(|id| handled.contains(&(*id).to_owned())), "{handled:?}");
+        assert!(
+            ["a", "b", "c", "new in round 5"].iter().all(|id| handled.contains(&(*id).to_owned())),
+            "{handled:?}"
+        );
     }
 
     #[tokio::test]

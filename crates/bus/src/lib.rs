@@ -82,7 +82,8 @@ impl Bus {
         }
     }
 
-    /// Publishes something that may be lost, to listeners only. Never waits.
+    /// Publishes something that may be lost, for listeners: it must have a key that no durable consumer asks for.
+    /// Never waits.
     pub fn signal(&self, event: Event) {
         match &self.adapter {
             Adapter::Memory(memory) => memory.signal(event),

@@ -90,7 +90,8 @@ impl Progress {
     }
 
     fn is_handled(&self, row: &OutboxRow, bit: u64) -> bool {
-        self.handled.get(row).is_some_and(|bits| bits & bit != 0) || self.marked.iter().any(|rows| rows.contains(row))
+        self.handled.get(row).is_some_and(|bits| bits & bit != 0)
+            || self.marked.iter().any(|rows| rows.contains(row))
     }
 
     fn marked(&mut self, rows: &[OutboxRow]) {
@@ -200,8 +201,9 @@ impl Feed {
             // What is held is handed alone sooner or later; meanwhile there is room for others, but not endlessly.
             if held.len() < BATCH {
                 let page = self.unhandled(reader.page().await, reading.bit, &held);
-                let (wanted, others): (Vec<_>, Vec<_>) =
-                    page.into_iter().partition(|pending| any_matches(reading.subscription.keys, &pending.key));
+                let (wanted, others): (Vec<_>, Vec<_>) = page
+                    .into_iter()
+                    .partition(|pending| any_matches(reading.subscription.keys, &pending.key));
                 self.handled(reading.bit, others.into_iter().map(|pending| pending.row));
                 for pending in wanted {
                     match Event::decode(pending.bytes.as_slice()) {
@@ -277,8 +279,7 @@ impl Feed {
     fn unhandled(&self, mut page: Vec<PendingEvent>, bit: u64, held: &[Held]) -> Vec<PendingEvent> {
         let progress = self.progress();
         page.retain(|pending| {
-            !progress.is_handled(&pending.row, bit)
-                && !held.iter().any(|held| held.row == pending.row)
+            !progress.is_handled(&pending.row, bit) && !held.iter().any(|held| held.row == pending.row)
         });
         page
     }

@@ -103,7 +103,11 @@ pub trait Outbox: Send + Sync + 'static {
     ///
     /// # Errors
     /// Asked again later, for ever.
-    async fn pending(&self, after: Option<&OutboxRow>, limit: usize) -> Result<Vec<PendingEvent>, OutboxError>;
+    async fn pending(
+        &self,
+        after: Option<&OutboxRow>,
+        limit: usize,
+    ) -> Result<Vec<PendingEvent>, OutboxError>;
 
     /// Marks rows as published (or deletes them), in one go. Unknown and marked rows are passed over.
     ///

@@ -62,7 +62,12 @@ impl Rabbit {
             subscriptions.push(subscription);
         }
         let hands = Hands::new(subscription.name, consumer);
-        stop.spawn(consumer::run(Link::new(&self.broker, subscription.name), subscription, hands, stop.clone()));
+        stop.spawn(consumer::run(
+            Link::new(&self.broker, subscription.name),
+            subscription,
+            hands,
+            stop.clone(),
+        ));
     }
 
     pub(crate) fn listen(&self, keys: &'static [&'static str], capacity: usize) -> Listener {

@@ -164,7 +164,8 @@ pub(crate) async fn measure(name: &'static str, outbox: Arc<dyn Outbox>, stop: S
         if let Ok(backlog) = backlog {
             #[allow(clippy::cast_precision_loss, reason = "a gauge")]
             depth.set(backlog.depth as f64);
-            let oldest = backlog.oldest_at_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+            let oldest =
+                backlog.oldest_at_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             age.set(oldest.map_or(0.0, |oldest| now.saturating_sub(oldest).as_secs_f64()));
         }

@@ -59,9 +59,9 @@ pub fn matches(pattern: &str, key: &str) -> bool {
         match pattern.split_first() {
             None => key.is_empty(),
             Some((&"#", rest)) => (0..=key.len()).any(|taken| words(rest, &key[taken..])),
-            Some((&word, rest)) => {
-                key.split_first().is_some_and(|(first, tail)| (word == "*" || word == *first) && words(rest, tail))
-            }
+            Some((&word, rest)) => key
+                .split_first()
+                .is_some_and(|(first, tail)| (word == "*" || word == *first) && words(rest, tail)),
         }
     }
     let pattern: Vec<&str> = pattern.split('.').collect();
@@ -113,13 +113,22 @@ mod tests {
                 snapshot: None,
             }))
         };
-        assert_eq!(routing_key(&lead(Some(What::StatusChanged(activity::StatusChanged::default())))), "lead.status_changed");
+        assert_eq!(
+            routing_key(&lead(Some(What::StatusChanged(activity::StatusChanged::default())))),
+            "lead.status_changed"
+        );
         assert_eq!(routing_key(&lead(None)), "lead.unknown");
         let due = ReminderEvent { kind: reminder_event::Kind::Due.into(), ..ReminderEvent::default() };
         assert_eq!(routing_key(&event(event::Body::Reminder(due))), "reminder.due");
         let ended = account_event::What::SessionEnded(account_event::SessionEnded::default());
-        assert_eq!(routing_key(&event(event::Body::Account(AccountEvent { what: Some(ended) }))), "account.session_ended");
-        assert_eq!(routing_key(&event(event::Body::AnalyticsChanged(AnalyticsChanged::default()))), "analytics.changed");
+        assert_eq!(
+            routing_key(&event(event::Body::Account(AccountEvent { what: Some(ended) }))),
+            "account.session_ended"
+        );
+        assert_eq!(
+            routing_key(&event(event::Body::AnalyticsChanged(AnalyticsChanged::default()))),
+            "analytics.changed"
+        );
         assert_eq!(routing_key(&Event::default()), "event.unknown");
     }
 }

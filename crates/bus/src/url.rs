@@ -39,7 +39,9 @@ impl BusUrl {
             return Ok(Self(Kind::Memory));
         }
         if text.starts_with("amqps:") {
-            return refuse("amqps:// is not supported in this build: use amqp:// through a private network".into());
+            return refuse(
+                "amqps:// is not supported in this build: use amqp:// through a private network".into(),
+            );
         }
         if !text.starts_with("amqp://") {
             return refuse("a bus is memory: or amqp://user:password@host:port/vhost".into());
@@ -51,7 +53,9 @@ impl BusUrl {
                 Some(("prefix", value)) => value.clone_into(&mut prefix),
                 _ => {
                     let name = pair.split('=').next().unwrap_or_default();
-                    return refuse(format!("the bus's URL has an unknown parameter {name:?}: only prefix is known"));
+                    return refuse(format!(
+                        "the bus's URL has an unknown parameter {name:?}: only prefix is known"
+                    ));
                 }
             }
         }
@@ -60,8 +64,11 @@ impl BusUrl {
             return refuse("the prefix in the bus's URL must be 1 to 64 letters, digits, _ or -".into());
         }
         // The parser's own words name no part of the address, thus no password.
-        let mut uri = AMQPUri::from_str(address)
-            .map_err(|error| BusUrlError(format!("the bus's URL is not valid: {error}; it is amqp://user:password@host:port/vhost")))?;
+        let mut uri = AMQPUri::from_str(address).map_err(|error| {
+            BusUrlError(format!(
+                "the bus's URL is not valid: {error}; it is amqp://user:password@host:port/vhost"
+            ))
+        })?;
         if uri.scheme != AMQPScheme::AMQP || uri.authority.host.is_empty() {
             return refuse("the bus's URL names no host: it is amqp://user:password@host:port/vhost".into());
         }
@@ -142,7 +149,9 @@ mod tests {
     fn a_url_never_shows_its_password() {
         let url = BusUrl::parse("amqp://joe:topsecret@broker/team").unwrap();
         assert_eq!(format!("{url} {url:?}"), "amqp://broker:5672/team?prefix=leadline ".repeat(2).trim_end());
-        for wrong in ["amqp://joe:topsecret@broker:port/", "amqp://joe:topsecret@:1/", "amqps://joe:topsecret@b/"] {
+        for wrong in
+            ["amqp://joe:topsecret@broker:port/", "amqp://joe:topsecret@:1/", "amqps://joe:topsecret@b/"]
+        {
             let error = BusUrl::parse(wrong).unwrap_err().to_string();
             assert!(!error.contains("topsecret") && !error.contains('\n'), "{error}");
         }

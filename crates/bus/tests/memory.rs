@@ -52,7 +52,11 @@ async fn a_write_is_handled_within_milliseconds() -> Result<()> {
         took.push(began.elapsed());
     }
     took.sort();
-    assert!(took[25] < Duration::from_millis(50), "not by the poll of each second, but at once: {:?}", took[25]);
+    assert!(
+        took[25] < Duration::from_millis(50),
+        "not by the poll of each second, but at once: {:?}",
+        took[25]
+    );
     Ok(())
 }
 

@@ -154,7 +154,9 @@ pub(super) fn arrived(delivery: Option<lapin::Result<Delivery>>) -> Result<Deliv
 /// The event in a message. A message that holds none goes to the dead letters.
 async fn readable(subscription: &Subscription, delivery: Delivery) -> Result<Option<Held>, LinkError> {
     match Event::decode(delivery.data.as_slice()) {
-        Ok(event) => Ok(Some(Held { tag: delivery.delivery_tag, acker: delivery.acker, event: Arc::new(event) })),
+        Ok(event) => {
+            Ok(Some(Held { tag: delivery.delivery_tag, acker: delivery.acker, event: Arc::new(event) }))
+        }
         Err(error) => {
             let consumer = subscription.name;
             tracing::error!(consumer, %error, "a message cannot be read and is parked");

@@ -35,17 +35,31 @@ pub(super) async fn exchange(channel: &Channel, prefix: &str) -> lapin::Result<(
 }
 
 /// A durable consumer's queue with its bindings, and the queue for what it can't handle.
-pub(super) async fn durable(channel: &Channel, prefix: &str, subscription: &Subscription) -> lapin::Result<()> {
+pub(super) async fn durable(
+    channel: &Channel,
+    prefix: &str,
+    subscription: &Subscription,
+) -> lapin::Result<()> {
     let (name, dead) = (queue(prefix, subscription), dead(prefix));
     let dead_name = format!("{name}.dead");
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(dead.as_str().into(), ExchangeKind::Direct, durable, FieldTable::default()).await?;
+    channel
+        .exchange_declare(dead.as_str().into(), ExchangeKind::Direct, durable, FieldTable::default())
+        .await?;
 
     let mut arguments = quorum();
-    channel.queue_declare(dead_name.as_str().into(), QueueDeclareOptions::durable(), arguments.clone()).await?;
+    channel
+        .queue_declare(dead_name.as_str().into(), QueueDeclareOptions::durable(), arguments.clone())
+        .await?;
     let (bind, none) = (QueueBindOptions::default(), FieldTable::default());
     channel
-        .queue_bind(dead_name.as_str().into(), dead.as_str().into(), subscription.name.into(), bind, none.clone())
+        .queue_bind(
+            dead_name.as_str().into(),
+            dead.as_str().into(),
+            subscription.name.into(),
+            bind,
+            none.clone(),
+        )
         .await?;
 
     arguments.insert("x-dead-letter-exchange".into(), text(&dead));
@@ -55,13 +69,20 @@ pub(super) async fn durable(channel: &Channel, prefix: &str, subscription: &Subs
     arguments.insert("x-delivery-limit".into(), DELIVERIES.into());
     channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), arguments).await?;
     for key in subscription.keys {
-        channel.queue_bind(name.as_str().into(), events(prefix).into(), (*key).into(), bind, none.clone()).await?;
+        channel
+            .queue_bind(name.as_str().into(), events(prefix).into(), (*key).into(), bind, none.clone())
+            .await?;
     }
     Ok(())
 }
 
 /// A listener's queue: this connection's, and gone with it.
-pub(super) async fn short_lived(channel: &Channel, prefix: &str, name: &str, keys: &[&str]) -> lapin::Result<()> {
+pub(super) async fn short_lived(
+    channel: &Channel,
+    prefix: &str,
+    name: &str,
+    keys: &[&str],
+) -> lapin::Result<()> {
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-length".into(), LISTENER_LENGTH.into());
     channel.queue_declare(name.into(), QueueDeclareOptions::exclusive().auto_delete(), arguments).await?;

@@ -35,7 +35,10 @@ impl From<lapin::Error> for LinkError {
 }
 
 /// What is awaited of the broker, within the limit.
-pub(super) async fn within<T>(what: &str, answer: impl Future<Output = lapin::Result<T>>) -> Result<T, LinkError> {
+pub(super) async fn within<T>(
+    what: &str,
+    answer: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, LinkError> {
     match tokio::time::timeout(LIMIT, answer).await {
         Ok(answer) => Ok(answer?),
         Err(_elapsed) => Err(LinkError(format!("no answer to {what} within {} s", LIMIT.as_secs()))),
@@ -157,7 +160,12 @@ impl Link {
             down.said = Instant::now();
             drop(down);
             let broker = self.broker.url.address();
-            tracing::warn!(broker, purpose = self.purpose, reason = error.0, "RabbitMQ is not reached; trying again");
+            tracing::warn!(
+                broker,
+                purpose = self.purpose,
+                reason = error.0,
+                "RabbitMQ is not reached; trying again"
+            );
         }
     }
 }

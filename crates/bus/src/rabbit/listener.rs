@@ -67,6 +67,7 @@ async fn connect(link: &Link, inbox: &Inbox) -> Result<(Session, lapin::Consumer
     within("declaring a queue", declare::short_lived(channel, prefix, &name, inbox.keys())).await?;
     let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let deliveries =
-        within("consuming", channel.basic_consume(name.into(), "".into(), options, FieldTable::default())).await?;
+        within("consuming", channel.basic_consume(name.into(), "".into(), options, FieldTable::default()))
+            .await?;
     Ok((session, deliveries))
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lapin::{
-    BasicProperties, Confirmation, PublisherConfirm,
+    BasicProperties, PublisherConfirm,
     options::{BasicPublishOptions, ConfirmSelectOptions},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
@@ -104,7 +104,12 @@ impl Relay {
             let trouble = published.returned + published.refused > 0;
             if trouble && !troubled {
                 let (returned, refused) = (published.returned, published.refused);
-                tracing::warn!(outbox = self.name, returned, refused, "the broker did not take events; trying again");
+                tracing::warn!(
+                    outbox = self.name,
+                    returned,
+                    refused,
+                    "the broker did not take events; trying again"
+                );
             } else if troubled && !trouble && !published.confirmed.is_empty() {
                 tracing::info!(outbox = self.name, "the broker takes events again");
             }
@@ -122,7 +127,8 @@ impl Relay {
 
     async fn connect(&self) -> Result<Session, LinkError> {
         let session = self.link.connect().await?;
-        within("turning confirms on", session.channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        within("turning confirms on", session.channel.confirm_select(ConfirmSelectOptions::default()))
+            .await?;
         self.declare(&session).await?;
         Ok(session)
     }
@@ -154,7 +160,8 @@ impl Relay {
                 }
             };
             // Those that only listeners ask for may find nobody.
-            let mandatory = subscriptions.iter().any(|subscription| any_matches(subscription.keys, &pending.key));
+            let mandatory =
+                subscriptions.iter().any(|subscription| any_matches(subscription.keys, &pending.key));
             let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
             let publishing =
                 session.channel.basic_publish(exchange.clone(), key, options, &pending.bytes, properties);
@@ -166,41 +173,28 @@ impl Relay {
                 }
             }
         }
-        let mut acknowledged = Vec::with_capacity(waiting.len());
-        let mut returned = HashSet::new();
+        let mut answers = Vec::with_capacity(waiting.len());
         for (row, id, confirm) in waiting {
-            // After a failure only what has come already counts, but all of that: see below.
+            // After a failure only what has come already counts, but all of that: see `settle`.
             let limit = if result.failure.is_none() { LIMIT } else { Duration::ZERO };
-            let message = match tokio::time::timeout(limit, confirm).await {
-                Ok(Ok(Confirmation::Ack(message))) => {
-                    acknowledged.push((row, id));
-                    message
-                }
-                Ok(Ok(Confirmation::Nack(message))) => {
-                    result.refused += 1;
-                    message
-                }
-                Ok(Ok(Confirmation::NotRequested)) => {
-                    result.failure.get_or_insert(LinkError("confirms are off".to_owned()));
-                    None
-                }
+            let confirmation = match tokio::time::timeout(limit, confirm).await {
+                Ok(Ok(confirmation)) => confirmation,
                 Ok(Err(error)) => {
                     result.failure.get_or_insert(error.into());
-                    None
+                    continue;
                 }
                 Err(_elapsed) => {
                     let why = format!("no answer to publishing within {} s", LIMIT.as_secs());
                     result.failure.get_or_insert(LinkError(why));
-                    None
+                    continue;
                 }
             };
-            let message_id = message.and_then(|message| message.delivery.properties.message_id().clone());
-            returned.extend(message_id.map(String::from));
+            let taken = confirmation.is_ack();
+            let message = confirmation.take_message();
+            let returned = message.and_then(|message| message.delivery.properties.message_id().clone());
+            answers.push(Answer { row, id, taken, returned: returned.map(String::from) });
         }
-        // The client hands a returned message to the next confirmation that comes, not to its own; but it comes
-        // before its own. So only when all confirmations are seen is it known whose message was returned.
-        result.returned = acknowledged.iter().filter(|(_, id)| returned.contains(id)).count();
-        result.confirmed.extend(acknowledged.into_iter().filter(|(_, id)| !returned.contains(id)).map(|(row, _)| row));
+        settle(answers, &mut result);
         result
     }
 
@@ -208,7 +202,8 @@ impl Relay {
         if rows.is_empty() {
             return;
         }
-        metrics::counter!("leadline_events_published_total", "outbox" => self.name).increment(rows.len() as u64);
+        metrics::counter!("leadline_events_published_total", "outbox" => self.name)
+            .increment(rows.len() as u64);
         if let Err(error) = self.outbox.mark_published(rows).await {
             tracing::warn!(outbox = self.name, %error, "events cannot be marked as published; they go out again");
         }
@@ -231,9 +226,33 @@ impl Relay {
     }
 }
 
+/// What the broker said to one message.
+struct Answer {
+    row: OutboxRow,
+    /// The event's id.
+    id: String,
+    taken: bool,
+    /// The event that was returned, if one came with this answer.
+    returned: Option<String>,
+}
+
+/// The client hands a returned message to whichever answer comes next, not to its own; but it comes before its own.
+/// So whose messages were returned is known only when all answers are seen.
+fn settle(answers: Vec<Answer>, result: &mut Published) {
+    let returned: HashSet<String> = answers.iter().filter_map(|answer| answer.returned.clone()).collect();
+    for answer in answers {
+        match (answer.taken, returned.contains(&answer.id)) {
+            (true, false) => result.confirmed.push(answer.row),
+            (_, true) => result.returned += 1,
+            (false, false) => result.refused += 1,
+        }
+    }
+}
+
 /// Id, key and properties of a stored event; or why it can't be published.
 fn envelope(pending: &PendingEvent) -> Result<(String, ShortString, BasicProperties), String> {
-    let event = Event::decode(pending.bytes.as_slice()).map_err(|error| format!("cannot be read: {error}"))?;
+    let event =
+        Event::decode(pending.bytes.as_slice()).map_err(|error| format!("cannot be read: {error}"))?;
     let short = |text: &str| ShortString::try_new(text).map_err(|_| "its id or key is too long".to_owned());
     let (id, key) = (short(&event.id)?, short(&pending.key)?);
     let properties = properties(&event).with_message_id(id).with_type(key.clone()).with_delivery_mode(2);
@@ -311,5 +330,32 @@ async fn send(link: &Link, waiting: &mut mpsc::Receiver<Signal>) -> Result<(), L
             signal.properties,
         );
         within("publishing", publishing).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_returned_message_that_comes_with_anothers_answer_is_its_own() {
+        let answer = |row: i64, taken, returned: Option<&str>| Answer {
+            row: row.into(),
+            id: row.to_string(),
+            taken,
+            returned: returned.map(str::to_owned),
+        };
+        let mut result = Published::default();
+        settle(
+            vec![
+                answer(1, true, None),
+                answer(2, true, Some("1")),
+                answer(3, false, None),
+                answer(4, true, None),
+            ],
+            &mut result,
+        );
+        assert_eq!(result.confirmed, [OutboxRow::from(2), OutboxRow::from(4)]);
+        assert_eq!((result.returned, result.refused), (1, 1));
     }
 }

@@ -12,7 +12,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use leadline_bus::{Backlog, Bus, Consumer, HandleError, Outbox, OutboxError, OutboxRow, PendingEvent, Subscription};
+use leadline_bus::{
+    Backlog, Bus, Consumer, HandleError, Outbox, OutboxError, OutboxRow, PendingEvent, Subscription,
+};
 use leadline_proto::{
     events::{AccountEvent, Event, LeadEvent, ReminderEvent, account_event, event, reminder_event},
     leads::{Activity, activity},
@@ -79,7 +81,11 @@ impl MemoryOutbox {
 
 #[async_trait]
 impl Outbox for MemoryOutbox {
-    async fn pending(&self, after: Option<&OutboxRow>, limit: usize) -> Result<Vec<PendingEvent>, OutboxError> {
+    async fn pending(
+        &self,
+        after: Option<&OutboxRow>,
+        limit: usize,
+    ) -> Result<Vec<PendingEvent>, OutboxError> {
         let after = after.and_then(OutboxRow::number).map_or(Bound::Unbounded, Bound::Excluded);
         let rows = self.rows.lock().unwrap();
         Ok(rows.range((after, Bound::Unbounded)).take(limit).map(|(_, pending)| pending.clone()).collect())
@@ -186,7 +192,11 @@ impl Consumer for Counter {
 pub(crate) const ALL_LEADS: Subscription = Subscription { name: "counter", keys: &["lead.#"] };
 
 /// A bus in process with one outbox, started.
-pub(crate) fn started(consumers: &[(Subscription, &Arc<Counter>)], outbox: &Arc<MemoryOutbox>, stop: &Stop) -> Bus {
+pub(crate) fn started(
+    consumers: &[(Subscription, &Arc<Counter>)],
+    outbox: &Arc<MemoryOutbox>,
+    stop: &Stop,
+) -> Bus {
     let bus = Bus::memory();
     for (subscription, consumer) in consumers {
         bus.consume(*subscription, (*consumer).clone(), stop);
