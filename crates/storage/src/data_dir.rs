@@ -23,10 +23,18 @@ impl DataDir {
         create(path)?;
         let file = path.join("lock");
         let unreadable = |error: std::io::Error| {
-            StorageError::Unreadable(format!("the data folder {} cannot be written ({error}): check who owns it", path.display()))
+            StorageError::Unreadable(format!(
+                "the data folder {} cannot be written ({error}): check who owns it",
+                path.display()
+            ))
         };
-        let mut lock =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&file).map_err(unreadable)?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&file)
+            .map_err(unreadable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -66,7 +74,10 @@ pub(crate) fn create(path: &Path) -> Result<(), StorageError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|error| {
-        StorageError::Unreadable(format!("the folder {} cannot be created ({error}): create it, or choose another", path.display()))
+        StorageError::Unreadable(format!(
+            "the folder {} cannot be created ({error}): create it, or choose another",
+            path.display()
+        ))
     })
 }
 

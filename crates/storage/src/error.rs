@@ -96,10 +96,13 @@ impl From<rusqlite::Error> for StorageError {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
             ErrorCode::DiskFull => Self::Full,
             ErrorCode::OperationInterrupted => Self::TimedOut,
-            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => Self::Unavailable(one_line(&error.to_string())),
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
-                Self::Unreadable(format!("the database file is damaged ({}): restore a backup", one_line(&error.to_string())))
+            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => {
+                Self::Unavailable(one_line(&error.to_string()))
             }
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Unreadable(format!(
+                "the database file is damaged ({}): restore a backup",
+                one_line(&error.to_string())
+            )),
             ErrorCode::ConstraintViolation if is_unique(code.extended_code) => {
                 let text = error.to_string();
                 let constraint = text.split_once("constraint failed: ").map_or("", |(_, rest)| rest);
@@ -112,7 +115,8 @@ impl From<rusqlite::Error> for StorageError {
 
 fn is_unique(extended: i32) -> bool {
     use rusqlite::ffi;
-    [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_CONSTRAINT_PRIMARYKEY, ffi::SQLITE_CONSTRAINT_ROWID].contains(&extended)
+    [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_CONSTRAINT_PRIMARYKEY, ffi::SQLITE_CONSTRAINT_ROWID]
+        .contains(&extended)
 }
 
 impl From<MongoError> for StorageError {
@@ -130,23 +134,34 @@ fn classify(error: &MongoError) -> StorageError {
             by_code(write.code, write.code_name.as_deref().unwrap_or_default(), &write.message)
         }
         // Stored on some nodes, not known to be on a majority: the outcome is open.
-        ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
-            StorageError::Unavailable(format!("the write did not reach a majority of nodes in time ({})", concern.code_name))
-        }
+        ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => StorageError::Unavailable(format!(
+            "the write did not reach a majority of nodes in time ({})",
+            concern.code_name
+        )),
         ErrorKind::InsertMany(many) => match many.write_errors.iter().flatten().next() {
-            Some(write) => by_code(write.code, write.code_name.as_deref().unwrap_or_default(), &write.message),
-            None => StorageError::Unavailable("the write did not reach a majority of nodes in time".to_owned()),
+            Some(write) => {
+                by_code(write.code, write.code_name.as_deref().unwrap_or_default(), &write.message)
+            }
+            None => {
+                StorageError::Unavailable("the write did not reach a majority of nodes in time".to_owned())
+            }
         },
         ErrorKind::BulkWrite(bulk) => match bulk.write_errors.values().next() {
-            Some(write) => by_code(write.code, write.code_name.as_deref().unwrap_or_default(), &write.message),
+            Some(write) => {
+                by_code(write.code, write.code_name.as_deref().unwrap_or_default(), &write.message)
+            }
             None => StorageError::Unavailable("the writes did not all reach the database".to_owned()),
         },
         ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => {
             StorageError::Unavailable("the connection to MongoDB timed out".to_owned())
         }
         ErrorKind::Io(io) => StorageError::Unavailable(format!("the connection to MongoDB failed: {io}")),
-        ErrorKind::ServerSelection { message, .. } => StorageError::Unavailable(crate::mongo::why_no_server(message)),
-        ErrorKind::ConnectionPoolCleared { .. } => StorageError::Unavailable("the connection to MongoDB was lost".to_owned()),
+        ErrorKind::ServerSelection { message, .. } => {
+            StorageError::Unavailable(crate::mongo::why_no_server(message))
+        }
+        ErrorKind::ConnectionPoolCleared { .. } => {
+            StorageError::Unavailable("the connection to MongoDB was lost".to_owned())
+        }
         ErrorKind::DnsResolve { message, .. } => StorageError::Unavailable(one_line(message)),
         ErrorKind::Authentication { .. } => StorageError::Unavailable(
             "MongoDB refused the user name or password of its address: check both, and authSource".to_owned(),
@@ -168,9 +183,13 @@ fn by_code(code: i32, name: &str, message: &str) -> StorageError {
         }
         MAX_TIME_EXPIRED => StorageError::TimedOut,
         code if CONTENTION_CODES.contains(&code) => StorageError::Contended,
-        code if PASSING_CODES.contains(&code) => StorageError::Unavailable(format!("MongoDB answered {name} ({code})")),
-        // 20 without a replica set; the wording is the server's.
-        20 if message.contains("Transaction numbers") => StorageError::BadUrl(crate::mongo::STANDALONE.to_owned()),
+        code if PASSING_CODES.contains(&code) => {
+            StorageError::Unavailable(format!("MongoDB answered {name} ({code})"))
+        }
+        // What a server without replica set says to a transaction or a retryable write.
+        20 if message.contains("Transaction numbers") || message.contains("retryable writes") => {
+            StorageError::BadUrl(crate::mongo::STANDALONE.to_owned())
+        }
         code => StorageError::Internal(format!("MongoDB answered {name} ({code}): {}", one_line(message))),
     }
 }

@@ -29,13 +29,15 @@ mod plan;
 mod schema;
 pub(crate) mod transaction;
 
-use std::future::Future;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Document, doc};
-use mongodb::options::{ClientOptions, ConnectionString, HostInfo, ReadConcern, SelectionCriteria, ReadPreference, WriteConcern};
+use mongodb::options::{
+    ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+};
 use mongodb::{Client, Collection, Database};
 use tokio::sync::watch;
 
@@ -73,7 +75,10 @@ struct Inner {
 
 impl fmt::Debug for Mongo {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Mongo").field("at", &self.inner.at).field("database", &self.inner.database.name()).finish_non_exhaustive()
+        out.debug_struct("Mongo")
+            .field("at", &self.inner.at)
+            .field("database", &self.inner.database.name())
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,7 +119,8 @@ impl Mongo {
     /// # Errors
     /// [`StorageError::BadUrl`] if the address cannot be read or the name would not do as a database's name.
     pub fn database_name(uri: &str, service: &str) -> Result<String, StorageError> {
-        let prefix = parse(uri)?.default_database.filter(|name| !name.is_empty()).unwrap_or_else(|| PREFIX.to_owned());
+        let prefix =
+            parse(uri)?.default_database.filter(|name| !name.is_empty()).unwrap_or_else(|| PREFIX.to_owned());
         let name = format!("{prefix}_{service}");
         check_database_name(&name)?;
         Ok(name)
@@ -162,14 +168,16 @@ impl Mongo {
     }
 
     /// `None` if it can serve, else why not yet.
-    async fn state(&self) -> Result<Option<String>, StorageError> {
+    pub(crate) async fn state(&self) -> Result<Option<String>, StorageError> {
         let hello = self.run(self.inner.client.database("admin").run_command(doc! { "hello": 1 })).await?;
         if matches!(hello.get_str("msg"), Ok("isdbgrid")) {
             return Ok(None);
         }
         if !hello.contains_key("setName") {
             return match hello.get_bool("isreplicaset") {
-                Ok(true) => Ok(Some("the replica set is not initiated: run rs.initiate() once in mongosh".to_owned())),
+                Ok(true) => {
+                    Ok(Some("the replica set is not initiated: run rs.initiate() once in mongosh".to_owned()))
+                }
                 _ => Err(StorageError::BadUrl(STANDALONE.to_owned())),
             };
         }
@@ -232,12 +240,17 @@ impl Mongo {
     /// # Errors
     /// As [`run`](Self::run).
     pub async fn explain(&self, command: Document) -> Result<Document, StorageError> {
-        self.run(self.inner.database.run_command(doc! { "explain": command, "verbosity": "queryPlanner" })).await
+        self.run(self.inner.database.run_command(doc! { "explain": command, "verbosity": "queryPlanner" }))
+            .await
     }
 
-    /// Ends the connections of every clone. Call it before the runtime ends.
+    /// Ends the connections of every clone, after waiting up to 5 s for open sessions and cursors. Call it before the
+    /// runtime ends.
     pub async fn close(&self) {
-        self.inner.client.clone().shutdown().await;
+        let client = &self.inner.client;
+        if tokio::time::timeout(Duration::from_secs(5), client.clone().shutdown()).await.is_err() {
+            client.clone().shutdown().immediate(true).await;
+        }
     }
 }
 
@@ -251,13 +264,21 @@ pub(crate) fn parse(uri: &str) -> Result<ConnectionString, StorageError> {
 }
 
 fn bad_uri(uri: &str, why: &str) -> StorageError {
-    let advice = "write mongodb://host:27017/prefix?replicaSet=rs0, and percent-encode user name and password";
+    let advice =
+        "write mongodb://host:27017/prefix?replicaSet=rs0, and percent-encode user name and password";
     // Whatever stands before an @ can be a password, and then the driver's message may quote a part of it.
     if why.is_empty() || uri.contains('@') {
         return StorageError::BadUrl(format!("the MongoDB address {} cannot be used: {advice}", shown(uri)));
     }
-    let why = why.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"')).map_or(why, |(inner, _)| inner);
-    let why = why.split(", labels:").next().unwrap_or(why).trim_start_matches("Kind: An invalid argument was provided: ");
+    let why = why
+        .split_once("message: \"")
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .map_or(why, |(inner, _)| inner);
+    let why = why
+        .split(", labels:")
+        .next()
+        .unwrap_or(why)
+        .trim_start_matches("Kind: An invalid argument was provided: ");
     StorageError::BadUrl(format!("the MongoDB address cannot be used ({}): {advice}", one_line(why)))
 }
 
@@ -274,14 +295,19 @@ pub(crate) fn shown(uri: &str) -> String {
 
 fn hosts(parsed: &ConnectionString) -> String {
     match &parsed.host_info {
-        HostInfo::HostIdentifiers(hosts) => hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        HostInfo::HostIdentifiers(hosts) => {
+            hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        }
         _ => String::new(),
     }
 }
 
 /// MongoDB's own rules, and its limit of 63 bytes.
 fn check_database_name(name: &str) -> Result<(), StorageError> {
-    if name.is_empty() || name.len() > 63 || name.contains(['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0']) {
+    if name.is_empty()
+        || name.len() > 63
+        || name.contains(['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0'])
+    {
         return Err(StorageError::BadUrl(format!(
             "{name:?} cannot be the name of a MongoDB database: use at most 63 letters, digits, - and _ in the address's path and the service's name"
         )));
@@ -292,7 +318,8 @@ fn check_database_name(name: &str) -> Result<(), StorageError> {
 /// The reason inside the driver's long message about the topology.
 pub(crate) fn why_no_server(message: &str) -> String {
     let Some((_, error)) = message.split_once("Error: ") else {
-        return "there is no primary (is the replica set initiated, and has it a majority of its nodes?)".to_owned();
+        return "there is no primary (is the replica set initiated, and has it a majority of its nodes?)"
+            .to_owned();
     };
     let error = error.strip_prefix("Kind: ").unwrap_or(error);
     let error = error.split(", labels:").next().unwrap_or(error);

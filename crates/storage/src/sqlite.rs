@@ -110,7 +110,10 @@ impl Default for SqliteOptions {
 
 impl fmt::Debug for SqliteOptions {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("SqliteOptions").field("readers", &self.readers).field("batch", &self.batch).finish_non_exhaustive()
+        out.debug_struct("SqliteOptions")
+            .field("readers", &self.readers)
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
     }
 }
 
@@ -158,7 +161,11 @@ impl Sqlite {
         let path: Arc<Path> = path.into();
         let writes = Arc::new(Queue::new(options.queue));
         let reads = Arc::new(Queue::new(options.queue));
-        let fatal = Fatal { path: path.clone(), hook: options.on_fatal.clone(), queues: [writes.clone(), reads.clone()] };
+        let fatal = Fatal {
+            path: path.clone(),
+            hook: options.on_fatal.clone(),
+            queues: [writes.clone(), reads.clone()],
+        };
         let (announce, committed) = watch::channel(0);
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
@@ -167,7 +174,15 @@ impl Sqlite {
         }
         let writer = writer::Writer::new(connection, &options, writes.clone(), fatal, announce)?;
         let writer = spawn("sqlite-write", move || writer.run())?;
-        let inner = Inner { path, options, writes, reads, committed, writer: Mutex::new(vec![writer]), readers: Mutex::new(readers) };
+        let inner = Inner {
+            path,
+            options,
+            writes,
+            reads,
+            committed,
+            writer: Mutex::new(vec![writer]),
+            readers: Mutex::new(readers),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -260,7 +275,10 @@ impl Sqlite {
     /// # Errors
     /// As [`read`](Self::read).
     pub async fn ping(&self) -> Result<(), StorageError> {
-        self.read(|conn| Ok(conn.prepare_cached("SELECT count(*) FROM sqlite_schema")?.query_row([], |_| Ok(()))?)).await
+        self.read(|conn| {
+            Ok(conn.prepare_cached("SELECT count(*) FROM sqlite_schema")?.query_row([], |_| Ok(()))?)
+        })
+        .await
     }
 
     /// Looks for damage in the whole file (minutes for gigabytes). Empty if it is sound, else a line for each finding.
@@ -269,12 +287,18 @@ impl Sqlite {
     /// As [`read`](Self::read).
     pub async fn integrity_check(&self) -> Result<Vec<String>, StorageError> {
         self.read_within(Duration::from_secs(3600), |conn| {
-            let mut findings: Vec<String> =
-                conn.prepare("PRAGMA integrity_check")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let mut findings: Vec<String> = conn
+                .prepare("PRAGMA integrity_check")?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
             findings.retain(|line| line != "ok");
             let mut orphans = conn.prepare("PRAGMA foreign_key_check")?;
             let orphans = orphans.query_map([], |row| {
-                Ok(format!("a row of {} has no parent in {}", row.get::<_, String>(0)?, row.get::<_, String>(2)?))
+                Ok(format!(
+                    "a row of {} has no parent in {}",
+                    row.get::<_, String>(0)?,
+                    row.get::<_, String>(2)?
+                ))
             })?;
             for orphan in orphans {
                 findings.push(orphan?);
@@ -326,10 +350,9 @@ fn join(threads: &Mutex<Vec<JoinHandle<()>>>) {
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StorageError> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(|error| StorageError::Unavailable(format!("a thread for the store cannot be started: {error}")))
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
+        StorageError::Unavailable(format!("a thread for the store cannot be started: {error}"))
+    })
 }
 
 fn closed() -> StorageError {
@@ -402,5 +425,6 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// The label of a file in metrics: its name without the folder.
 fn label(path: &Path) -> String {
-    path.file_name().map_or_else(|| PathBuf::from(path).display().to_string(), |name| name.to_string_lossy().into_owned())
+    path.file_name()
+        .map_or_else(|| PathBuf::from(path).display().to_string(), |name| name.to_string_lossy().into_owned())
 }

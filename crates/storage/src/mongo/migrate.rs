@@ -107,7 +107,8 @@ async fn missing<'m>(
     records: &Collection<Document>,
     migrations: &'m [MongoMigration],
 ) -> Result<Vec<&'m MongoMigration>, StorageError> {
-    let applied: Vec<Document> = mongo.run(async { records.find(doc! {}).await?.try_collect().await }).await?;
+    let applied: Vec<Document> =
+        mongo.run(async { records.find(doc! {}).await?.try_collect().await }).await?;
     let applied: HashSet<&str> = applied.iter().filter_map(|record| record.get_str("_id").ok()).collect();
     Ok(migrations.iter().filter(|migration| !applied.contains(migration.name)).collect())
 }
@@ -121,7 +122,10 @@ struct Lock<'c> {
 impl Lock<'_> {
     async fn take(&mut self, mongo: &Mongo) -> Result<bool, StorageError> {
         // $expr is not allowed in an upsert, so the document comes first.
-        match mongo.run(self.records.insert_one(doc! { "_id": LOCK, "expiresAt": DateTime::from_millis(0) })).await {
+        match mongo
+            .run(self.records.insert_one(doc! { "_id": LOCK, "expiresAt": DateTime::from_millis(0) }))
+            .await
+        {
             Ok(_) | Err(StorageError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -139,7 +143,11 @@ impl Lock<'_> {
             match mongo.run(self.records.update_one(mine, vec![self.lease()])).await {
                 Ok(renewed) if renewed.matched_count == 1 => last_held = tokio::time::Instant::now(),
                 Err(_) if last_held.elapsed() < LEASE / 2 => {}
-                _ => return StorageError::Unavailable("the lock for migrations was lost while one ran: start again".to_owned()),
+                _ => {
+                    return StorageError::Unavailable(
+                        "the lock for migrations was lost while one ran: start again".to_owned(),
+                    );
+                }
             }
         }
     }
@@ -151,7 +159,9 @@ impl Lock<'_> {
 
     async fn release(&self, mongo: &Mongo) -> Result<(), StorageError> {
         let mine = doc! { "_id": LOCK, "holder": self.holder };
-        mongo.run(self.records.update_one(mine, doc! { "$set": { "expiresAt": DateTime::from_millis(0) } })).await?;
+        mongo
+            .run(self.records.update_one(mine, doc! { "$set": { "expiresAt": DateTime::from_millis(0) } }))
+            .await?;
         Ok(())
     }
 }

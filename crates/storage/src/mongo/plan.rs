@@ -24,7 +24,9 @@ fn collect(part: &Document, stages: &mut Vec<String>) {
         }
         match value {
             Bson::Document(inner) => collect(inner, stages),
-            Bson::Array(items) => items.iter().filter_map(Bson::as_document).for_each(|inner| collect(inner, stages)),
+            Bson::Array(items) => {
+                items.iter().filter_map(Bson::as_document).for_each(|inner| collect(inner, stages));
+            }
             _ => {}
         }
     }

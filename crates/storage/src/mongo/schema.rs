@@ -15,13 +15,18 @@ const NAMESPACE_EXISTS: i32 = 48;
 ///
 /// # Errors
 /// The driver's, as [`StorageError`].
-pub async fn ensure_collection(database: &Database, name: &str, validator: Document) -> Result<(), StorageError> {
+pub async fn ensure_collection(
+    database: &Database,
+    name: &str,
+    validator: Document,
+) -> Result<(), StorageError> {
     let rules = doc! { "validator": validator, "validationLevel": "strict", "validationAction": "error" };
     let mut create = doc! { "create": name };
     create.extend(rules.clone());
     match database.run_command(create).await {
         Ok(_) => Ok(()),
-        Err(error) if matches!(&*error.kind, ErrorKind::Command(command) if command.code == NAMESPACE_EXISTS) => {
+        Err(error) if matches!(&*error.kind, ErrorKind::Command(command) if command.code == NAMESPACE_EXISTS) =>
+        {
             let mut modify = doc! { "collMod": name };
             modify.extend(rules);
             database.run_command(modify).await?;
@@ -36,7 +41,11 @@ pub async fn ensure_collection(database: &Database, name: &str, validator: Docum
 /// # Errors
 /// [`StorageError::Internal`] if an index of that name or those keys exists with other options; [`StorageError::Conflict`] if the data
 /// breaks a unique one.
-pub async fn ensure_index(database: &Database, collection: &str, index: IndexModel) -> Result<(), StorageError> {
+pub async fn ensure_index(
+    database: &Database,
+    collection: &str,
+    index: IndexModel,
+) -> Result<(), StorageError> {
     database.collection::<Document>(collection).create_index(index).await?;
     Ok(())
 }

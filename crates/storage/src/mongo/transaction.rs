@@ -60,8 +60,9 @@ impl Mongo {
     /// # }
     /// ```
     ///
-    /// Let the closure own what it uses (`async move`, clones of collections and ids): one that borrows from its surroundings
-    /// can trip the compiler over `Send`.
+    /// Let the closure own what it uses (`async move`, clones of collections and ids). One that borrows from its surroundings,
+    /// `self` included, compiles only where the future need not be `Send`: elsewhere the compiler says that "`Send` is not
+    /// general enough".
     ///
     /// If the returned future is dropped before the commit began, nothing was written.
     ///
@@ -81,6 +82,7 @@ impl Mongo {
             Err(_) => return Err(StorageError::TimedOut.into()),
         };
         let mut attempt = 0;
+        let mut last = None;
         loop {
             let why = match self.attempt(&mut session, &mut work, deadline).await? {
                 Attempt::Committed(value) => {
@@ -88,36 +90,53 @@ impl Mongo {
                     return Ok(value);
                 }
                 Attempt::Again(why) => why,
+                // What earlier attempts met tells more than that the time is up.
+                Attempt::OutOfTime => return Err(last.unwrap_or(StorageError::TimedOut).into()),
             };
             let pause = pause(attempt);
             attempt += 1;
             if Instant::now() + pause >= deadline {
                 return Err(why.into());
             }
+            last = Some(why);
             metrics::counter!("leadline_store_transaction_retries_total", "database" => self.database().name().to_owned()).increment(1);
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn attempt<T, E, F>(&self, session: &mut ClientSession, work: &mut F, deadline: Instant) -> Result<Attempt<T>, E>
+    async fn attempt<T, E, F>(
+        &self,
+        session: &mut ClientSession,
+        work: &mut F,
+        deadline: Instant,
+    ) -> Result<Attempt<T>, E>
     where
         F: for<'s> AsyncFnMut(&'s mut ClientSession) -> Result<T, E>,
         E: From<StorageError>,
     {
-        let options = TransactionOptions::builder().read_concern(ReadConcern::snapshot()).max_commit_time(COMMIT_TIME).build();
+        let options = TransactionOptions::builder()
+            .read_concern(ReadConcern::snapshot())
+            .max_commit_time(COMMIT_TIME)
+            .build();
         match timeout_at(deadline, session.start_transaction().with_options(options)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 return match StorageError::from(error) {
                     why @ StorageError::Unavailable(_) => Ok(Attempt::Again(why)),
-                    // The driver's words for a server without replica set.
+                    // The driver says so of a server without replica set, but also of one that it has just lost.
                     StorageError::Internal(text) if text.contains("not supported by this deployment") => {
-                        Err(StorageError::BadUrl(super::STANDALONE.to_owned()).into())
+                        match self.state().await {
+                            Ok(why) => Ok(Attempt::Again(StorageError::Unavailable(
+                                why.unwrap_or_else(|| "MongoDB has just come back".to_owned()),
+                            ))),
+                            Err(why @ StorageError::Unavailable(_)) => Ok(Attempt::Again(why)),
+                            Err(other) => Err(other.into()),
+                        }
                     }
                     other => Err(other.into()),
                 };
             }
-            Err(_) => return Err(StorageError::TimedOut.into()),
+            Err(_) => return Ok(Attempt::OutOfTime),
         }
         let run = TRANSIENT.scope(RefCell::new(None), async {
             let result = timeout_at(deadline, work(session)).await;
@@ -137,7 +156,7 @@ impl Mongo {
             }
             (Err(_), transient) => {
                 abort(session).await;
-                return Err(transient.unwrap_or(StorageError::TimedOut).into());
+                return transient.map_or(Ok(Attempt::OutOfTime), |why| Err(why.into()));
             }
         };
         self.commit(session, value, deadline).await
@@ -151,7 +170,9 @@ impl Mongo {
     ) -> Result<Attempt<T>, E> {
         let deadline = deadline.max(Instant::now() + COMMIT_TIME);
         let unknown = |why: &str| {
-            StorageError::Unavailable(format!("it is not known whether the last write was committed ({why}): look, or try again"))
+            StorageError::Unavailable(format!(
+                "it is not known whether the last write was committed ({why}): look, or try again"
+            ))
         };
         let mut attempt = 0;
         loop {
@@ -184,6 +205,8 @@ enum Attempt<T> {
     Committed(T),
     /// Nothing was written; another attempt can succeed.
     Again(StorageError),
+    /// Nothing was written and there is no time for another attempt.
+    OutOfTime,
 }
 
 /// Aborts; if that fails the server ends the transaction by itself.

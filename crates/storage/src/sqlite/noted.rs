@@ -30,7 +30,11 @@ impl Noted {
         let code = error.sqlite_error()?;
         match code.code {
             ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
-                Some(Self::Broken(format!("{}, code {}", crate::error::one_line(&error.to_string()), code.extended_code)))
+                Some(Self::Broken(format!(
+                    "{}, code {}",
+                    crate::error::one_line(&error.to_string()),
+                    code.extended_code
+                )))
             }
             ErrorCode::DiskFull => Some(Self::Full),
             ErrorCode::OperationInterrupted => Some(Self::Interrupted),

@@ -64,7 +64,8 @@ impl<J> Queue<J> {
             state = match idle {
                 None => self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(idle) => {
-                    let (state, waited) = self.arrived.wait_timeout(state, idle).unwrap_or_else(PoisonError::into_inner);
+                    let (state, waited) =
+                        self.arrived.wait_timeout(state, idle).unwrap_or_else(PoisonError::into_inner);
                     if waited.timed_out() && state.waiting.is_empty() && !state.closed {
                         return Taken::Idle;
                     }

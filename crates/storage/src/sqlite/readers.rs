@@ -25,7 +25,10 @@ impl Reader {
         queue: Arc<Queue<Box<dyn Job>>>,
         fatal: Fatal,
     ) -> Result<Self, StorageError> {
-        let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let mut connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
         schema::settle(&connection, options.reader_cache_kib)?;
         connection.pragma_update(None, "query_only", true)?;
         let deadline = Deadline::on(&mut connection)?;
@@ -63,7 +66,9 @@ impl Reader {
         let done = job.run(&self.connection);
         self.deadline.clear();
         // A read transaction has nothing to lose: whatever state the closure left, the next one begins afresh.
-        if !self.connection.is_autocommit() && let Err(error) = self.connection.execute_batch("ROLLBACK") {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
             noted::note(&error);
         }
         self.trust()?;

@@ -21,19 +21,28 @@ const BUSY: Duration = Duration::from_secs(5);
 const LOG_LIMIT: u32 = 8 * 1024 * 1024;
 
 /// Opens the writer's connection.
-pub(super) fn open(path: &Path, migrations: &[Migration], options: &SqliteOptions) -> Result<Connection, StorageError> {
+pub(super) fn open(
+    path: &Path,
+    migrations: &[Migration],
+    options: &SqliteOptions,
+) -> Result<Connection, StorageError> {
     let known = newest(migrations)?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         data_dir::create(folder)?;
     }
     examine(path, known)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| unreadable(path, &error))?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection =
+        Connection::open_with_flags(path, flags).map_err(|error| unreadable(path, &error))?;
     connection.busy_timeout(BUSY)?;
     // Again through SQLite: what the file's header said may be older than its log.
     let (owner, found) = identity(&connection).map_err(|error| match StorageError::from(error) {
         StorageError::Busy => StorageError::Busy,
-        other => StorageError::Unreadable(format!("{} cannot be opened ({other}): check the file, or restore a backup", path.display())),
+        other => StorageError::Unreadable(format!(
+            "{} cannot be opened ({other}): check the file, or restore a backup",
+            path.display()
+        )),
     })?;
     admit(path, owner, found, known)?;
     if found == 0 && owner == 0 && has_tables(&connection)? {
@@ -74,7 +83,10 @@ fn newest(migrations: &[Migration]) -> Result<u32, StorageError> {
     let mut known = 0;
     for migration in migrations {
         if migration.version != known + 1 {
-            return Err(StorageError::Internal(format!("migration {} ({}) is out of order", migration.version, migration.name)));
+            return Err(StorageError::Internal(format!(
+                "migration {} ({}) is out of order",
+                migration.version, migration.name
+            )));
         }
         known = migration.version;
     }
@@ -96,7 +108,8 @@ fn examine(path: &Path, known: u32) -> Result<(), StorageError> {
         let bytes = header.get(at..at + 4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
         bytes.map(u32::from_be_bytes)
     };
-    let (true, Some(found), Some(owner)) = (header.starts_with(b"SQLite format 3\0"), number(60), number(68)) else {
+    let (true, Some(found), Some(owner)) = (header.starts_with(b"SQLite format 3\0"), number(60), number(68))
+    else {
         return Err(StorageError::Unreadable(format!(
             "{} is not a SQLite database: move it away, name another file, or restore a backup",
             path.display()
@@ -133,12 +146,20 @@ fn unreadable(path: &Path, error: &dyn std::error::Error) -> StorageError {
     StorageError::Unreadable(format!("{} cannot be opened ({error}): check who owns it", path.display()))
 }
 
-fn migrate(connection: &mut Connection, path: &Path, migrations: &[Migration], found: u32) -> Result<(), StorageError> {
+fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &[Migration],
+    found: u32,
+) -> Result<(), StorageError> {
     // SQLite's own recipe for rebuilding tables: no enforcement meanwhile, a check at the end.
     connection.pragma_update(None, "foreign_keys", false)?;
     for migration in migrations.iter().filter(|migration| migration.version > found) {
         apply(connection, migration).map_err(|error| match error {
-            StorageError::Busy | StorageError::Full | StorageError::Unavailable(_) | StorageError::Unreadable(_) => error,
+            StorageError::Busy
+            | StorageError::Full
+            | StorageError::Unavailable(_)
+            | StorageError::Unreadable(_) => error,
             other => StorageError::Internal(format!(
                 "migration {} ({}) of {} failed and was rolled back: {other}",
                 migration.version,

@@ -57,7 +57,17 @@ impl Writer {
             Ok(())
         }))?;
         let file = super::label(&fatal.path);
-        Ok(Self { connection, deadline, batch: options.batch.max(1), queue, fatal, committed, may_commit, log_pages, file })
+        Ok(Self {
+            connection,
+            deadline,
+            batch: options.batch.max(1),
+            queue,
+            fatal,
+            committed,
+            may_commit,
+            log_pages,
+            file,
+        })
     }
 
     pub(super) fn run(mut self) {
@@ -71,7 +81,9 @@ impl Writer {
                             return;
                         }
                     }
-                    if self.log_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES && self.checkpoint("PASSIVE").is_err() {
+                    if self.log_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES
+                        && self.checkpoint("PASSIVE").is_err()
+                    {
                         return;
                     }
                 }
@@ -101,7 +113,9 @@ impl Writer {
                 continue;
             }
             match self.run_in_savepoint(job)? {
-                Ran::Kept(one) | Ran::Undone(one) => done.push(one),
+                Ran::Kept(one) | Ran::Failed(one) => done.push(one),
+                // Whatever becomes of the others, this one wrote nothing.
+                Ran::Undone(one, error) => one.answer(Err(error)),
                 Ran::TookAllDown(one, error) => {
                     done.push(one);
                     return self.give_up(done, &error);
@@ -120,9 +134,11 @@ impl Writer {
             let error = self.explain("committing", error)?;
             return self.give_up(done, &error);
         }
-        metrics::histogram!("leadline_store_commit_seconds", "file" => self.file.clone()).record(committing.elapsed().as_secs_f64());
+        metrics::histogram!("leadline_store_commit_seconds", "file" => self.file.clone())
+            .record(committing.elapsed().as_secs_f64());
         metrics::counter!("leadline_store_commits_total", "file" => self.file.clone()).increment(1);
-        metrics::counter!("leadline_store_writes_total", "file" => self.file.clone()).increment(writes as u64);
+        metrics::counter!("leadline_store_writes_total", "file" => self.file.clone())
+            .increment(writes as u64);
         done.into_iter().for_each(|one| one.answer(Ok(())));
         self.committed.send_modify(|count| *count += 1);
         Ok(())
@@ -145,27 +161,36 @@ impl Writer {
         if self.connection.is_autocommit() {
             // SQLite undid the whole transaction, as it may when the disk is full or a statement is interrupted.
             let error = match noted {
-                Some(Noted::Full) => {
-                    self.say_full();
-                    StorageError::Full
-                }
-                Some(Noted::Busy) => StorageError::Busy,
-                _ => StorageError::Contended,
+                // The others were not slow; they may try again.
+                None | Some(Noted::Interrupted) => StorageError::Contended,
+                Some(noted) => self.cause(&noted),
             };
             return Ok(Ran::TookAllDown(done, error));
         }
-        let (end, ran): (_, fn(Done) -> Ran) = if done.succeeded {
-            ("RELEASE write_of_one", Ran::Kept)
-        } else {
-            ("ROLLBACK TO write_of_one", Ran::Undone)
-        };
-        let ended = self.statement(end).and_then(|()| if done.succeeded { Ok(()) } else { self.statement("RELEASE write_of_one") });
-        match ended {
-            Ok(()) => Ok(ran(done)),
-            Err(error) => {
-                let error = self.explain("closing a savepoint", error)?;
-                Ok(Ran::TookAllDown(done, error))
+        // A statement that failed for want of room or time may have been a part of the write, even if the closure says
+        // that all is well.
+        let keep = done.succeeded && noted.is_none();
+        let ended = if keep { Ok(()) } else { self.statement("ROLLBACK TO write_of_one") };
+        if let Err(error) = ended.and_then(|()| self.statement("RELEASE write_of_one")) {
+            let error = self.explain("closing a savepoint", error)?;
+            return Ok(Ran::TookAllDown(done, error));
+        }
+        Ok(match noted {
+            None if keep => Ran::Kept(done),
+            None => Ran::Failed(done),
+            Some(noted) => Ran::Undone(done, self.cause(&noted)),
+        })
+    }
+
+    fn cause(&self, noted: &Noted) -> StorageError {
+        match noted {
+            Noted::Full => {
+                self.say_full();
+                StorageError::Full
             }
+            Noted::Busy => StorageError::Busy,
+            Noted::Interrupted => StorageError::TimedOut,
+            Noted::Broken(what) => StorageError::Unavailable(what.clone()),
         }
     }
 
@@ -219,8 +244,10 @@ impl Writer {
 enum Ran {
     /// Its changes are part of the transaction.
     Kept(Done),
-    /// It failed and its changes are undone; the transaction goes on.
-    Undone(Done),
+    /// It failed by itself and its changes are undone; the transaction goes on.
+    Failed(Done),
+    /// A statement of it failed for want of room or time and its changes are undone; the transaction goes on.
+    Undone(Done, StorageError),
     /// The transaction is lost, and why.
     TookAllDown(Done, StorageError),
 }
