@@ -36,21 +36,29 @@ pub async fn with_health_and_reflection(
     check: HealthCheck,
     stop: &Stop,
 ) -> Result<Routes, tonic_reflection::server::Error> {
+    with_health_of_all(routes, vec![(name, check)], stop).await
+}
+
+/// The same for several services behind one address.
+///
+/// # Errors
+/// As [`with_health_and_reflection`].
+pub async fn with_health_of_all(
+    routes: Routes,
+    checks: Vec<(&'static str, HealthCheck)>,
+    stop: &Stop,
+) -> Result<Routes, tonic_reflection::server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let status = move |healthy: Result<(), String>| match healthy {
-        Ok(()) => ServingStatus::Serving,
-        Err(why) => {
-            tracing::warn!(service = name, why, "not ready");
-            ServingStatus::NotServing
-        }
-    };
-    reporter.set_service_status(name, status(check.ask().await)).await;
-    let ended = stop.clone();
-    stop.spawn(async move {
-        while ended.sleep(crate::health::INTERVAL).await {
-            reporter.set_service_status(name, status(check.ask().await)).await;
-        }
-    });
+    for (name, check) in checks {
+        let reporter = reporter.clone();
+        reporter.set_service_status(name, status(name, check.ask().await)).await;
+        let ended = stop.clone();
+        stop.spawn(async move {
+            while ended.sleep(crate::health::INTERVAL).await {
+                reporter.set_service_status(name, status(name, check.ask().await)).await;
+            }
+        });
+    }
     let describe = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(leadline_proto::DESCRIPTORS)
@@ -60,6 +68,16 @@ pub async fn with_health_and_reflection(
         .add_service(health)
         .add_service(describe().build_v1()?)
         .add_service(describe().build_v1alpha()?))
+}
+
+fn status(service: &str, healthy: Result<(), String>) -> ServingStatus {
+    match healthy {
+        Ok(()) => ServingStatus::Serving,
+        Err(why) => {
+            tracing::warn!(service, why, "not ready");
+            ServingStatus::NotServing
+        }
+    }
 }
 
 /// Serves gRPC until `stop`, then lets calls under way finish.

@@ -1,0 +1,107 @@
+//! The rules of the house: who may use whom, and how rooms are named.
+
+use std::{collections::BTreeMap, path::Path};
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+/// What each crate of ours may use of ours. Tests and all-in-one may use everything.
+fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
+    const SERVICE: &[&str] = &["leadline-proto", "leadline-runtime", "leadline-storage", "leadline-bus"];
+    BTreeMap::from([
+        ("leadline-proto", [].as_slice()),
+        ("leadline-storage", &[]),
+        ("leadline-testbed", &[]),
+        ("leadline-runtime", &["leadline-proto"]),
+        ("leadline-bus", &["leadline-proto", "leadline-runtime"]),
+        ("leadline-auth", SERVICE),
+        ("leadline-leads", SERVICE),
+        ("leadline-reminders", SERVICE),
+        ("leadline-analytics", SERVICE),
+        ("leadline-gateway", &["leadline-proto", "leadline-runtime", "leadline-bus"]),
+    ])
+}
+
+fn workspace() -> Vec<Package> {
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo tells about the workspace");
+    metadata.packages
+}
+
+#[test]
+fn a_crate_uses_only_what_it_may() {
+    let rules = rules();
+    for package in workspace() {
+        let Some(allowed) = rules.get(package.name.as_str()) else { continue };
+        for dependency in &package.dependencies {
+            let ours = dependency.path.is_some();
+            let test_only = dependency.kind == DependencyKind::Development;
+            let testbed = test_only && dependency.name == "leadline-testbed";
+            assert!(
+                !ours || testbed || allowed.contains(&dependency.name.as_str()),
+                "{} must not use {}",
+                package.name,
+                dependency.name
+            );
+        }
+    }
+}
+
+#[test]
+fn versions_are_written_once_in_the_root() {
+    for package in workspace() {
+        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
+        for line in manifest.lines().filter(|line| line.contains('=') && !line.starts_with('[')) {
+            assert!(!line.contains("version = \""), "{}: {line}", package.manifest_path);
+        }
+    }
+}
+
+#[test]
+fn the_domain_knows_no_wire_and_no_store() {
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
+    for (service, file) in [
+        ("auth", "account.rs"),
+        ("auth", "session.rs"),
+        ("leads", "lead.rs"),
+        ("reminders", "reminder.rs"),
+        ("analytics", "figures.rs"),
+    ] {
+        let path = services.join(service).join("src").join(file);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for foreign in ["tonic", "prost", "mongodb", "bson", "rusqlite", "serde", "leadline_proto", "leadline_storage"] {
+            assert!(!text.contains(&format!("use {foreign}")), "{} uses {foreign}", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_store_names_its_adapters() {
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
+    for service in ["auth", "leads", "reminders", "analytics"] {
+        let path = services.join(service).join("src/grpc.rs");
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for adapter in ["mongodb", "bson", "rusqlite", "SqliteStore", "MongoStore"] {
+            assert!(!text.contains(adapter), "{} names {adapter}", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_room_has_a_name_without_a_meaning() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders: Vec<_> = ["proto", "crates", "services", "gateway/src", "deploy", "tests"]
+        .iter()
+        .map(|folder| root.join(folder))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+            let path = entry.path();
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            for empty in ["common", "util", "utils", "helper", "helpers", "shared", "core", "misc", "manager"] {
+                assert_ne!(stem, empty, "{}", path.display());
+            }
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+}
