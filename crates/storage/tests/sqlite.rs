@@ -400,7 +400,7 @@ fn a_file_that_is_not_ours_or_newer_is_refused_and_untouched() {
         let refused = Sqlite::open(&file(name), MIGRATIONS, SqliteOptions::default()).expect_err(name);
         match (&refused, name) {
             (StorageError::Newer { found: 9, known: 2, path }, "newer.db") => {
-                assert_eq!(*path, file("newer.db"))
+                assert_eq!(*path, file("newer.db"));
             }
             (StorageError::Unreadable(_), name) if name != "newer.db" => {}
             _ => panic!("{name}: {refused:?}"),
