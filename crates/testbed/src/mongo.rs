@@ -198,10 +198,10 @@ impl Mongo {
     /// becomes primary again after that time.
     ///
     /// # Errors
-    /// When it is not the primary.
+    /// When it is not the primary, or `seconds` is 0.
     pub async fn step_down(&self, seconds: u32) -> Result<()> {
         self.run(
-            doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds.min(5), "force": true },
+            doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds.saturating_sub(1).min(5), "force": true },
         )
         .await?;
         Ok(())

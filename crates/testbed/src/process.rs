@@ -14,7 +14,8 @@ use crate::wait::wait_until;
 
 /// Runs the program in a session of its own, names its pid, and gives its exit code. Standard input is a pipe from
 /// the test process: when it ends, whether by a drop or because that process was killed, the program and all it
-/// started are killed. (Dash knows `--` only after `-s`.)
+/// started are killed. Its code is given when none of those is left, but within a second: where
+/// nobody reaps orphans, the dead stay listed. (Dash knows `--` only after `-s`.)
 const KEEPER: &str = r#"
 output=$1
 shift
@@ -28,7 +29,10 @@ watch=$!
 wait "$program"
 code=$?
 kill -s KILL "$watch"
-kill -s KILL -- "-$program"
+for _ in $(seq 50); do
+  kill -s KILL -- "-$program" || break
+  sleep 0.01
+done
 exit "$code"
 "#;
 
