@@ -1,0 +1,197 @@
+//! The program `leadline-analytics`: settings and commands.
+
+use std::sync::Arc;
+
+use leadline_bus::{Bus, BusUrl, Heard};
+use leadline_runtime::{
+    caller::{Scope, ServiceSecret},
+    config::{Program, Setting, Settings, Subcommand},
+    ids::WorkspaceId,
+    program::{self, Failure, announce},
+    revoked::Revocations,
+    route::Route,
+    serve, settings,
+    stop::Stop,
+    tokens::Verifier,
+};
+use leadline_storage::StoreUrl;
+use tokio::net::TcpListener;
+
+use crate::{
+    Config, NAME, Parts,
+    rebuild::{LeadsService, rebuild},
+    store::{self, Store},
+};
+
+const LISTEN: Setting = settings::grpc_listen("127.0.0.1:50054");
+const WORKSPACE: Setting = Setting::optional("LEADLINE_WORKSPACE", "Only the workspace with this id, instead of all");
+
+/// Account events that a slow reader may be behind.
+const ACCOUNT_EVENTS: usize = 1024;
+
+/// What the program is called, its settings and its commands.
+#[must_use]
+pub fn program() -> Program {
+    let mut all = vec![LISTEN, settings::STORE, settings::BUS, settings::SERVICE_SECRET];
+    all.extend([settings::AUTH, settings::LEADS]);
+    all.extend(program::SETTINGS);
+    Program {
+        name: "leadline-analytics",
+        about: "The analytics service of Leadline: figures that equal a recount of the leads",
+        settings: all,
+        commands: vec![
+            Subcommand {
+                name: "rebuild",
+                about: "Counts all figures anew from the leads service, while the system is live",
+                settings: &[WORKSPACE],
+            },
+            Subcommand {
+                name: "verify",
+                about: "Compares the counters with a recount of the stored snapshots",
+                settings: &[WORKSPACE],
+            },
+        ],
+    }
+}
+
+/// Runs the service alone, or a command of it, until `stop`.
+///
+/// # Errors
+/// One line that says what is wrong and what to do.
+pub async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
+    match settings.command {
+        Some("rebuild") => run_rebuild(settings, stop).await,
+        Some("verify") => run_verify(settings, stop).await,
+        _ => run_service(settings, stop).await,
+    }
+}
+
+async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let address = settings.require(&LISTEN, str::parse::<std::net::SocketAddr>);
+    let url = settings.require(&settings::STORE, StoreUrl::parse);
+    let bus = settings.require(&settings::BUS, BusUrl::parse);
+    let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
+    let auth = settings.require(&settings::AUTH, Route::remote);
+    let leads = settings.require(&settings::LEADS, Route::remote);
+    settings.finish().map_err(Failure::new)?;
+    let (Some(address), Some(url), Some(bus), Some(secret), Some(auth), Some(leads)) =
+        (address, url, bus, secret, auth, leads)
+    else {
+        return Err(Failure::new("the settings can't be used"));
+    };
+
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(format!(
+            "can't listen on {address} ({error}): end the program that uses it, or set {} to another address",
+            LISTEN.name
+        ))
+    })?;
+    let bound = listener.local_addr()?;
+    let bus = Bus::open(&bus, "analytics", &stop);
+    let revocations = Revocations::new();
+    stop.spawn(revocations.clone().keep_loaded(auth.clone(), secret.clone(), stop.clone()));
+    stop.spawn(hear_accounts(bus.clone(), revocations.clone(), stop.clone()));
+    let parts = Parts { bus: bus.clone(), verifier: Verifier::remote(auth, revocations), secret, leads };
+    let service = crate::start(Config { store: url }, parts, &stop).await?;
+    bus.start();
+    let routes =
+        serve::with_health_and_reflection(service.routes.clone(), NAME, service.health.clone(), &stop).await?;
+    announce(&format!("leadline-analytics listening on {bound}"));
+    serve::grpc(listener, routes, stop.clone()).await?;
+    stop.now();
+    stop.finished(serve::STOP_TIME).await;
+    service.close().await;
+    Ok(())
+}
+
+/// Learns of void tokens as soon as they are; the list that is loaded every few seconds makes up for what is missed.
+async fn hear_accounts(bus: Bus, revocations: Revocations, stop: Stop) {
+    let mut events = bus.listen(&["account.#"], ACCOUNT_EVENTS);
+    loop {
+        let heard = tokio::select! {
+            heard = events.recv() => heard,
+            () = stop.stopping() => return,
+        };
+        match heard {
+            Some(Heard::Event(event)) => revocations.apply(&event),
+            Some(Heard::Missed) => {}
+            None => return,
+        }
+    }
+}
+
+fn only_workspace(settings: &mut Settings) -> Option<WorkspaceId> {
+    settings.parse(&WORKSPACE, WorkspaceId::parse)
+}
+
+async fn run_rebuild(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let url = settings.require(&settings::STORE, StoreUrl::parse);
+    let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
+    let route = settings.require(&settings::LEADS, Route::remote);
+    let only = only_workspace(&mut settings);
+    settings.finish().map_err(Failure::new)?;
+    let (Some(url), Some(secret), Some(route)) = (url, secret, route) else {
+        return Err(Failure::new("the settings can't be used"));
+    };
+    let store = store::open(&url, stop.stopping()).await?;
+    let leads = LeadsService { route, secret };
+    let rebuilt = tokio::select! {
+        rebuilt = rebuild(&store, &leads, only) => rebuilt.map_err(Failure::from),
+        () = stop.stopping() => Err(Failure::new("stopped before the end: the figures are those of before")),
+    };
+    store.close().await;
+    let rebuilt = rebuilt?;
+    announce(&format!("{} leads of {} workspaces were counted anew", rebuilt.leads, rebuilt.workspaces));
+    Ok(())
+}
+
+async fn run_verify(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let url = settings.require(&settings::STORE, StoreUrl::parse);
+    let only = only_workspace(&mut settings);
+    settings.finish().map_err(Failure::new)?;
+    let Some(url) = url else { return Err(Failure::new("the settings can't be used")) };
+    let store = store::open(&url, stop.stopping()).await?;
+    let verified = tokio::select! {
+        verified = verify(&store, only) => verified.map_err(Failure::from),
+        () = stop.stopping() => Err(Failure::new("stopped before the end")),
+    };
+    store.close().await;
+    let verified = verified?;
+    if verified.wrong == 0 {
+        announce(&format!("the counters of {} workspaces equal a recount", verified.workspaces));
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the counters of {} of {} workspaces differ from a recount: run leadline-analytics rebuild",
+        verified.wrong, verified.workspaces
+    )))
+}
+
+/// How many workspaces were looked at, and in how many the counters are wrong.
+struct Verified {
+    workspaces: u64,
+    wrong: u64,
+}
+
+async fn verify(store: &Arc<dyn Store>, only: Option<WorkspaceId>) -> Result<Verified, store::StoreError> {
+    let mut verified = Verified { workspaces: 0, wrong: 0 };
+    let mut after = None;
+    loop {
+        let workspaces = match only {
+            Some(workspace) => vec![workspace],
+            None => store.workspaces(after).await?,
+        };
+        after = workspaces.last().copied();
+        for workspace in &workspaces {
+            let wrong = store.verify(Scope::of_own_row(*workspace)).await?;
+            verified.workspaces += 1;
+            if !wrong.is_empty() {
+                verified.wrong += 1;
+                tracing::error!(%workspace, slots = ?wrong, "counters differ from a recount");
+            }
+        }
+        if only.is_some() || workspaces.is_empty() {
+            return Ok(verified);
+        }
+    }
+}
