@@ -1,0 +1,1 @@
+//! Turns figures and rows into files.
