@@ -60,7 +60,8 @@ impl Interval {
             Self::Day => (last - first).num_days() + 1,
             Self::Week => (last - first).num_days() / 7 + 1,
             Self::Month => {
-                i64::from(last.year() - first.year()) * 12 + i64::from(last.month()) - i64::from(first.month())
+                i64::from(last.year() - first.year()) * 12 + i64::from(last.month())
+                    - i64::from(first.month())
                     + 1
             }
         }
@@ -183,9 +184,11 @@ mod tests {
     #[test]
     fn a_chart_ends_today_unless_it_is_told() {
         let today = parse_date("2026-11-23").unwrap();
-        for (interval, first, count) in
-            [(Interval::Day, "2026-10-25", 30), (Interval::Week, "2026-08-10", 16), (Interval::Month, "2025-12-01", 12)]
-        {
+        for (interval, first, count) in [
+            (Interval::Day, "2026-10-25", 30),
+            (Interval::Week, "2026-08-10", 16),
+            (Interval::Month, "2025-12-01", 12),
+        ] {
             let days = interval.default_days(today);
             assert_eq!((days.start().to_string().as_str(), interval.buckets(&days)), (first, count));
         }

@@ -173,7 +173,8 @@ fn pieces(span: Span) -> impl Iterator<Item = (Day, Range<u32>)> {
 impl Counts for Need {
     fn moments(&mut self, moment: Moment, span: Span) -> u64 {
         let remainders = self.note(span);
-        self.moments.extend(remainders.into_iter().filter(|part| !part.is_empty()).map(|part| (moment, part)));
+        self.moments
+            .extend(remainders.into_iter().filter(|part| !part.is_empty()).map(|part| (moment, part)));
         0
     }
 

@@ -282,9 +282,11 @@ impl Delta {
     pub fn merge(&mut self, other: Self) {
         for (slot, change) in other.0 {
             let mine = self.0.entry(slot).or_default();
-            for (mine, theirs) in
-                [(&mut mine.sum, change.sum), (&mut mine.counts, change.counts), (&mut mine.times, change.times)]
-            {
+            for (mine, theirs) in [
+                (&mut mine.sum, change.sum),
+                (&mut mine.counts, change.counts),
+                (&mut mine.times, change.times),
+            ] {
                 theirs.into_iter().for_each(|(key, by)| *mine.entry(key).or_default() += by);
             }
         }
@@ -375,7 +377,9 @@ mod tests {
 
     #[test]
     fn what_no_encoder_wrote_is_refused() {
-        for bad in [&[2_u8][..], &[1, 0x80], &[1, 1], &[1, 1, 2, 0, 2], &[1, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 2]] {
+        for bad in
+            [&[2_u8][..], &[1, 0x80], &[1, 1], &[1, 1, 2, 0, 2], &[1, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 2]]
+        {
             assert_eq!(Sparse::decode(bad), Err(Unreadable), "{bad:?}");
         }
     }

@@ -99,11 +99,7 @@ pub fn conversion(clock: Clock, months: u32, counts: &mut dyn Counts) -> Vec<Mon
         .map(|back| {
             let start = Interval::Month.step(this_month, back);
             let span = clock.period(Interval::Month, start);
-            Month {
-                start,
-                cohort: counts.cohort(span),
-                converted: counts.moments(Moment::Converted, span),
-            }
+            Month { start, cohort: counts.cohort(span), converted: counts.moments(Moment::Converted, span) }
         })
         .collect()
 }
@@ -250,9 +246,14 @@ mod tests {
 
     #[test]
     fn shares_are_rounded_half_up_to_tenths() {
-        for (part, whole, tenths) in
-            [(1, 3, Some(333)), (2, 3, Some(667)), (1, 2000, Some(1)), (1, 2001, Some(0)), (3, 2, Some(1500)), (0, 0, None)]
-        {
+        for (part, whole, tenths) in [
+            (1, 3, Some(333)),
+            (2, 3, Some(667)),
+            (1, 2000, Some(1)),
+            (1, 2001, Some(0)),
+            (3, 2, Some(1500)),
+            (0, 0, None),
+        ] {
             assert_eq!(share_in_tenths(part, whole), tenths, "{part} of {whole}");
         }
     }

@@ -23,8 +23,8 @@ use crate::{
     calendar::{Clock, Interval},
     counts::{Cohort, Counts, Need},
     figures::{
-        Bucket, Dashboard, Figures, Funnel, MOST_BUCKETS, MOST_MONTHS, Month, Report, Summary, conversion, created,
-        dashboard, funnel, report, share_in_tenths, summary,
+        Bucket, Dashboard, Figures, Funnel, MOST_BUCKETS, MOST_MONTHS, Month, Report, Summary, conversion,
+        created, dashboard, funnel, report, share_in_tenths, summary,
     },
     lead::{Source, Status as Stage},
     rebuild::{Leads, RebuildError, rebuild},
@@ -234,7 +234,8 @@ impl AnalyticsService for Server {
                 asked.violations.add("months", format!("must be between 1 and {MOST_MONTHS}"));
             }
             asked.violations.check()?;
-            let told = self.ask(&caller, clock.now, |counts| conversion(clock, request.months, counts)).await?;
+            let told =
+                self.ask(&caller, clock.now, |counts| conversion(clock, request.months, counts)).await?;
             Ok(conversion_of(&told.figure))
         })
         .await
@@ -281,7 +282,7 @@ impl AnalyticsService for Server {
             let interval = asked.interval("interval", request.interval);
             asked.violations.check()?;
             let told = self.ask(&caller, clock.now, |counts| dashboard(clock, interval, counts)).await?;
-            Ok(dashboard_of(interval, &told))
+            Ok(dashboard_of(interval, &told.figure, told.as_of))
         })
         .await
     }
@@ -364,12 +365,12 @@ fn summary_of(summary: &Summary, as_of: Millis) -> proto::Summary {
     }
 }
 
-fn by_status(cohort: &Cohort) -> proto::ByStatus {
+pub(crate) fn by_status(cohort: &Cohort) -> proto::ByStatus {
     let item = |status| proto::by_status::Item { status: stage(status), count: cohort.in_status(status) };
     proto::ByStatus { items: Stage::ALL.map(item).to_vec() }
 }
 
-fn by_source(cohort: &Cohort) -> proto::BySource {
+pub(crate) fn by_source(cohort: &Cohort) -> proto::BySource {
     let item = |from| proto::by_source::Item {
         source: source(from),
         count: cohort.from_source(from),
@@ -378,7 +379,7 @@ fn by_source(cohort: &Cohort) -> proto::BySource {
     proto::BySource { items: Source::ALL.map(item).to_vec() }
 }
 
-fn created_of(interval: Interval, buckets: &[Bucket]) -> proto::Created {
+pub(crate) fn created_of(interval: Interval, buckets: &[Bucket]) -> proto::Created {
     let item = |bucket: &Bucket| proto::created::Bucket {
         start: bucket.start.to_string(),
         count: bucket.cohort.total(),
@@ -387,7 +388,7 @@ fn created_of(interval: Interval, buckets: &[Bucket]) -> proto::Created {
     proto::Created { interval: interval_of(interval), items: buckets.iter().map(item).collect() }
 }
 
-fn conversion_of(months: &[Month]) -> proto::Conversion {
+pub(crate) fn conversion_of(months: &[Month]) -> proto::Conversion {
     let item = |month: &Month| {
         let (created, cohort_converted) = (month.cohort.total(), month.cohort.in_status(Stage::Converted));
         proto::conversion::Month {
@@ -402,7 +403,7 @@ fn conversion_of(months: &[Month]) -> proto::Conversion {
     proto::Conversion { items: months.iter().map(item).collect() }
 }
 
-fn funnel_of(funnel: &Funnel) -> proto::Funnel {
+pub(crate) fn funnel_of(funnel: &Funnel) -> proto::Funnel {
     let mut before = None;
     let items = Stage::FUNNEL.into_iter().zip(&funnel.steps).map(|(status, step)| {
         let step_rate_tenths = before.and_then(|before| share_in_tenths(step.reached, before));
@@ -430,7 +431,7 @@ fn figures_of(figures: &Figures) -> proto::report::Figures {
     }
 }
 
-fn report_of(interval: Interval, report: &Report) -> proto::Report {
+pub(crate) fn report_of(interval: Interval, report: &Report) -> proto::Report {
     proto::Report {
         period: interval_of(interval),
         start: report.start.to_string(),
@@ -442,10 +443,9 @@ fn report_of(interval: Interval, report: &Report) -> proto::Report {
     }
 }
 
-fn dashboard_of(interval: Interval, told: &Told<Dashboard>) -> proto::Dashboard {
-    let dashboard = &told.figure;
+pub(crate) fn dashboard_of(interval: Interval, dashboard: &Dashboard, as_of: Millis) -> proto::Dashboard {
     proto::Dashboard {
-        summary: Some(summary_of(&dashboard.summary, told.as_of)),
+        summary: Some(summary_of(&dashboard.summary, as_of)),
         by_status: Some(by_status(&dashboard.all)),
         by_source: Some(by_source(&dashboard.all)),
         created: Some(created_of(interval, &dashboard.created)),

@@ -16,6 +16,10 @@ pub mod rebuild;
 pub mod signal;
 pub mod store;
 
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod proof;
 
 use std::{sync::Arc, time::Duration};
 

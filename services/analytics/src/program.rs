@@ -24,7 +24,8 @@ use crate::{
 };
 
 const LISTEN: Setting = settings::grpc_listen("127.0.0.1:50054");
-const WORKSPACE: Setting = Setting::optional("LEADLINE_WORKSPACE", "Only the workspace with this id, instead of all");
+const WORKSPACE: Setting =
+    Setting::optional("LEADLINE_WORKSPACE", "Only the workspace with this id, instead of all");
 
 /// Account events that a slow reader may be behind.
 const ACCOUNT_EVENTS: usize = 1024;
@@ -95,7 +96,8 @@ async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
     let service = crate::start(Config { store: url }, parts, &stop).await?;
     bus.start();
     let routes =
-        serve::with_health_and_reflection(service.routes.clone(), NAME, service.health.clone(), &stop).await?;
+        serve::with_health_and_reflection(service.routes.clone(), NAME, service.health.clone(), &stop)
+            .await?;
     announce(&format!("leadline-analytics listening on {bound}"));
     serve::grpc(listener, routes, stop.clone()).await?;
     stop.now();

@@ -1,9 +1,6 @@
 //! Turns events of leads into counted snapshots: at least once, in any order, always with the same result.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
@@ -58,12 +55,12 @@ impl Consumer for Projection {
         let mut news: HashMap<Scope, News> = HashMap::new();
         for event in events {
             let Some(Body::Lead(lead)) = &event.body else { continue };
-            let scope = Scope::of_event(event)
-                .ok_or_else(|| HandleError::poison(event, "it names no workspace"))?;
+            let scope =
+                Scope::of_event(event).ok_or_else(|| HandleError::poison(event, "it names no workspace"))?;
             let snapshot =
                 lead.snapshot.as_ref().ok_or_else(|| HandleError::poison(event, "it has no snapshot"))?;
-            let snapshot =
-                snapshot_of(snapshot).map_err(|malformed| HandleError::poison(event, malformed.to_string()))?;
+            let snapshot = snapshot_of(snapshot)
+                .map_err(|malformed| HandleError::poison(event, malformed.to_string()))?;
             let at = Millis(event.at_ms);
             let of_workspace = news.entry(scope).or_insert_with(|| News { snapshots: Vec::new(), at });
             of_workspace.snapshots.push(snapshot);

@@ -113,7 +113,10 @@ pub async fn rebuild(
 
 /// The leads service has no list of workspaces, so its snapshots are passed over once: those read before a generation begins
 /// must not be counted in it.
-async fn all_workspaces(store: &Arc<dyn Store>, leads: &dyn Leads) -> Result<BTreeSet<WorkspaceId>, RebuildError> {
+async fn all_workspaces(
+    store: &Arc<dyn Store>,
+    leads: &dyn Leads,
+) -> Result<BTreeSet<WorkspaceId>, RebuildError> {
     let mut workspaces = BTreeSet::new();
     let mut snapshots = leads.snapshots(None).await?;
     while let Some(batch) = snapshots.next().await.transpose()? {

@@ -6,7 +6,7 @@
 //! workspace follow each other, whichever replica makes them.
 
 #[cfg(test)]
-pub(crate) mod contract;
+mod contract;
 mod mongo;
 mod sqlite;
 
@@ -31,7 +31,9 @@ pub const STEP: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Another rebuild of the workspace has begun since, or this one was given up.
-    #[error("another rebuild of the workspace has taken over, or this one stood still for too long: start it again")]
+    #[error(
+        "another rebuild of the workspace has taken over, or this one stood still for too long: start it again"
+    )]
     Superseded,
     /// The database.
     #[error(transparent)]

@@ -22,7 +22,8 @@ use crate::{
     lead::{Facts, LeadId, Moment, Snapshot, Source, Status},
 };
 
-const MIGRATIONS: &[MongoMigration] = &[MongoMigration { name: "0001 figures", run: |db| Box::pin(figures(db)) }];
+const MIGRATIONS: &[MongoMigration] =
+    &[MongoMigration { name: "0001 figures", run: |db| Box::pin(figures(db)) }];
 
 async fn figures(db: &Database) -> Result<(), StorageError> {
     let long = doc! { "bsonType": "long" };
@@ -148,7 +149,10 @@ pub(super) struct MongoStore {
 }
 
 impl MongoStore {
-    pub(super) async fn open(uri: &str, stopping: impl Future<Output = ()> + Send) -> Result<Self, StorageError> {
+    pub(super) async fn open(
+        uri: &str,
+        stopping: impl Future<Output = ()> + Send,
+    ) -> Result<Self, StorageError> {
         let database = Mongo::database_name(uri, "analytics")?;
         let mongo = Mongo::open(uri, &database, "leadline-analytics").await?;
         mongo.wait_ready(stopping).await?;
@@ -259,7 +263,12 @@ fn slot_of(id: &str) -> Option<Slot> {
 impl Rows {
     /// Takes hold of a workspace for a transaction and gives its state as it was: two transactions that do so can't both
     /// be committed unless one saw the other's work.
-    async fn hold(&self, session: &mut ClientSession, scope: Scope, and_set: Document) -> Result<Option<State>, StoreError> {
+    async fn hold(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        and_set: Document,
+    ) -> Result<Option<State>, StoreError> {
         let mut change = doc! { "$inc": { "revision": 1_i64 } };
         change.extend(and_set);
         let id = doc! { "_id": scope.workspace().to_string() };
@@ -268,7 +277,11 @@ impl Rows {
     }
 
     /// Takes hold of a workspace whose rebuild goes on.
-    async fn hold_building(&self, session: &mut ClientSession, building: Building) -> Result<State, StoreError> {
+    async fn hold_building(
+        &self,
+        session: &mut ClientSession,
+        building: Building,
+    ) -> Result<State, StoreError> {
         let touch = doc! { "$set": { "touchedAt": Millis::now().0 } };
         let state = self.hold(session, building.scope, touch).await?;
         state.filter(|state| state.building == Some(building.generation)).ok_or(StoreError::Superseded)
@@ -290,7 +303,8 @@ impl Rows {
     ) -> Result<Delta, StoreError> {
         let ids: Vec<String> = snapshots.iter().map(|snapshot| generation.lead_id(snapshot.lead)).collect();
         let mut known: HashMap<String, (u64, Option<Facts>)> = HashMap::new();
-        let mut found = self.leads.find(generation.those(doc! { "$in": &ids })).session(&mut *session).await?;
+        let mut found =
+            self.leads.find(generation.those(doc! { "$in": &ids })).session(&mut *session).await?;
         while let Some(row) = found.next(&mut *session).await.transpose()? {
             known.insert(row.get_str("_id").unwrap_or_default().to_owned(), (version(&row), facts(&row)));
         }
@@ -329,7 +343,8 @@ impl Rows {
         }
         let ids: Vec<String> = changes.keys().map(|slot| generation.page_id(*slot)).collect();
         let mut known: HashMap<String, Page> = HashMap::new();
-        let mut found = self.pages.find(generation.those(doc! { "$in": &ids })).session(&mut *session).await?;
+        let mut found =
+            self.pages.find(generation.those(doc! { "$in": &ids })).session(&mut *session).await?;
         while let Some(row) = found.next(&mut *session).await.transpose()? {
             known.insert(row.get_str("_id").unwrap_or_default().to_owned(), page(&row)?);
         }
@@ -341,7 +356,8 @@ impl Rows {
             .into_iter()
             .zip(changes.values())
             .map(|(id, change)| {
-                let page = known.get(&id).map_or_else(|| Page::default().plus(change), |page| page.plus(change));
+                let page =
+                    known.get(&id).map_or_else(|| Page::default().plus(change), |page| page.plus(change));
                 (id, page)
             })
             .filter(|(_, page)| !page.is_empty())
@@ -380,15 +396,24 @@ impl Rows {
         Ok(pages)
     }
 
-    async fn tally(&self, session: &mut ClientSession, scope: Scope, need: &Need) -> Result<Tally, StoreError> {
+    async fn tally(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        need: &Need,
+    ) -> Result<Tally, StoreError> {
         let mut tally = Tally::default();
         let id = doc! { "_id": scope.workspace().to_string() };
-        let Some(state) = self.workspaces.find_one(id).session(&mut *session).await? else { return Ok(tally) };
+        let Some(state) = self.workspaces.find_one(id).session(&mut *session).await? else {
+            return Ok(tally);
+        };
         let state = State::of(&state);
         let live = Generation { scope, number: state.live };
         tally.as_of = state.as_of;
         if need.all {
-            if let Some(row) = self.pages.find_one(live.those(live.page_id(Slot::All))).session(&mut *session).await? {
+            if let Some(row) =
+                self.pages.find_one(live.those(live.page_id(Slot::All))).session(&mut *session).await?
+            {
                 tally.all = page(&row)?;
             }
         }
@@ -403,12 +428,14 @@ impl Rows {
             tally.times = self.pages(session, live, page_ids(live, days), "times").await?;
         }
         for (moment, span) in &need.moments {
-            let counted = self.leads.count_documents(within(live, *moment, *span)).session(&mut *session).await?;
+            let counted =
+                self.leads.count_documents(within(live, *moment, *span)).session(&mut *session).await?;
             tally.moments.insert((*moment, *span), counted);
         }
         for span in &need.cohorts {
             let mut counted = Counted::default();
-            let mut found = self.leads.find(within(live, Moment::Created, *span)).session(&mut *session).await?;
+            let mut found =
+                self.leads.find(within(live, Moment::Created, *span)).session(&mut *session).await?;
             while let Some(row) = found.next(&mut *session).await.transpose()? {
                 facts(&row).iter().for_each(|facts| counted.add(facts));
             }
@@ -439,7 +466,8 @@ impl Rows {
             old.push((row.get_str("_id").unwrap_or_default().to_owned(), version(&row)));
         }
         let lead = |id: &str| id.rsplit_once('/').map_or("", |(_, lead)| lead).to_owned();
-        let ids: Vec<String> = old.iter().map(|(id, _)| format!("{}{}", building.prefix(), lead(id))).collect();
+        let ids: Vec<String> =
+            old.iter().map(|(id, _)| format!("{}{}", building.prefix(), lead(id))).collect();
         let mut known = std::collections::HashSet::new();
         let found = self.leads.find(building.those(doc! { "$in": &ids })).projection(doc! { "_id": 1 });
         let mut found = found.session(&mut *session).await?;
@@ -630,7 +658,8 @@ impl Store for MongoStore {
                     "$unset": { "building": "", "touchedAt": "" },
                 };
                 rows.hold(session, building.scope, switch).await?;
-                let all = rows.pages.find_one(new.those(new.page_id(Slot::All))).session(&mut *session).await?;
+                let all =
+                    rows.pages.find_one(new.those(new.page_id(Slot::All))).session(&mut *session).await?;
                 Ok(all.as_ref().map(page).transpose()?.unwrap_or_default().leads())
             })
             .await
@@ -642,7 +671,8 @@ impl Store for MongoStore {
             .mongo
             .transact(async move |session| {
                 rows.hold_building(session, building).await?;
-                rows.discard(session, Generation { scope: building.scope, number: building.generation }).await?;
+                rows.discard(session, Generation { scope: building.scope, number: building.generation })
+                    .await?;
                 let end = doc! { "$unset": { "building": "", "touchedAt": "" } };
                 rows.hold(session, building.scope, end).await?;
                 Ok(())
@@ -688,12 +718,16 @@ impl Store for MongoStore {
             if left == 0 {
                 break;
             }
-            let rows = collection.find(doc! { "_id": ids_with(prefix), "workspaceId": workspace }).projection(doc! { "_id": 1 });
+            let rows = collection
+                .find(doc! { "_id": ids_with(prefix), "workspaceId": workspace })
+                .projection(doc! { "_id": 1 });
             let rows = rows.limit(i64::try_from(left).unwrap_or(i64::MAX));
             let rows: Vec<Document> = self.mongo.run(async { rows.await?.try_collect().await }).await?;
             let ids: Vec<&str> = rows.iter().filter_map(|row| row.get_str("_id").ok()).collect();
             left -= ids.len().min(left);
-            self.mongo.run(collection.delete_many(doc! { "_id": { "$in": ids }, "workspaceId": workspace })).await?;
+            self.mongo
+                .run(collection.delete_many(doc! { "_id": { "$in": ids }, "workspaceId": workspace }))
+                .await?;
         }
         if left > 0 {
             self.mongo.run(self.rows.discarded.delete_one(doc! { "_id": prefix })).await?;

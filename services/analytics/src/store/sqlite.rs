@@ -157,7 +157,9 @@ impl<'c> Rows<'c> {
 
     /// Takes snapshots into a generation; gives the difference that is to be counted.
     fn take(&self, generation: i64, snapshots: &[Snapshot]) -> Result<Delta, StoreError> {
-        let sql = format!("SELECT version, {FACTS} FROM leads WHERE workspace = ?1 AND generation = ?2 AND lead = ?3");
+        let sql = format!(
+            "SELECT version, {FACTS} FROM leads WHERE workspace = ?1 AND generation = ?2 AND lead = ?3"
+        );
         let mut find = self.conn.prepare_cached(&sql)?;
         let mut delta = Delta::default();
         for snapshot in snapshots {
@@ -233,14 +235,22 @@ impl<'c> Rows<'c> {
 
     /// A page; an empty one if there is none.
     fn page(&self, generation: i64, slot: Slot) -> Result<Page, StoreError> {
-        let sql = "SELECT sum, counts, times FROM pages WHERE workspace = ?1 AND generation = ?2 AND day = ?3";
+        let sql =
+            "SELECT sum, counts, times FROM pages WHERE workspace = ?1 AND generation = ?2 AND day = ?3";
         let mut find = self.conn.prepare_cached(sql)?;
-        let found = find.query_row(params![self.workspace, generation, number(slot)], |row| page(row, 0)).optional()?;
+        let found = find
+            .query_row(params![self.workspace, generation, number(slot)], |row| page(row, 0))
+            .optional()?;
         Ok(found.transpose()?.unwrap_or_default())
     }
 
     /// One column of the pages of some days.
-    fn pages(&self, generation: i64, column: &str, days: &Range<Day>) -> Result<BTreeMap<Day, Sparse>, StoreError> {
+    fn pages(
+        &self,
+        generation: i64,
+        column: &str,
+        days: &Range<Day>,
+    ) -> Result<BTreeMap<Day, Sparse>, StoreError> {
         let sql = format!("SELECT day, {column} FROM pages WHERE {DAYS}");
         let mut statement = self.conn.prepare_cached(&sql)?;
         let range = params![self.workspace, generation, days.start.number(), days.end.number()];
@@ -294,7 +304,12 @@ impl<'c> Rows<'c> {
 
     /// Enters leads that only the live generation knows into a new one as deleted; up to [`STEP`] leads after `after`.
     /// Gives the last one looked at, if there may be more.
-    fn bury(&self, state: State, building: i64, after: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, StoreError> {
+    fn bury(
+        &self,
+        state: State,
+        building: i64,
+        after: Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let last: Option<Vec<u8>> = self
             .conn
             .prepare_cached(
@@ -330,7 +345,9 @@ fn count_sql(moment: Moment) -> String {
         Moment::Converted => "converted_at",
         Moment::Lost => "lost_at",
     };
-    format!("SELECT count(*) FROM leads WHERE workspace = ?1 AND generation = ?2 AND {column} >= ?3 AND {column} < ?4")
+    format!(
+        "SELECT count(*) FROM leads WHERE workspace = ?1 AND generation = ?2 AND {column} >= ?3 AND {column} < ?4"
+    )
 }
 
 fn cohort_sql() -> String {
@@ -362,10 +379,19 @@ fn type_fault(error: leadline_storage::rusqlite::types::FromSqlError) -> StoreEr
 }
 
 /// Three columns as a page; what they hold may be unreadable.
-fn page(row: &Row<'_>, first: usize) -> leadline_storage::rusqlite::Result<Result<Page, crate::day::Unreadable>> {
+fn page(
+    row: &Row<'_>,
+    first: usize,
+) -> leadline_storage::rusqlite::Result<Result<Page, crate::day::Unreadable>> {
     let blob = |column: usize| row.get::<_, Vec<u8>>(first + column);
     let (sum, counts, times) = (blob(0)?, blob(1)?, blob(2)?);
-    let read = || Ok(Page { sum: Sparse::decode(&sum)?, counts: Sparse::decode(&counts)?, times: Sparse::decode(&times)? });
+    let read = || {
+        Ok(Page {
+            sum: Sparse::decode(&sum)?,
+            counts: Sparse::decode(&counts)?,
+            times: Sparse::decode(&times)?,
+        })
+    };
     Ok(read())
 }
 
@@ -529,7 +555,8 @@ impl Store for SqliteStore {
             .read(move |conn| {
                 let mut statement =
                     conn.prepare_cached("SELECT id FROM workspaces WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-                let ids = statement.query_map(params![after, limit(STEP)], |row| row.get::<_, [u8; 16]>(0))?;
+                let ids =
+                    statement.query_map(params![after, limit(STEP)], |row| row.get::<_, [u8; 16]>(0))?;
                 let ids: Result<Vec<[u8; 16]>, _> = ids.collect();
                 Ok(ids?.into_iter().map(|id| Uuid::from_bytes(id).into()).collect())
             })
@@ -548,7 +575,8 @@ impl Store for SqliteStore {
                 while let Some(row) = found.next()? {
                     recount.change(None, facts(row, 0)?.as_ref());
                 }
-                let sql = "SELECT day, sum, counts, times FROM pages WHERE workspace = ?1 AND generation = ?2";
+                let sql =
+                    "SELECT day, sum, counts, times FROM pages WHERE workspace = ?1 AND generation = ?2";
                 let mut statement = conn.prepare_cached(sql)?;
                 let mut found = statement.query(params![rows.workspace, state.live])?;
                 let mut stored = BTreeMap::new();
