@@ -13,7 +13,7 @@ mod store;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use leadline_bus::{Bus, BusUrl, Heard, topology};
+use leadline_bus::{Bus, BusUrl, Heard, Outbox, topology};
 use leadline_proto::reminders::reminders_service_server::RemindersServiceServer;
 use leadline_runtime::{
     caller::ServiceSecret,
@@ -65,6 +65,12 @@ pub struct Service {
 }
 
 impl Service {
+    /// What it has yet to publish.
+    #[must_use]
+    pub fn outbox(&self) -> Arc<dyn Outbox> {
+        self.store.clone().outbox()
+    }
+
     /// Closes its store. Call it when nothing asks any more.
     pub async fn close(&self) {
         self.store.close().await;
