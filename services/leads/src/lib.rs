@@ -1,1 +1,162 @@
-//! leadline-leads
+//! The leads service: leads, notes, the log of what was done, search.
+//!
+//! [`lead`] has the rules and knows no database and no wire; [`store`] is the port to where leads are kept; [`grpc`] is the
+//! contract's edge. The log is the outbox: what is done to a lead and the events that tell of it are stored in one transaction.
+
+pub mod activity;
+pub mod backfill;
+pub mod event;
+pub mod fields;
+pub mod filter;
+pub mod follow_up;
+pub mod grpc;
+pub mod lead;
+pub mod members;
+pub mod search;
+pub mod stage;
+pub mod store;
+pub mod sweep;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use leadline_bus::{Bus, BusUrl, Heard, topology};
+use leadline_proto::leads::leads_service_server::LeadsServiceServer;
+use leadline_runtime::{
+    caller::ServiceSecret,
+    config::{Program, Setting, Settings},
+    health::HealthCheck,
+    program::{self, Failure},
+    revoked::Revocations,
+    route::Route,
+    serve, settings,
+    stop::Stop,
+    tokens::Verifier,
+};
+use leadline_storage::StoreUrl;
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+use crate::{follow_up::FollowUps, grpc::Leads, members::Members, store::Store};
+
+/// The service's full gRPC name.
+pub const NAME: &str = "leadline.leads.v1.LeadsService";
+
+/// The address at which the service listens when it runs alone.
+pub const GRPC_LISTEN: Setting = settings::grpc_listen("127.0.0.1:50052");
+
+/// What the service is told by the program that starts it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where leads are kept.
+    pub store: StoreUrl,
+}
+
+/// What the service shares with the rest of its program.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where its events go and reminders' come from.
+    pub bus: Bus,
+    /// Checks access tokens.
+    pub verifier: Verifier,
+    /// What services show each other.
+    pub secret: ServiceSecret,
+    /// The way to the auth service: it knows who is a member.
+    pub auth: Route,
+}
+
+/// The service, started.
+pub struct Service {
+    /// Its calls, without health and reflection.
+    pub routes: Routes,
+    /// Whether its store answers.
+    pub health: HealthCheck,
+    /// Its store: for [`backfill`](backfill::backfill), and to be closed at the end.
+    pub store: Arc<dyn Store>,
+}
+
+/// Opens the store (waiting for MongoDB until `stop`), registers consumer and outbox on the bus, and spawns its tasks on `stop`.
+///
+/// # Errors
+/// One line for the person who starts the program.
+pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service, Failure> {
+    let store = store::open(&config.store, event::encode, stop)
+        .await
+        .map_err(|error| Failure::new(format!("the store of leads at {}: {error}", config.store)))?;
+    parts.bus.consume(topology::LEADS, Arc::new(FollowUps::new(store.clone())), stop);
+    parts.bus.relay("leads", store.outbox(), stop);
+    stop.spawn(sweep::run(store.clone(), stop.clone()));
+    let pinged = store.clone();
+    let health = HealthCheck::new(move || {
+        let store = pinged.clone();
+        async move { store.ping().await.map_err(|error| error.to_string()) }
+    });
+    let leads = Leads::new(store.clone(), parts.verifier, parts.secret, Members::new(parts.auth));
+    let routes = Routes::new(LeadsServiceServer::new(leads));
+    Ok(Service { routes, health, store })
+}
+
+/// The service alone, until `stop`.
+///
+/// # Errors
+/// One line for the person who starts the program.
+pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let address = settings.require(&GRPC_LISTEN, str::parse::<SocketAddr>);
+    let store = settings.require(&settings::STORE, StoreUrl::parse);
+    let bus = settings.require(&settings::BUS, BusUrl::parse);
+    let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
+    let auth = settings.require(&settings::AUTH, Route::remote);
+    settings.finish().map_err(Failure::new)?;
+    let (Some(address), Some(store), Some(bus), Some(secret), Some(auth)) =
+        (address, store, bus, secret, auth)
+    else {
+        return Err(Failure::new("settings without fault are missing"));
+    };
+    // First: a port that is taken is told at once, not after a database was waited for.
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(format!(
+            "can't listen on {address} ({error}): set {} to a free address",
+            GRPC_LISTEN.name
+        ))
+    })?;
+    let address = listener.local_addr()?;
+    let bus = Bus::open(&bus, "leads", &stop);
+    let revoked = Revocations::new();
+    stop.spawn(revoked.clone().keep_loaded(auth.clone(), secret.clone(), stop.clone()));
+    stop.spawn(hear_revocations(bus.clone(), revoked.clone(), stop.clone()));
+    let verifier = Verifier::remote(auth.clone(), revoked);
+    let service = start(Config { store }, Parts { bus: bus.clone(), verifier, secret, auth }, &stop).await?;
+    bus.start();
+    let routes = serve::with_health_and_reflection(service.routes, NAME, service.health, &stop).await?;
+    program::announce(&format!("leadline-leads listening on {address}"));
+    let served = serve::grpc(listener, routes, stop.clone()).await;
+    stop.now();
+    service.store.close().await;
+    Ok(served?)
+}
+
+/// What voids tokens reaches the verifier at once; what is missed here, the list that is loaded every few seconds brings.
+async fn hear_revocations(bus: Bus, revoked: Revocations, stop: Stop) {
+    let mut accounts = bus.listen(&["account.#"], 1024);
+    loop {
+        tokio::select! {
+            () = stop.stopping() => return,
+            heard = accounts.recv() => match heard {
+                Some(Heard::Event(event)) => revoked.apply(&event),
+                Some(Heard::Missed) => {}
+                None => return,
+            },
+        }
+    }
+}
+
+/// What `leadline-leads --help` says.
+#[must_use]
+pub fn program() -> Program {
+    let own = [GRPC_LISTEN, settings::STORE, settings::BUS, settings::SERVICE_SECRET, settings::AUTH];
+    Program {
+        name: "leadline-leads",
+        about: "Leadline's leads service: leads, notes, the log of what was done, search",
+        settings: own.into_iter().chain(program::SETTINGS).collect(),
+        commands: Vec::new(),
+    }
+}

@@ -1,0 +1,403 @@
+//! What a lead is, what can be done to it, and what is logged of that. Nothing here knows how leads are kept or sent.
+
+use std::time::Duration;
+
+use leadline_runtime::{
+    caller::Origin,
+    id_type,
+    ids::{UserId, WorkspaceId, new_uuid, uuid_at},
+    time::Millis,
+    version::Version,
+};
+use uuid::Uuid;
+
+use crate::{
+    activity::{Activity, FieldChange, FieldValue, LeadEvent, NOTE_EXCERPT, Snapshot, What},
+    fields::{Fields, NoteText, Patch, Reason, Tags, Unacceptable},
+    stage::{Stages, Status},
+};
+
+id_type!(LeadId, "A lead.");
+id_type!(NoteId, "A note about a lead.");
+
+/// How long a lead stays in the trash before it is erased.
+pub const TRASH_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How many notes a lead is shown with.
+pub const NOTES_SHOWN: usize = 50;
+
+/// A lead as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lead {
+    /// Its id.
+    pub id: LeadId,
+    /// What people set.
+    pub fields: Fields,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When anything of it changed last.
+    pub updated_at: Millis,
+    /// When it entered its present stage.
+    pub status_changed_at: Millis,
+    /// When somebody last did something with it.
+    pub last_activity_at: Millis,
+    /// When its next open reminder is due. Reminders tell; it raises no version.
+    pub next_follow_up_at: Option<Millis>,
+    /// Raised by exactly one with every write that changes anything.
+    pub version: Version,
+    /// How many notes there are.
+    pub note_count: u32,
+    /// When it was put into the trash.
+    pub deleted_at: Option<Millis>,
+    /// When it was in which stage.
+    pub stages: Stages,
+}
+
+/// What somebody wrote down about a lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Its id.
+    pub id: NoteId,
+    /// What it says.
+    pub text: NoteText,
+    /// Who wrote it.
+    pub author: UserId,
+    /// When.
+    pub created_at: Millis,
+}
+
+/// A lead to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLead {
+    /// Its id.
+    pub id: LeadId,
+    /// Its fields.
+    pub fields: Fields,
+    /// Who makes it.
+    pub created_by: UserId,
+    /// A first note.
+    pub note: Option<(NoteId, NoteText)>,
+}
+
+/// Who does something, when, and for which request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// Who; `None`: the clock.
+    pub actor: Option<UserId>,
+    /// When.
+    pub at: Millis,
+    /// For which request.
+    pub origin: Origin,
+    /// Told afterwards: the ids of its entries carry `at`, so that the log stays in the order of time.
+    pub backdated: bool,
+}
+
+impl By {
+    /// Somebody, now.
+    #[must_use]
+    pub fn now(actor: UserId, origin: Origin) -> Self {
+        Self { actor: Some(actor), at: Millis::now(), origin, backdated: false }
+    }
+
+    /// The clock, now.
+    #[must_use]
+    pub fn the_clock() -> Self {
+        Self { actor: None, at: Millis::now(), origin: Origin::new(), backdated: false }
+    }
+
+    fn entry_id(&self, at: Millis, nth: usize) -> Uuid {
+        if !self.backdated {
+            return new_uuid();
+        }
+        uuid_at(Millis(at.0.saturating_add(i64::try_from(nth).unwrap_or(0))))
+    }
+}
+
+/// What can be done to a lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Set fields.
+    Edit(Patch),
+    /// Move it to a stage.
+    Move {
+        /// Which.
+        to: Status,
+        /// Why.
+        reason: Option<Reason>,
+    },
+    /// Write a note.
+    AddNote {
+        /// Its id.
+        id: NoteId,
+        /// Its text.
+        text: NoteText,
+    },
+    /// Take a note away.
+    DeleteNote {
+        /// Which.
+        id: NoteId,
+        /// Also one that somebody else wrote.
+        anybodys: bool,
+    },
+    /// Put tags behind those that it has.
+    AddTags(Tags),
+    /// Take tags away.
+    RemoveTags(Tags),
+    /// Put it into the trash.
+    Trash,
+    /// Bring it back out of the trash.
+    Restore,
+    /// Erase it with its notes and its log, in the trash or not.
+    Erase,
+    /// Erase it if it has been in the trash for [`TRASH_KEPT`].
+    Purge,
+}
+
+/// Why a command is not carried out. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// It is not there, or in the trash (or not in the trash, for a purge), or has been in it for too long.
+    #[error("there is no such lead")]
+    NoLead,
+    /// The note is not there.
+    #[error("there is no such note")]
+    NoNote,
+    /// Somebody else wrote the note.
+    #[error(
+        "somebody else wrote this note: only its author, an owner or an admin of the workspace may delete it"
+    )]
+    NotTheAuthor,
+    /// The tags would become too many.
+    #[error("{0}")]
+    Tags(Unacceptable),
+}
+
+/// A lead after something was done to it, and what is to be stored and told with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The lead now.
+    pub lead: Lead,
+    /// What becomes of its notes.
+    pub note: NoteChange,
+    /// One entry for each thing that was done, all with the lead's new version.
+    pub log: Vec<Activity>,
+    /// It is to be erased, with its notes and its log; only the log's new entry is still told.
+    pub erased: bool,
+}
+
+/// What a change does to the notes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoteChange {
+    /// Nothing.
+    None,
+    /// This one is new.
+    Added(Note),
+    /// This one goes.
+    Deleted(NoteId),
+}
+
+impl Change {
+    /// What others are to be told: one event an entry, all with the same snapshot.
+    #[must_use]
+    pub fn events(&self, workspace: WorkspaceId, by: &By) -> Vec<LeadEvent> {
+        let snapshot = if self.erased { Snapshot::of_erased(&self.lead) } else { Snapshot::of(&self.lead) };
+        let event = |activity: &Activity| LeadEvent {
+            workspace,
+            activity: activity.clone(),
+            snapshot: snapshot.clone(),
+            origin: by.origin.clone(),
+        };
+        self.log.iter().map(event).collect()
+    }
+}
+
+impl Lead {
+    /// Makes a lead, at `by.at`.
+    #[must_use]
+    pub fn create(new: NewLead, by: &By) -> Change {
+        let at = by.at;
+        let mut stages = Stages::default();
+        stages.enter(new.fields.status, at);
+        let created = What::Created { source: new.fields.source, status: new.fields.status };
+        let lead = Self {
+            id: new.id,
+            fields: new.fields,
+            created_by: new.created_by,
+            created_at: at,
+            updated_at: at,
+            status_changed_at: at,
+            last_activity_at: at,
+            next_follow_up_at: None,
+            version: Version::FIRST,
+            note_count: u32::from(new.note.is_some()),
+            deleted_at: None,
+            stages,
+        };
+        let mut did = vec![created];
+        let mut note = NoteChange::None;
+        if let Some((id, text)) = new.note {
+            did.push(What::NoteAdded { note: id, text: text.cut(NOTE_EXCERPT) });
+            note = NoteChange::Added(Note { id, text, author: new.created_by, created_at: at });
+        }
+        let log = lead.log(did, by);
+        Change { lead, note, log, erased: false }
+    }
+
+    /// What a command does to this lead; `None` if it changes nothing. `note_author` is who wrote the note that a
+    /// [`Command::DeleteNote`] names, if the lead has it.
+    ///
+    /// # Errors
+    /// [`Denied`] if the rules forbid it.
+    pub fn decide(
+        &self,
+        command: &Command,
+        note_author: Option<UserId>,
+        by: &By,
+    ) -> Result<Option<Change>, Denied> {
+        // Clocks of two machines differ; a lead's own times never go back.
+        let at = by.at.max(self.updated_at);
+        if self.deleted_at.is_some() && !matches!(command, Command::Restore | Command::Erase | Command::Purge)
+        {
+            return Err(Denied::NoLead);
+        }
+        let mut lead = self.clone();
+        let mut note = NoteChange::None;
+        let mut erased = false;
+        let mut did = Vec::new();
+        match command {
+            Command::Edit(patch) => {
+                let changes = lead.edit(patch);
+                if !changes.is_empty() {
+                    did.push(What::Updated(changes));
+                }
+                if let Some(to) = patch.status {
+                    did.extend(lead.enter(to, None, at));
+                }
+            }
+            Command::Move { to, reason } => did.extend(lead.enter(*to, reason.clone(), at)),
+            Command::AddTags(tags) => {
+                let tags = lead.fields.tags.with(tags).map_err(Denied::Tags)?;
+                did.extend(lead.retag(tags));
+            }
+            Command::RemoveTags(tags) => {
+                let tags = lead.fields.tags.without(tags);
+                did.extend(lead.retag(tags));
+            }
+            Command::AddNote { id, text } => {
+                lead.note_count = lead.note_count.saturating_add(1);
+                did.push(What::NoteAdded { note: *id, text: text.cut(NOTE_EXCERPT) });
+                // The clock writes no notes.
+                let author = by.actor.unwrap_or(lead.created_by);
+                note = NoteChange::Added(Note { id: *id, text: text.clone(), author, created_at: at });
+            }
+            Command::DeleteNote { id, anybodys } => {
+                let author = note_author.ok_or(Denied::NoNote)?;
+                if !anybodys && by.actor != Some(author) {
+                    return Err(Denied::NotTheAuthor);
+                }
+                lead.note_count = lead.note_count.saturating_sub(1);
+                did.push(What::NoteDeleted { note: *id });
+                note = NoteChange::Deleted(*id);
+            }
+            Command::Trash => {
+                lead.deleted_at = Some(at);
+                did.push(What::Deleted { permanent: false });
+            }
+            Command::Restore => match self.deleted_at {
+                Some(since) if since.after(TRASH_KEPT) <= by.at => return Err(Denied::NoLead),
+                Some(_) => {
+                    lead.deleted_at = None;
+                    did.push(What::Restored);
+                }
+                None => {}
+            },
+            Command::Purge if self.deleted_at.is_none_or(|since| since.after(TRASH_KEPT) > by.at) => {
+                return Err(Denied::NoLead);
+            }
+            Command::Erase | Command::Purge => {
+                erased = true;
+                did.push(What::Deleted { permanent: true });
+            }
+        }
+        if did.is_empty() {
+            return Ok(None);
+        }
+        lead.version = lead.version.next();
+        lead.updated_at = at;
+        lead.last_activity_at = at;
+        let mut log = lead.log(did, by);
+        if erased {
+            log.iter_mut().for_each(|entry| entry.lead_name.clear());
+        }
+        Ok(Some(Change { lead, note, log, erased }))
+    }
+
+    /// Sets fields, all but the stage, and says what changed.
+    fn edit(&mut self, patch: &Patch) -> Vec<FieldChange> {
+        fn set<T: PartialEq + Clone>(
+            changes: &mut Vec<FieldChange>,
+            field: &'static str,
+            value: &mut T,
+            new: Option<&T>,
+            show: impl Fn(&T) -> FieldValue,
+        ) {
+            if let Some(new) = new
+                && new != value
+            {
+                changes.push(FieldChange { field, from: show(value), to: show(new) });
+                *value = new.clone();
+            }
+        }
+        let text = |text: Option<&str>| FieldValue::Text(text.map(str::to_owned));
+        let fields = &mut self.fields;
+        let mut changes = Vec::new();
+        set(&mut changes, "name", &mut fields.name, patch.name.as_ref(), |v| text(Some(v.as_str())));
+        set(&mut changes, "email", &mut fields.email, patch.email.as_ref(), |v| {
+            text(v.as_ref().map(|v| v.as_str()))
+        });
+        set(&mut changes, "phone", &mut fields.phone, patch.phone.as_ref(), |v| {
+            text(v.as_ref().map(|v| v.as_str()))
+        });
+        set(&mut changes, "company", &mut fields.company, patch.company.as_ref(), |v| {
+            text(v.as_ref().map(|v| v.as_str()))
+        });
+        set(&mut changes, "source", &mut fields.source, patch.source.as_ref(), |v| text(Some(v.name())));
+        set(&mut changes, "tags", &mut fields.tags, patch.tags.as_ref(), |v| FieldValue::List(v.to_texts()));
+        set(&mut changes, "ownerId", &mut fields.owner, patch.owner.as_ref(), |v| {
+            FieldValue::Text(v.map(|owner| owner.to_string()))
+        });
+        changes
+    }
+
+    fn enter(&mut self, to: Status, reason: Option<Reason>, at: Millis) -> Option<What> {
+        let from = self.fields.status;
+        if from == to {
+            return None;
+        }
+        self.fields.status = to;
+        self.status_changed_at = at;
+        self.stages.enter(to, at);
+        Some(What::StatusChanged { from, to, reason })
+    }
+
+    fn retag(&mut self, tags: Tags) -> Option<What> {
+        let changes = self.edit(&Patch { tags: Some(tags), ..Patch::default() });
+        (!changes.is_empty()).then_some(What::Updated(changes))
+    }
+
+    /// The entries of one write.
+    fn log(&self, did: Vec<What>, by: &By) -> Vec<Activity> {
+        let at = self.updated_at;
+        let entry = |(nth, what)| Activity {
+            id: by.entry_id(at, nth).into(),
+            lead: self.id,
+            lead_name: self.fields.name.as_str().to_owned(),
+            actor: by.actor,
+            at,
+            version: self.version,
+            what,
+        };
+        did.into_iter().enumerate().map(entry).collect()
+    }
+}

@@ -1,0 +1,113 @@
+//! The tables of a SQLite file of leads.
+
+use leadline_storage::Migration;
+
+/// Ids are UUIDs in 16 bytes and a workspace is a small number of this file: every index of leads carries both.
+pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "leads, notes, log",
+    sql: "
+CREATE TABLE workspaces (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id     BLOB NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE leads (
+    row                INTEGER PRIMARY KEY,
+    workspace          INTEGER NOT NULL REFERENCES workspaces (number),
+    id                 BLOB    NOT NULL UNIQUE,
+    version            INTEGER NOT NULL,
+    trashed            INTEGER NOT NULL CHECK (trashed IN (0, 1)),
+    status             INTEGER NOT NULL CHECK (status BETWEEN 1 AND 5),
+    source             INTEGER NOT NULL CHECK (source BETWEEN 1 AND 4),
+    owner              BLOB,
+    created_by         BLOB    NOT NULL,
+    created_at         INTEGER NOT NULL,
+    updated_at         INTEGER NOT NULL,
+    status_changed_at  INTEGER NOT NULL,
+    last_activity_at   INTEGER NOT NULL,
+    next_follow_up_at  INTEGER,
+    follow_up_revision INTEGER NOT NULL DEFAULT 0,
+    deleted_at         INTEGER,
+    note_count         INTEGER NOT NULL,
+    stages             BLOB    NOT NULL, -- 17 bytes a stage: its rank, first and last entered, big-endian
+    name               TEXT    NOT NULL,
+    email              TEXT,
+    phone              TEXT,
+    company            TEXT,
+    tags               TEXT    NOT NULL, -- one a line
+    name_key           TEXT    NOT NULL,
+    company_key        TEXT,
+    search             TEXT    NOT NULL,
+    digits             TEXT    NOT NULL
+) STRICT;
+CREATE INDEX leads_by_created        ON leads (workspace, trashed, created_at, id);
+CREATE INDEX leads_by_updated        ON leads (workspace, trashed, updated_at, id);
+CREATE INDEX leads_by_name           ON leads (workspace, trashed, name_key, id);
+CREATE INDEX leads_by_company        ON leads (workspace, trashed, company_key, id);
+CREATE INDEX leads_by_stage          ON leads (workspace, trashed, status, id);
+CREATE INDEX leads_by_status         ON leads (workspace, trashed, status, created_at, id);
+CREATE INDEX leads_by_source         ON leads (workspace, trashed, source, created_at, id);
+CREATE INDEX leads_by_owner          ON leads (workspace, trashed, owner, created_at, id);
+CREATE INDEX leads_by_follow_up      ON leads (workspace, trashed, next_follow_up_at, created_at, id);
+CREATE INDEX leads_by_activity       ON leads (workspace, trashed, last_activity_at);
+CREATE INDEX leads_by_status_changed ON leads (workspace, trashed, status, status_changed_at);
+-- For the sweep of the trash, which works across workspaces.
+CREATE INDEX leads_by_deleted        ON leads (deleted_at) WHERE trashed = 1;
+
+CREATE TABLE lead_tags (
+    workspace  INTEGER NOT NULL,
+    trashed    INTEGER NOT NULL,
+    tag        TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    id         BLOB    NOT NULL,
+    row        INTEGER NOT NULL,
+    PRIMARY KEY (workspace, trashed, tag, created_at, id)
+) STRICT, WITHOUT ROWID;
+
+-- Each lead's grams as tokens that begin with the workspace's number: no workspace pays for the size of another.
+CREATE VIRTUAL TABLE grams USING fts5(tokens, content='', contentless_delete=1, detail=none, tokenize='ascii');
+
+CREATE TABLE notes (
+    lead       INTEGER NOT NULL REFERENCES leads (row),
+    id         BLOB    NOT NULL,
+    author     BLOB    NOT NULL,
+    created_at INTEGER NOT NULL,
+    text       TEXT    NOT NULL,
+    PRIMARY KEY (lead, id)
+) STRICT, WITHOUT ROWID;
+
+-- The log, which is the outbox too. The row of an erasure is hidden: it is told, and then it goes.
+CREATE TABLE activity (
+    row        INTEGER PRIMARY KEY AUTOINCREMENT,
+    id         BLOB    NOT NULL,
+    workspace  INTEGER NOT NULL REFERENCES workspaces (number),
+    lead       BLOB    NOT NULL,
+    kind       INTEGER NOT NULL,
+    written_at INTEGER NOT NULL,
+    published  INTEGER NOT NULL DEFAULT 0,
+    hidden     INTEGER NOT NULL DEFAULT 0,
+    event      BLOB    NOT NULL
+) STRICT;
+CREATE INDEX activity_unpublished  ON activity (row) WHERE published = 0;
+CREATE INDEX activity_by_workspace ON activity (workspace, id) WHERE hidden = 0;
+CREATE INDEX activity_by_lead      ON activity (workspace, lead, id) WHERE hidden = 0;
+CREATE INDEX activity_by_kind      ON activity (workspace, kind, id) WHERE hidden = 0;
+
+CREATE TABLE parked (
+    row      INTEGER NOT NULL,
+    consumer TEXT    NOT NULL,
+    reason   TEXT    NOT NULL,
+    event    BLOB    NOT NULL,
+    PRIMARY KEY (row, consumer)
+) STRICT;
+
+CREATE TABLE once (
+    id          TEXT    PRIMARY KEY,
+    fingerprint TEXT    NOT NULL,
+    answer      BLOB    NOT NULL,
+    at          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX once_by_time ON once (at);
+",
+}];
