@@ -1,0 +1,374 @@
+//! Where live events come in, are kept for a while, and go out to the streams of their workspace.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use leadline_bus::{Heard, Listener};
+use leadline_proto::{
+    events::{Event, account_event::What as Account, event::Body, reminder_event::Kind},
+    leads::Activity,
+    reminders::Reminder,
+};
+use leadline_runtime::{
+    caller::{Caller, Scope},
+    ids::{SessionId, UserId, WorkspaceId, parse_uuid},
+    refusal::Refusal,
+};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::gateway::Gateway;
+
+/// What the gateway hears.
+pub(crate) const KEYS: &[&str] = &["lead.#", "reminder.due", "analytics.changed", "account.#"];
+/// How many events wait for the hub at most.
+pub(crate) const CAPACITY: usize = 4096;
+
+/// How long events are kept for streams that resume.
+const KEPT: Duration = Duration::from_secs(10 * 60);
+/// How many of them at most, of one workspace.
+const MOST_OF_ONE: usize = 1_000;
+/// How many of them at most, of all.
+const MOST_OF_ALL: usize = 50_000;
+/// How many events a stream may be behind before it has to catch up from the log.
+const BEHIND: usize = 256;
+/// How many streams one user may have.
+const MOST_STREAMS_OF_ONE: usize = 20;
+/// How many streams there may be.
+const MOST_STREAMS: usize = 2_000;
+/// How far apart two gateways may hear the same two events.
+const APART: Duration = Duration::from_secs(5);
+
+/// Something that streams tell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Live {
+    /// The event's id.
+    pub(crate) id: String,
+    /// What happened.
+    pub(crate) what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum What {
+    /// Something was done to a lead.
+    Activity(Activity),
+    /// A reminder fell due.
+    Due(Reminder),
+    /// Figures have changed, up to this time.
+    Figures(i64),
+}
+
+impl Live {
+    /// From an event of the bus, if streams tell it.
+    fn of(event: &Event) -> Option<Self> {
+        let what = match event.body.as_ref()? {
+            Body::Lead(lead) => What::Activity(lead.activity.clone()?),
+            Body::Reminder(reminder) if reminder.kind() == Kind::Due => What::Due(reminder.reminder.clone()?),
+            Body::AnalyticsChanged(changed) => What::Figures(changed.as_of_ms),
+            Body::Reminder(_) | Body::Account(_) => return None,
+        };
+        Some(Self { id: event.id.clone(), what })
+    }
+}
+
+/// What a stream hears.
+#[derive(Debug, Clone)]
+pub(crate) enum Word {
+    /// Something happened.
+    Live(Arc<Live>),
+    /// Something may have been missed: catch up from the log.
+    Missed,
+}
+
+/// All streams, and what they may have to be told again.
+pub(crate) struct Hub {
+    state: Mutex<State>,
+    replicas: bool,
+}
+
+#[derive(Default)]
+struct State {
+    kept: HashMap<WorkspaceId, VecDeque<Entry>>,
+    /// The workspaces of all kept events, oldest event first.
+    order: VecDeque<(WorkspaceId, u64)>,
+    next: u64,
+    channels: HashMap<WorkspaceId, broadcast::Sender<Word>>,
+    streams: HashMap<u64, Stream>,
+}
+
+struct Entry {
+    number: u64,
+    heard: Instant,
+    live: Arc<Live>,
+}
+
+struct Stream {
+    user: UserId,
+    session: SessionId,
+    workspace: WorkspaceId,
+    end: CancellationToken,
+}
+
+/// A stream's place. Dropping it leaves.
+pub(crate) struct Place {
+    hub: Arc<Hub>,
+    number: u64,
+    /// The stream's person has lost their session or their place in the workspace.
+    pub(crate) end: CancellationToken,
+    /// What happens from now on.
+    pub(crate) words: broadcast::Receiver<Word>,
+    /// What was missed since the last event that the client has; `None`: the log has to tell.
+    pub(crate) missed: Option<Vec<Arc<Live>>>,
+    /// The newest event that is kept.
+    pub(crate) newest: Option<String>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.hub.lock().streams.remove(&self.number);
+    }
+}
+
+impl Hub {
+    /// A hub that nobody listens to. `replicas`: see [`crate::Config`].
+    pub(crate) fn new(replicas: bool) -> Self {
+        Self { state: Mutex::default(), replicas }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a stream. `last` is the last event that the client has.
+    ///
+    /// # Errors
+    /// [`Refusal::TooMany`] if the caller has too many streams, [`Refusal::Unavailable`] if all have.
+    pub(crate) fn enter(self: &Arc<Self>, caller: &Caller, last: Option<&str>) -> Result<Place, Refusal> {
+        let mut state = self.lock();
+        if state.streams.len() >= MOST_STREAMS {
+            return Err(Refusal::Unavailable("too many live streams at once: try again".to_owned()));
+        }
+        if state.streams.values().filter(|stream| stream.user == caller.user).count() >= MOST_STREAMS_OF_ONE {
+            return Err(Refusal::TooMany { retry_after: Duration::from_secs(10) });
+        }
+        let workspace = caller.workspace;
+        let number = state.number();
+        let end = CancellationToken::new();
+        let stream = Stream { user: caller.user, session: caller.session, workspace, end: end.clone() };
+        state.streams.insert(number, stream);
+        let words =
+            state.channels.entry(workspace).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe();
+        let kept = state.kept.get(&workspace);
+        let newest = kept.and_then(|kept| kept.back()).map(|entry| entry.live.id.clone());
+        let missed = match (last, kept) {
+            (Some(last), Some(kept)) => since(kept, last, if self.replicas { APART } else { Duration::ZERO }),
+            _ => None,
+        };
+        Ok(Place { hub: self.clone(), number, end, words, missed, newest })
+    }
+
+    /// Keeps an event and tells it to the streams of its workspace.
+    pub(crate) fn publish(&self, workspace: WorkspaceId, live: Live) {
+        let mut state = self.lock();
+        let live = Arc::new(live);
+        let number = state.number();
+        let kept = state.kept.entry(workspace).or_default();
+        kept.push_back(Entry { number, heard: Instant::now(), live: live.clone() });
+        if kept.len() > MOST_OF_ONE {
+            kept.pop_front();
+        }
+        state.order.push_back((workspace, number));
+        state.forget();
+        if let Some(channel) = state.channels.get(&workspace)
+            && channel.send(Word::Live(live)).is_err()
+        {
+            // Its last stream has left.
+            state.channels.remove(&workspace);
+        }
+    }
+
+    /// Says that events may have been missed: what is kept has gaps, and every stream must ask the log.
+    pub(crate) fn missed(&self) {
+        let mut state = self.lock();
+        state.kept.clear();
+        state.order.clear();
+        state.channels.retain(|_, channel| channel.send(Word::Missed).is_ok());
+    }
+
+    /// Ends the streams of a session.
+    pub(crate) fn end_session(&self, session: SessionId) {
+        self.end(|stream| stream.session == session);
+    }
+
+    /// Ends the streams of a member.
+    pub(crate) fn end_member(&self, user: UserId, workspace: WorkspaceId) {
+        self.end(|stream| stream.user == user && stream.workspace == workspace);
+    }
+
+    fn end(&self, meant: impl Fn(&Stream) -> bool) {
+        self.lock().streams.values().filter(|stream| meant(stream)).for_each(|stream| stream.end.cancel());
+    }
+}
+
+impl State {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Drops what is too old or too much.
+    fn forget(&mut self) {
+        while let Some((workspace, number)) = self.order.front().copied() {
+            let oldest = self.kept.get(&workspace).and_then(|kept| kept.front());
+            // An entry that went because its workspace had too many is in no queue any more.
+            let there = oldest.filter(|entry| entry.number == number);
+            let old = there.is_none_or(|entry| entry.heard.elapsed() > KEPT);
+            if !old && self.order.len() <= MOST_OF_ALL {
+                return;
+            }
+            if there.is_some()
+                && let Some(kept) = self.kept.get_mut(&workspace)
+            {
+                kept.pop_front();
+                if kept.is_empty() {
+                    self.kept.remove(&workspace);
+                }
+            }
+            self.order.pop_front();
+        }
+    }
+}
+
+/// What was heard after an event, and up to `apart` before it; `None` if the event is not kept.
+fn since(kept: &VecDeque<Entry>, last: &str, apart: Duration) -> Option<Vec<Arc<Live>>> {
+    let place = kept.iter().rposition(|entry| entry.live.id == last)?;
+    let heard = kept[place].heard;
+    let missed = kept.iter().enumerate().filter(|(at, entry)| {
+        *at > place || (*at < place && !apart.is_zero() && heard.duration_since(entry.heard) <= apart)
+    });
+    Some(missed.map(|(_, entry)| entry.live.clone()).collect())
+}
+
+/// Hears events until the process stops.
+pub(crate) async fn run(gateway: Arc<Gateway>, mut listener: Listener) {
+    loop {
+        let heard = tokio::select! {
+            heard = listener.recv() => heard,
+            () = gateway.stop.stopping() => return,
+        };
+        match heard {
+            Some(Heard::Event(event)) => hear(&gateway, &event),
+            Some(Heard::Missed) => {
+                gateway.renew_all();
+                gateway.hub.missed();
+            }
+            None => return,
+        }
+    }
+}
+
+fn hear(gateway: &Gateway, event: &Event) {
+    let workspace = Scope::of_event(event).map(Scope::workspace);
+    if let Some(Body::Account(account)) = &event.body {
+        match workspace {
+            Some(workspace) => gateway.renew(workspace),
+            // Somebody's own matter: their name may stand in any workspace.
+            None => gateway.renew_all(),
+        }
+        match (&account.what, workspace) {
+            (Some(Account::SessionEnded(ended)), _) => {
+                if let Ok(session) = parse_uuid(&ended.session_id) {
+                    gateway.hub.end_session(session.into());
+                }
+            }
+            (Some(Account::MemberRemoved(gone)), Some(workspace)) => {
+                end_member(gateway, &gone.user_id, workspace);
+            }
+            (Some(Account::RoleChanged(changed)), Some(workspace)) => {
+                end_member(gateway, &changed.user_id, workspace);
+            }
+            _ => {}
+        }
+    } else if let (Some(workspace), Some(live)) = (workspace, Live::of(event)) {
+        gateway.hub.publish(workspace, live);
+    }
+}
+
+fn end_member(gateway: &Gateway, user: &str, workspace: WorkspaceId) {
+    if let Ok(user) = parse_uuid(user) {
+        gateway.hub.end_member(user.into(), workspace);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(id: &str) -> Live {
+        Live { id: id.to_owned(), what: What::Figures(0) }
+    }
+
+    fn ids(missed: Option<Vec<Arc<Live>>>) -> Option<Vec<String>> {
+        missed.map(|missed| missed.iter().map(|live| live.id.clone()).collect())
+    }
+
+    fn missed(hub: &Hub, workspace: WorkspaceId, last: &str) -> Option<Vec<String>> {
+        let state = hub.lock();
+        let apart = if hub.replicas { APART } else { Duration::ZERO };
+        ids(since(state.kept.get(&workspace)?, last, apart))
+    }
+
+    #[test]
+    fn a_stream_resumes_after_the_event_that_it_has() {
+        let hub = Hub::new(false);
+        let (one, other) = (WorkspaceId::new(), WorkspaceId::new());
+        for id in ["a", "b", "c"] {
+            hub.publish(one, live(id));
+        }
+        hub.publish(other, live("x"));
+        assert_eq!(missed(&hub, one, "a"), Some(vec!["b".into(), "c".into()]));
+        assert_eq!(missed(&hub, one, "c"), Some(vec![]));
+        assert_eq!(missed(&hub, one, "x"), None, "an event of another workspace is not known here");
+    }
+
+    #[test]
+    fn beside_other_gateways_the_last_seconds_are_told_again() {
+        let hub = Hub::new(true);
+        let workspace = WorkspaceId::new();
+        for id in ["a", "b", "c"] {
+            hub.publish(workspace, live(id));
+        }
+        assert_eq!(missed(&hub, workspace, "b"), Some(vec!["a".into(), "c".into()]));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_workspace_and_in_all() {
+        let hub = Hub::new(false);
+        let busy = WorkspaceId::new();
+        for number in 0..MOST_OF_ONE + 500 {
+            hub.publish(busy, live(&number.to_string()));
+        }
+        assert_eq!(hub.lock().kept[&busy].len(), MOST_OF_ONE);
+        for _ in 0..MOST_OF_ALL + 500 {
+            hub.publish(WorkspaceId::new(), live("x"));
+        }
+        let state = hub.lock();
+        assert!(state.order.len() <= MOST_OF_ALL);
+        assert!(state.kept.values().map(VecDeque::len).sum::<usize>() <= MOST_OF_ALL);
+        assert!(!state.kept.contains_key(&busy), "the oldest go first");
+    }
+
+    #[test]
+    fn after_a_gap_nothing_is_resumed_from_memory() {
+        let hub = Hub::new(false);
+        let workspace = WorkspaceId::new();
+        hub.publish(workspace, live("a"));
+        hub.missed();
+        hub.publish(workspace, live("b"));
+        assert_eq!(missed(&hub, workspace, "a"), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! Names of people: rows and events carry ids only.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use leadline_proto::auth::{ListPeopleRequest, auth_service_client::AuthServiceClient};
+use leadline_runtime::{caller::Caller, ids::WorkspaceId, refusal::Refusal, route::Route};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::kept::Kept;
+
+/// Somebody, or something, by id and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Person {
+    /// UUIDv7.
+    #[schema(format = "uuid")]
+    pub(crate) id: String,
+    /// The name as it is now.
+    pub(crate) name: String,
+}
+
+/// The names of a workspace.
+pub(crate) struct Names {
+    by_id: HashMap<String, String>,
+    loaded: Instant,
+}
+
+impl Names {
+    #[cfg(test)]
+    pub(crate) fn of_test<const N: usize>(names: [(&str, &str); N]) -> Self {
+        let by_id = names.into_iter().map(|(id, name)| (id.to_owned(), name.to_owned())).collect();
+        Self { by_id, loaded: Instant::now() }
+    }
+
+    /// The person with this id.
+    pub(crate) fn person(&self, id: &str) -> Person {
+        let name = match self.by_id.get(id) {
+            Some(name) => name,
+            // What the clock did: nobody's id.
+            None if id.is_empty() => "Leadline",
+            None => "Former member",
+        };
+        Person { id: id.to_owned(), name: name.to_owned() }
+    }
+
+    /// The person with this id, if there is one.
+    pub(crate) fn optional(&self, id: Option<&str>) -> Option<Person> {
+        id.filter(|id| !id.is_empty()).map(|id| self.person(id))
+    }
+}
+
+/// The names of all workspaces that were asked for lately.
+pub(crate) struct People {
+    kept: Kept<Names>,
+    auth: AuthServiceClient<Route>,
+}
+
+impl People {
+    pub(crate) fn new(auth: Route) -> Self {
+        Self { kept: Kept::default(), auth: AuthServiceClient::new(auth) }
+    }
+
+    /// The names of the caller's workspace; `ids` are those that will be asked for. An id that is not among the names known
+    /// may be a new member's: they are loaded once more. While the auth service is down the old names serve, or none.
+    pub(crate) async fn names(&self, caller: &Caller, ids: &[&str]) -> Arc<Names> {
+        let names = self.load(caller).await;
+        let old = names.loaded.elapsed() > Duration::from_secs(1);
+        if old && ids.iter().any(|id| !id.is_empty() && !names.by_id.contains_key(*id)) {
+            self.kept.renew(caller.workspace);
+            return self.load(caller).await;
+        }
+        names
+    }
+
+    async fn load(&self, caller: &Caller) -> Arc<Names> {
+        let loaded = self.kept.get(caller.workspace, async || {
+            let answer = self.auth.clone().list_people(caller.request(ListPeopleRequest {})).await;
+            let people = answer.map_err(Refusal::from)?.into_inner().people;
+            let by_id = people.into_iter().map(|person| (person.id, person.name)).collect();
+            Ok(Names { by_id, loaded: Instant::now() })
+        });
+        // A list without names is better than none.
+        loaded.await.unwrap_or_else(|_| Arc::new(Names { by_id: HashMap::new(), loaded: Instant::now() }))
+    }
+
+    /// Says that somebody of this workspace joined, left or has another name.
+    pub(crate) fn renew(&self, workspace: WorkspaceId) {
+        self.kept.renew(workspace);
+    }
+
+    /// Says that events may have been missed.
+    pub(crate) fn renew_all(&self) {
+        self.kept.renew_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_nobody_has_is_a_former_member() {
+        let names = Names::of_test([("a", "Ada")]);
+        assert_eq!(names.person("a").name, "Ada");
+        assert_eq!(names.person("b").name, "Former member");
+        assert_eq!(names.optional(None), None);
+        assert_eq!(names.optional(Some("")), None);
+    }
+}
