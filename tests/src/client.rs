@@ -33,6 +33,56 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// The answer, if it is a complete problem (RFC 9457) of this status and kind: `validation` for `/problems/validation`.
+    ///
+    /// # Errors
+    /// With what is wrong with it.
+    pub fn problem(self, status: u16, kind: &str) -> Result<Self> {
+        let answer = self.expect(status)?;
+        let (asked, body) = (&answer.asked, &answer.body);
+        let path = asked.split_once(' ').map_or("", |(_, path)| path);
+        ensure!(answer.header("content-type").starts_with("application/problem+json"), "{asked}: no problem: {body}");
+        ensure!(body["type"] == format!("/problems/{kind}"), "{asked}: not {kind}: {body}");
+        ensure!(body["status"] == status && body["instance"] == path, "{asked}: {body}");
+        ensure!(body["requestId"] == answer.header("x-request-id"), "{asked}: {body}");
+        for name in ["title", "detail", "requestId"] {
+            ensure!(body[name].as_str().is_some_and(|text| !text.is_empty()), "{asked}: no {name}: {body}");
+        }
+        let told = |error: &Value| error["message"].as_str().is_some_and(|text| !text.is_empty());
+        ensure!(body["errors"].as_array().is_none_or(|errors| errors.iter().all(told)), "{asked}: {body}");
+        Ok(answer)
+    }
+
+    /// The answer, if it refuses exactly these fields (422) or parameters and headers (400).
+    ///
+    /// # Errors
+    /// With what it says instead.
+    pub fn refused(self, status: u16, fields: &[&str]) -> Result<Self> {
+        let answer = self.problem(status, if status == 400 { "bad-request" } else { "validation" })?;
+        let mut fields = fields.to_vec();
+        fields.sort_unstable();
+        ensure!(answer.bad_fields() == fields, "{}: not exactly {fields:?}: {}", answer.asked, answer.body);
+        Ok(answer)
+    }
+
+    /// A member that is text; empty if it is not.
+    #[must_use]
+    pub fn text(&self, member: &str) -> &str {
+        self.body[member].as_str().unwrap_or_default()
+    }
+
+    /// The items of a list; none if it is not one.
+    #[must_use]
+    pub fn items(&self) -> &[Value] {
+        self.body["items"].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// The ids of the items of a list, in its order.
+    #[must_use]
+    pub fn ids(&self) -> Vec<&str> {
+        self.items().iter().filter_map(|item| item["id"].as_str()).collect()
+    }
+
     /// The fields that a problem names, in order of the alphabet.
     #[must_use]
     pub fn bad_fields(&self) -> Vec<String> {
@@ -59,6 +109,38 @@ pub struct Client {
     pub workspace: String,
     /// The address that was registered.
     pub email: String,
+}
+
+/// Pairs as a query string, percent-encoded: `?a=b&c=d`.
+#[must_use]
+pub fn query(pairs: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in pairs {
+        text.push(if text.is_empty() { '?' } else { '&' });
+        text.push_str(&encode(name));
+        text.push('=');
+        text.push_str(&encode(value));
+    }
+    text
+}
+
+/// Text, percent-encoded for any place of an address.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// An id that nothing has.
+#[must_use]
+pub fn unknown_id() -> String {
+    uuid::Uuid::now_v7().to_string()
 }
 
 /// The password of everybody in tests.
@@ -118,10 +200,35 @@ impl Client {
         self.workspace = text(&answer.body["workspace"]["id"]).unwrap_or_else(|| std::mem::take(&mut self.workspace));
     }
 
+    /// Somebody who signs in with an address and the password of everybody, with a session of their own.
+    ///
+    /// # Errors
+    /// If signing in does not work.
+    pub async fn login(base: &str, email: &str) -> Result<Self> {
+        let mut client = Self::stranger(base);
+        let body = json!({ "email": email, "password": PASSWORD, "session": "token" });
+        let answer = client.post("/auth/login", &body).await?.expect(200)?;
+        client.email = email.to_owned();
+        client.signed_in(&answer);
+        Ok(client)
+    }
+
+    /// The same person with connections that nobody else uses.
+    #[must_use]
+    pub fn with_own_connections(&self) -> Self {
+        Self { http: reqwest::Client::new(), ..self.clone() }
+    }
+
     /// The same person with another token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same person without a token.
+    #[must_use]
+    pub fn signed_out(&self) -> Self {
+        Self { token: None, ..self.clone() }
     }
 
     /// The address of a path under `/api/v1`, or of the root for one that begins with `//`.
@@ -199,6 +306,32 @@ impl Client {
     /// If no answer comes.
     pub async fn delete(&self, path: &str) -> Result<Answer> {
         self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// A request of JSON with one more header, such as `If-Match` or `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// If no answer comes.
+    pub async fn with(&self, header: (&str, &str), method: Method, path: &str, body: &Value) -> Result<Answer> {
+        let request = self.request(method, path).header(header.0, header.1);
+        let request = if body.is_null() { request } else { request.json(body) };
+        self.send(request).await
+    }
+
+    /// POST without a body.
+    ///
+    /// # Errors
+    /// If no answer comes.
+    pub async fn act(&self, path: &str) -> Result<Answer> {
+        self.send(self.request(Method::POST, path)).await
+    }
+
+    /// Makes a lead of these fields and gives it.
+    ///
+    /// # Errors
+    /// If that does not work.
+    pub async fn lead_of(&self, fields: &Value) -> Result<Value> {
+        Ok(self.post("/leads", fields).await?.expect(201)?.body)
     }
 
     /// Makes a lead of this name and gives it.

@@ -78,6 +78,7 @@ pub struct System {
     /// How it runs.
     pub mode: Mode,
     base: String,
+    grpc: BTreeMap<Part, String>,
     commands: BTreeMap<Part, Command>,
     // Before the folder: a program ends before its files go.
     running: BTreeMap<Part, Process>,
@@ -102,11 +103,25 @@ impl System {
     /// # Errors
     /// If a program does not start, with the end of its output.
     pub async fn start_on(mode: Mode, servers: Option<Servers>, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut system = Self::prepare(mode, servers, settings)?;
+        for part in system.parts() {
+            system.launch(part)?;
+        }
+        system.ready().await?;
+        Ok(system)
+    }
+
+    /// One of which nothing runs yet: see [`System::launch`].
+    ///
+    /// # Errors
+    /// If its folder or its ports can't be had, or a program is not built.
+    pub fn prepare(mode: Mode, servers: Option<Servers>, settings: &[(&str, &str)]) -> Result<Self> {
         let folder = Folder::new()?;
         let listen = free_port()?;
         let mut system = Self {
             mode,
             base: format!("http://127.0.0.1:{listen}"),
+            grpc: BTreeMap::new(),
             commands: BTreeMap::new(),
             running: BTreeMap::new(),
             folder,
@@ -135,8 +150,10 @@ impl System {
                 (Part::Analytics, "LEADLINE_ANALYTICS"),
             ] {
                 let port = free_port()?;
-                common.push((name.into(), format!("http://127.0.0.1:{port}")));
+                let address = format!("http://127.0.0.1:{port}");
+                common.push((name.into(), address.clone()));
                 ports.insert(part, port);
+                system.grpc.insert(part, address);
             }
             for part in Part::DISTRIBUTED {
                 let mut command = program(part)?;
@@ -147,15 +164,16 @@ impl System {
                 system.commands.insert(part, command);
             }
         } else {
+            let port = free_port()?;
+            for part in Part::DISTRIBUTED {
+                system.grpc.insert(part, format!("http://127.0.0.1:{port}"));
+            }
             let mut command = program(Part::Leadline)?;
             command.env("LEADLINE_DATA_DIR", system.folder.join("data"));
+            command.env("LEADLINE_GRPC_LISTEN", format!("127.0.0.1:{port}"));
             command.envs(common.iter().map(|(name, value)| (name, value)));
             system.commands.insert(Part::Leadline, command);
         }
-        for part in system.parts() {
-            system.launch(part)?;
-        }
-        system.ready().await?;
         Ok(system)
     }
 
@@ -171,10 +189,23 @@ impl System {
         &self.base
     }
 
+    /// Where a service answers gRPC; all services of all-in-one answer at one address.
+    #[must_use]
+    pub fn grpc(&self, part: Part) -> &str {
+        self.grpc.get(&part).map_or("", String::as_str)
+    }
+
     /// The folder that it owns.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// A setting that the system was started with.
+    #[must_use]
+    pub fn setting(&self, part: Part, name: &str) -> Option<String> {
+        let mut settings = self.commands.get(&part)?.get_envs();
+        settings.find(|(known, _)| *known == name)?.1?.to_str().map(str::to_owned)
     }
 
     /// A new person with a workspace of their own.
@@ -199,9 +230,27 @@ impl System {
     /// If it can't be started.
     pub fn launch(&mut self, part: Part) -> Result<()> {
         let command = self.commands.get(&part).context("not a program of this mode")?;
-        let process = Process::start(command, self.folder.join(format!("{}.log", part.program())))?;
+        let process = Process::start(command, self.folder.join(&format!("{}.log", part.program())))?;
         self.running.insert(part, process);
         Ok(())
+    }
+
+    /// Starts one more of a program, on the same stores and queues but at an address of its own, which it gives. Who is to
+    /// call it there is told by `settings` of another one.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn replica(&self, part: Part, settings: &[(&str, &str)]) -> Result<(String, Process)> {
+        let command = self.commands.get(&part).context("not a program of this mode")?;
+        let port = free_port()?;
+        let mut replica = Command::new(command.get_program());
+        replica.current_dir("/");
+        replica.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let listen = if part == Part::Gateway { "LEADLINE_LISTEN" } else { "LEADLINE_GRPC_LISTEN" };
+        replica.env(listen, format!("127.0.0.1:{port}"));
+        replica.envs(settings.iter().copied());
+        let process = Process::start(&replica, self.folder.join(&format!("{}-{port}.log", part.program())))?;
+        Ok((format!("http://127.0.0.1:{port}"), process))
     }
 
     /// SIGKILL.
@@ -253,7 +302,11 @@ impl System {
     }
 }
 
-async fn shared_servers() -> Result<Servers> {
+/// Names of their own on the servers that all tests share.
+///
+/// # Errors
+/// If a server can't be had.
+pub async fn shared_servers() -> Result<Servers> {
     let mongo = leadline_testbed::mongo().await?;
     let rabbit = leadline_testbed::rabbit().await?;
     Ok(Servers {
@@ -263,7 +316,10 @@ async fn shared_servers() -> Result<Servers> {
 }
 
 /// A program beside this test's: `cargo build --bins` puts it there.
-fn program(part: Part) -> Result<Command> {
+///
+/// # Errors
+/// If it is not built.
+pub fn program(part: Part) -> Result<Command> {
     let test = std::env::current_exe()?;
     let beside = test.ancestors().skip(1).map(|folder| folder.join(part.program()));
     let path: Option<PathBuf> = beside.take(3).find(|path| path.is_file());

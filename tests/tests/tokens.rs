@@ -1,0 +1,326 @@
+//! Access tokens: what they say, how strangers check them, and every way to make one up.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey, pkcs8::DecodePrivateKey};
+use hmac::{Hmac, KeyInit, Mac};
+use leadline_tests::{Client, Mode, System, in_every_mode, text};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+in_every_mode!(
+    the_published_keys_verify_a_token,
+    a_token_says_who_where_as_what_and_how_long,
+    a_token_without_a_signature_is_refused,
+    a_token_signed_with_the_public_key_as_a_password_is_refused,
+    a_token_that_brings_its_own_key_is_refused,
+    a_token_of_a_key_that_is_not_the_house_s_is_refused,
+    a_token_with_a_wrong_or_missing_claim_is_refused,
+    a_token_whose_claims_were_changed_is_refused,
+    a_refresh_token_is_no_access_token,
+    a_malformed_authorization_header_is_refused,
+    a_token_counts_in_the_header_only,
+    the_same_is_refused_by_every_service,
+);
+
+/// A token, taken apart.
+struct Token {
+    header: Value,
+    claims: Value,
+    signed: String,
+    signature: Vec<u8>,
+}
+
+fn open(token: &str) -> Result<Token> {
+    let parts: Vec<&str> = token.split('.').collect();
+    ensure!(parts.len() == 3, "not a JWT");
+    let decode = |part: &str| -> Result<Value> { Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part)?)?) };
+    Ok(Token {
+        header: decode(parts[0])?,
+        claims: decode(parts[1])?,
+        signed: format!("{}.{}", parts[0], parts[1]),
+        signature: URL_SAFE_NO_PAD.decode(parts[2])?,
+    })
+}
+
+fn encode(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+/// A token of this header and these claims, signed by this.
+fn make(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+    let signed = format!("{}.{}", encode(header), encode(claims));
+    let signature = URL_SAFE_NO_PAD.encode(sign(signed.as_bytes()));
+    format!("{signed}.{signature}")
+}
+
+/// The key that this very system signs with: only so can a wrong claim be told from a wrong signature.
+fn house_key(system: &System) -> Result<SigningKey> {
+    let file = if system.mode == Mode::Distributed { "signing-key.pem" } else { "data/signing-key.pem" };
+    let path: PathBuf = system.folder().join(file);
+    let pem = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = base64::engine::general_purpose::STANDARD.decode(body)?;
+    SigningKey::from_pkcs8_der(&der).map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+async fn public_key(system: &System) -> Result<(String, VerifyingKey)> {
+    let keys = Client::stranger(system.base()).get("//.well-known/jwks.json").await?.expect(200)?;
+    let key = &keys.body["keys"][0];
+    let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text(key, "x"))?.try_into().ok().context("not 32 bytes")?;
+    Ok((text(key, "kid").to_owned(), VerifyingKey::from_bytes(&bytes)?))
+}
+
+async fn is_refused(client: &Client, token: &str, what: &str) -> Result<()> {
+    let answer = client.with_token(token).get("/auth/me").await?;
+    let answer = answer.problem(401, "unauthenticated").with_context(|| what.to_owned())?;
+    ensure!(answer.header("www-authenticate").starts_with("Bearer"), "{what}");
+    client.with_token(token).post("/leads", &json!({ "name": "Eve" })).await?.problem(401, "unauthenticated")?;
+    Ok(())
+}
+
+async fn the_published_keys_verify_a_token(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let token = open(una.token.as_deref().unwrap_or_default())?;
+    let jwks = Client::stranger(system.base()).get("//.well-known/jwks.json").await?.expect(200)?;
+    let keys = jwks.body["keys"].as_array().cloned().unwrap_or_default();
+    let key = keys.iter().find(|key| key["kid"] == token.header["kid"]).context("its key is not published")?;
+    ensure!(key["kty"] == "OKP" && key["crv"] == "Ed25519" && key["alg"] == "EdDSA" && key["use"] == "sig", "{key}");
+    ensure!(key.get("d").is_none(), "the private key is published");
+    ensure!(token.header["alg"] == "EdDSA", "{}", token.header);
+    let (_, public) = public_key(system).await?;
+    public.verify_strict(token.signed.as_bytes(), &Signature::from_slice(&token.signature)?)?;
+    ensure!(public == house_key(system)?.verifying_key());
+    Ok(())
+}
+
+async fn a_token_says_who_where_as_what_and_how_long(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let mel = una.invite("Mel", "viewer").await?;
+    let now = chrono::Utc::now().timestamp();
+    for (person, role) in [(&una, "owner"), (&mel, "viewer")] {
+        let claims = open(person.token.as_deref().unwrap_or_default())?.claims;
+        ensure!(claims["sub"] == person.user.as_str() && claims["wid"] == person.workspace.as_str(), "{claims}");
+        ensure!(claims["role"] == role && !text(&claims, "iss").is_empty() && !text(&claims, "aud").is_empty(), "{claims}");
+        let (iat, exp) = (claims["iat"].as_i64().unwrap_or_default(), claims["exp"].as_i64().unwrap_or_default());
+        ensure!(exp - iat == 900 && (iat - now).abs() < 120, "{claims}");
+        let sessions = person.get("/auth/sessions").await?.expect(200)?;
+        ensure!(sessions.ids() == [text(&claims, "sid")], "{}", sessions.body);
+        ensure!(uuid::Uuid::parse_str(text(&claims, "jti")).is_ok(), "{claims}");
+        let mut names: Vec<&str> = claims.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        ensure!(names == ["aud", "exp", "iat", "iss", "jti", "role", "sid", "sub", "wid"], "{names:?}");
+    }
+    Ok(())
+}
+
+async fn a_token_without_a_signature_is_refused(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let token = open(una.token.as_deref().unwrap_or_default())?;
+    for alg in ["none", "None", "NONE", ""] {
+        let header = json!({ "alg": alg, "typ": "JWT", "kid": token.header["kid"] });
+        let unsigned = format!("{}.{}", encode(&header), encode(&token.claims));
+        let signature = URL_SAFE_NO_PAD.encode(&token.signature);
+        is_refused(&una, &format!("{unsigned}."), alg).await?;
+        is_refused(&una, &unsigned, alg).await?;
+        is_refused(&una, &format!("{unsigned}.{signature}"), alg).await?;
+    }
+    is_refused(&una, &format!("{}.", token.signed), "cut").await?;
+    is_refused(&una, &token.signed, "cut off").await
+}
+
+async fn a_token_signed_with_the_public_key_as_a_password_is_refused(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let token = open(una.token.as_deref().unwrap_or_default())?;
+    let (kid, public) = public_key(system).await?;
+    let x = URL_SAFE_NO_PAD.encode(public.as_bytes());
+    for password in [public.as_bytes().to_vec(), x.into_bytes(), Vec::new(), b"secret".to_vec()] {
+        for alg in ["HS256", "HS384", "HS512", "EdDSA", "RS256", "ES256"] {
+            let header = json!({ "alg": alg, "typ": "JWT", "kid": kid });
+            let forged = make(&header, &token.claims, |signed| {
+                let mut block = [0; 64];
+                block[..password.len()].copy_from_slice(&password);
+                let mut mac = Hmac::<Sha256>::new(&block.into());
+                mac.update(signed);
+                mac.finalize().into_bytes().to_vec()
+            });
+            is_refused(&una, &forged, alg).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn a_token_that_brings_its_own_key_is_refused(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let token = open(una.token.as_deref().unwrap_or_default())?;
+    let own = SigningKey::from_bytes(&[7; 32]);
+    let x = URL_SAFE_NO_PAD.encode(own.verifying_key().as_bytes());
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": "own", "alg": "EdDSA", "use": "sig" });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let lure = format!("http://{}/jwks.json", listener.local_addr()?);
+    let kid = &token.header["kid"];
+    for header in [
+        json!({ "alg": "EdDSA", "kid": kid, "jwk": jwk }),
+        json!({ "alg": "EdDSA", "kid": "own", "jwk": jwk }),
+        json!({ "alg": "EdDSA", "jwk": jwk }),
+        json!({ "alg": "EdDSA", "kid": "own", "jku": lure }),
+        json!({ "alg": "EdDSA", "kid": kid, "jku": lure, "x5u": lure }),
+        json!({ "alg": "EdDSA", "kid": lure }),
+    ] {
+        let forged = make(&header, &token.claims, |signed| own.sign(signed).to_vec());
+        is_refused(&una, &forged, &header.to_string()).await?;
+    }
+    // Nobody has asked at the address that the token named.
+    let asked = tokio::time::timeout(std::time::Duration::from_millis(200), listener.accept()).await;
+    ensure!(asked.is_err(), "somebody looked for keys at {lure}");
+    Ok(())
+}
+
+async fn a_token_of_a_key_that_is_not_the_house_s_is_refused(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let token = open(una.token.as_deref().unwrap_or_default())?;
+    let own = SigningKey::from_bytes(&[7; 32]);
+    let house = house_key(system)?;
+    let kid = text(&token.header, "kid");
+    let forged = make(&token.header, &token.claims, |signed| own.sign(signed).to_vec());
+    is_refused(&una, &forged, "another key under the house's name").await?;
+    for other in ["", "x", "../../signing-key.pem", "/dev/null", "' OR 1=1 --", "k\0", &kid.to_lowercase().repeat(2), &kid.repeat(1000)] {
+        let header = json!({ "alg": "EdDSA", "kid": other });
+        // Even with the right key: a name that is not published stands for none.
+        is_refused(&una, &make(&header, &token.claims, |signed| house.sign(signed).to_vec()), other).await?;
+    }
+    for header in [json!({ "alg": "EdDSA" }), json!({ "alg": "EdDSA", "kid": null }), json!({ "alg": "EdDSA", "kid": [kid] }), json!([])] {
+        is_refused(&una, &make(&header, &token.claims, |signed| house.sign(signed).to_vec()), &header.to_string()).await?;
+    }
+    // Thus the forgeries fail for what they are, and not because this test can't sign.
+    let good = make(&token.header, &token.claims, |signed| house.sign(signed).to_vec());
+    una.with_token(&good).get("/auth/me").await?.expect(200)?;
+    Ok(())
+}
+
+async fn a_token_with_a_wrong_or_missing_claim_is_refused(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let token = open(una.token.as_deref().unwrap_or_default())?;
+    let house = house_key(system)?;
+    let sign = |claims: &Value| make(&token.header, claims, |signed| house.sign(signed).to_vec());
+    una.with_token(&sign(&token.claims)).get("/auth/me").await?.expect(200)?;
+    let now = chrono::Utc::now().timestamp();
+    let wrong = [
+        ("iss", vec![json!("somebody"), json!(""), json!("LEADLINE"), json!(["x"])]),
+        ("aud", vec![json!("somebody"), json!(""), json!(["somebody", "else"])]),
+        ("exp", vec![json!(now - 30), json!(0), json!(-1), json!("never"), json!(1e300)]),
+        ("sub", vec![json!(""), json!("x"), json!("../../x"), json!(5)]),
+        ("wid", vec![json!(""), json!("x"), json!({ "$ne": "" })]),
+        ("role", vec![json!("root"), json!(""), json!("OWNER"), json!(["owner"])]),
+        ("sid", vec![json!(""), json!("x")]),
+        ("jti", vec![json!(""), json!("x"), json!("00000000-0000-4000-8000-000000000000")]),
+    ];
+    for (name, values) in wrong {
+        let mut claims = token.claims.clone();
+        claims.as_object_mut().map(|claims| claims.remove(name));
+        is_refused(&una, &sign(&claims), &format!("no {name}")).await?;
+        for value in values.into_iter().chain([Value::Null]) {
+            claims[name] = value.clone();
+            is_refused(&una, &sign(&claims), &format!("{name}: {value}")).await?;
+        }
+    }
+    // Clocks may differ by five seconds, not more.
+    let mut claims = token.claims.clone();
+    claims["exp"] = (now - 2).into();
+    claims["iat"] = (now - 902).into();
+    let answer = una.with_token(&sign(&claims)).get("/auth/me").await?;
+    ensure!(answer.status == 200 || chrono::Utc::now().timestamp() > now + 2, "{}", answer.body);
+    Ok(())
+}
+
+async fn a_token_whose_claims_were_changed_is_refused(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let other = system.register("Otto").await?;
+    let mel = una.invite("Mel", "viewer").await?;
+    let token = open(mel.token.as_deref().unwrap_or_default())?;
+    let signature = URL_SAFE_NO_PAD.encode(&token.signature);
+    for (name, value) in [
+        ("role", "owner"), ("wid", other.workspace.as_str()), ("sub", una.user.as_str()), ("jti", &leadline_tests::unknown_id()),
+        ("extra", "x"),
+    ] {
+        let mut claims = token.claims.clone();
+        claims[name] = value.into();
+        is_refused(&mel, &format!("{}.{}.{signature}", encode(&token.header), encode(&claims)), name).await?;
+    }
+    let mut flipped = token.signature.clone();
+    for place in [0, 31, 32, 63] {
+        flipped[place] ^= 1;
+        let forged = format!("{}.{}", token.signed, URL_SAFE_NO_PAD.encode(&flipped));
+        is_refused(&mel, &forged, "a flipped bit").await?;
+        flipped[place] ^= 1;
+    }
+    let good = mel.token.clone().unwrap_or_default();
+    for odd in [format!("{good}="), format!("{good}A"), format!("{good}."), format!("{good}.x"), good[1..].to_owned(), good.replace('.', "..")] {
+        is_refused(&mel, &odd, "an odd form").await?;
+    }
+    mel.get("/auth/me").await?.expect(200)?;
+    Ok(())
+}
+
+async fn a_refresh_token_is_no_access_token(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let refresh = una.refresh_token.clone().unwrap_or_default();
+    is_refused(&una, &refresh, "a refresh token").await?;
+    let invited = una.post("/workspace/invitations", &json!({ "email": "ina@example.test", "role": "admin" })).await?.expect(201)?;
+    is_refused(&una, invited.text("token"), "an invitation's token").await
+}
+
+async fn a_malformed_authorization_header_is_refused(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let token = una.token.clone().unwrap_or_default();
+    let stranger = Client::stranger(system.base());
+    let huge = format!("Bearer {}", "x".repeat(10_000));
+    for header in [
+        "", "Bearer", "Bearer ", "Basic dW5hOnVuYQ==", &token, &format!("Token {token}"), &format!("Bearer {token} x"),
+        &format!("Bearer {token},{token}"), &huge,
+    ] {
+        stranger.with(("authorization", header), Method::GET, "/leads", &Value::Null).await?.problem(401, "unauthenticated")?;
+    }
+    // The scheme's case does not matter (RFC 9110).
+    for scheme in ["bearer", "BEARER", "Bearer"] {
+        let header = format!("{scheme} {token}");
+        stranger.with(("authorization", &header), Method::GET, "/leads", &Value::Null).await?.expect(200)?;
+    }
+    Ok(())
+}
+
+async fn a_token_counts_in_the_header_only(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let token = una.token.clone().unwrap_or_default();
+    let stranger = Client::stranger(system.base());
+    stranger.get(&format!("/leads?access_token={token}")).await?.problem(401, "unauthenticated")?;
+    stranger.get(&format!("/leads?token={token}")).await?.problem(401, "unauthenticated")?;
+    let cookie = format!("access_token={token}; leadline_access={token}; Authorization=Bearer {token}");
+    stranger.with(("cookie", &cookie), Method::GET, "/leads", &Value::Null).await?.problem(401, "unauthenticated")?;
+    // Nor is a session's cookie any good for anything but a refresh.
+    let refresh = format!("leadline_refresh={}", una.refresh_token.clone().unwrap_or_default());
+    stranger.with(("cookie", &refresh), Method::GET, "/leads", &Value::Null).await?.problem(401, "unauthenticated")?;
+    Ok(())
+}
+
+async fn the_same_is_refused_by_every_service(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let token = open(una.token.as_deref().unwrap_or_default())?;
+    let header = json!({ "alg": "none", "kid": token.header["kid"] });
+    let unsigned = format!("{}.{}.", encode(&header), encode(&token.claims));
+    let own = SigningKey::from_bytes(&[7; 32]);
+    let forged = make(&token.header, &token.claims, |signed| own.sign(signed).to_vec());
+    for bad in [unsigned, forged] {
+        let client = una.with_token(&bad);
+        for path in [
+            "/leads", "/activity", "/reminders", "/analytics/summary", "/analytics/dashboard", "/workspace", "/auth/sessions",
+            "/events",
+        ] {
+            client.get(path).await?.problem(401, "unauthenticated")?;
+        }
+    }
+    Ok(())
+}
