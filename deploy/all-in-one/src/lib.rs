@@ -1,1 +1,276 @@
-//! leadline
+//! All of Leadline in one process: the four services and the gateway, joined without a socket.
+//!
+//! By default rows are kept in SQLite files and events travel in memory; two settings put the same program on MongoDB and
+//! RabbitMQ. This crate only joins what the others are: it has no rule of its own, but for `leadline demo`.
+
+mod demo;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use leadline_bus::{Bus, BusUrl};
+use leadline_runtime::{
+    caller::ServiceSecret,
+    config::{Program, Setting, Settings, Subcommand, switch},
+    health::HealthCheck,
+    program::{self, Failure, announce},
+    route::Route,
+    serve,
+    settings::RATE_LIMITS,
+    stop::Stop,
+};
+use leadline_storage::{DataDir, StoreUrl};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+const DATA_DIR: Setting = Setting::new(
+    "LEADLINE_DATA_DIR",
+    "./data",
+    "Folder for the SQLite files and the signing key; one process at a time",
+);
+const STORE: Setting =
+    Setting::new("LEADLINE_STORE", "sqlite", "Where rows are kept: sqlite, or mongodb://host/prefix");
+const BUS: Setting =
+    Setting::new("LEADLINE_BUS", "memory", "How events travel: memory, or amqp://user:password@host/vhost");
+const GRPC_LISTEN: Setting = Setting::new(
+    "LEADLINE_GRPC_LISTEN",
+    "off",
+    "Address at which all four services answer gRPC, with health and reflection; or off",
+);
+
+/// What `leadline --help` says.
+#[must_use]
+pub fn program() -> Program {
+    let mut settings = vec![DATA_DIR, STORE, BUS, RATE_LIMITS, GRPC_LISTEN];
+    settings.extend(leadline_gateway::SETTINGS);
+    settings.extend(program::SETTINGS);
+    Program {
+        name: "leadline",
+        about: "Leadline, a lead management system: all of it in one program. Without settings it keeps its data in \
+                ./data and answers on http://127.0.0.1:8080",
+        settings,
+        commands: vec![Subcommand {
+            name: "demo",
+            about: "Fills a workspace with two years of sample data and prints how to sign in",
+            settings: demo::SETTINGS,
+        }],
+    }
+}
+
+/// The settings of all-in-one, read and checked.
+struct Config {
+    data: PathBuf,
+    /// `None`: SQLite files in the data folder.
+    mongo: Option<StoreUrl>,
+    bus: BusUrl,
+    rate_limits: bool,
+    grpc_listen: Option<SocketAddr>,
+    gateway: leadline_gateway::Config,
+}
+
+impl Config {
+    fn read(settings: &mut Settings) -> Option<Self> {
+        let data = settings.require(&DATA_DIR, |text| Ok::<_, String>(PathBuf::from(text)));
+        let mongo = settings.parse(&STORE, |text| match text {
+            "sqlite" => Ok(None),
+            url => match StoreUrl::parse(url) {
+                Ok(StoreUrl::Sqlite(_)) => {
+                    Err("must be sqlite (its files are in LEADLINE_DATA_DIR) or a mongodb:// address"
+                        .to_owned())
+                }
+                Ok(mongo) => Ok(Some(mongo)),
+                Err(error) => Err(error.to_string()),
+            },
+        });
+        let bus = settings.require(&BUS, |text| match text {
+            "memory" => BusUrl::parse("memory:"),
+            url => BusUrl::parse(url),
+        });
+        let rate_limits = settings.require(&RATE_LIMITS, switch);
+        let grpc_listen = settings.parse_or_off(&GRPC_LISTEN, |text| {
+            text.parse().map_err(|_| "must be an address such as 127.0.0.1:50051, or off")
+        });
+        let gateway = leadline_gateway::Config::read(settings);
+        Some(Self {
+            data: data?,
+            mongo: mongo?,
+            bus: bus?,
+            rate_limits: rate_limits?,
+            grpc_listen,
+            gateway: gateway?,
+        })
+    }
+
+    /// Where a service keeps its rows: a file of its own, or a database of its own.
+    fn store(&self, service: &str) -> StoreUrl {
+        match &self.mongo {
+            Some(url) => url.clone(),
+            None => StoreUrl::Sqlite(self.data.join(format!("{service}.db"))),
+        }
+    }
+}
+
+/// The four services, started, and the ways to them.
+struct Services {
+    auth: leadline_auth::Service,
+    leads: leadline_leads::Service,
+    reminders: leadline_reminders::Service,
+    analytics: leadline_analytics::Service,
+    bus: Bus,
+    /// Held so that no second process uses the folder.
+    _data: DataDir,
+}
+
+/// Runs the program, or its command `demo`, until `stop`.
+///
+/// # Errors
+/// A line for whatever keeps it from starting.
+pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let config = Config::read(&mut settings);
+    let demo = (settings.command == Some("demo")).then(|| demo::Config::read(&mut settings));
+    settings.finish().map_err(Failure::new)?;
+    let Some(config) = config else { return Err(Failure::new("the settings can't be used")) };
+    if let Some(demo) = demo {
+        let services = Services::start(&config, &stop).await?;
+        services.bus.start();
+        let Some(demo) = demo else { return Err(Failure::new("the settings can't be used")) };
+        demo::fill(&services, demo).await?;
+        stop.now();
+        return services.close(&stop).await;
+    }
+
+    // The ports first: a busy one is told before anything else is touched.
+    let listener = listen(config.gateway.listen, "LEADLINE_LISTEN").await?;
+    let grpc_listener = match config.grpc_listen {
+        Some(address) => Some(listen(address, "LEADLINE_GRPC_LISTEN").await?),
+        None => None,
+    };
+    let services = Services::start(&config, &stop).await?;
+    let gateway = leadline_gateway::start(config.gateway, services.parts(), &stop).await?;
+    services.bus.start();
+    if let Some(grpc) = grpc_listener {
+        announce(&format!("gRPC listening on {}", grpc.local_addr()?));
+        let (routes, ended) = (services.together(&stop).await?, stop.clone());
+        stop.spawn(async move {
+            if let Err(error) = serve::grpc(grpc, routes, ended).await {
+                tracing::error!(%error, "the gRPC server ended");
+            }
+        });
+    }
+    announce(&format!("listening on http://{}", listener.local_addr()?));
+    serve::http(listener, gateway, stop.clone()).await;
+    services.close(&stop).await
+}
+
+async fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(format!(
+            "can't listen on {address}: {error}: stop what uses it, or set {setting} to another"
+        ))
+    })
+}
+
+impl Services {
+    async fn start(config: &Config, stop: &Stop) -> Result<Self, Failure> {
+        let data = DataDir::lock(&config.data)?;
+        let bus = Bus::open(&config.bus, "leadline", stop);
+        // Nobody outside this process ever shows or sees it.
+        let secret = ServiceSecret::random();
+        let auth = leadline_auth::start(
+            leadline_auth::Config {
+                store: config.store("auth"),
+                keys: leadline_auth::SigningKeys::load_or_create(&config.data.join("signing-key.pem"))?,
+                rate_limits: config.rate_limits,
+            },
+            leadline_auth::Parts { bus: bus.clone(), secret: secret.clone() },
+            stop,
+        )
+        .await?;
+        let auth_route = Route::in_process("auth", auth.routes.clone());
+        let leads = leadline_leads::start(
+            leadline_leads::Config { store: config.store("leads") },
+            leadline_leads::Parts {
+                bus: bus.clone(),
+                verifier: auth.verifier.clone(),
+                secret: secret.clone(),
+                auth: auth_route.clone(),
+            },
+            stop,
+        )
+        .await?;
+        let leads_route = Route::in_process("leads", leads.routes.clone());
+        let reminders = leadline_reminders::start(
+            leadline_reminders::Config { store: config.store("reminders") },
+            leadline_reminders::Parts {
+                bus: bus.clone(),
+                verifier: auth.verifier.clone(),
+                auth: auth_route,
+                leads: leads_route.clone(),
+            },
+            stop,
+        )
+        .await?;
+        let analytics = leadline_analytics::start(
+            leadline_analytics::Config { store: config.store("analytics") },
+            leadline_analytics::Parts {
+                bus: bus.clone(),
+                verifier: auth.verifier.clone(),
+                secret,
+                leads: leads_route,
+            },
+            stop,
+        )
+        .await?;
+        Ok(Self { auth, leads, reminders, analytics, bus, _data: data })
+    }
+
+    /// What the gateway needs.
+    fn parts(&self) -> leadline_gateway::Parts {
+        leadline_gateway::Parts {
+            auth: Route::in_process("auth", self.auth.routes.clone()),
+            leads: Route::in_process("leads", self.leads.routes.clone()),
+            reminders: Route::in_process("reminders", self.reminders.routes.clone()),
+            analytics: Route::in_process("analytics", self.analytics.routes.clone()),
+            bus: self.bus.clone(),
+            verifier: self.auth.verifier.clone(),
+            health: self.health(),
+        }
+    }
+
+    fn health(&self) -> Vec<(&'static str, HealthCheck)> {
+        vec![
+            ("auth", self.auth.health.clone()),
+            ("leads", self.leads.health.clone()),
+            ("reminders", self.reminders.health.clone()),
+            ("analytics", self.analytics.health.clone()),
+        ]
+    }
+
+    /// All four services behind one address, with their health and reflection.
+    async fn together(&self, stop: &Stop) -> Result<Routes, Failure> {
+        let routes = self
+            .auth
+            .routes
+            .clone()
+            .into_axum_router()
+            .merge(self.leads.routes.clone().into_axum_router())
+            .merge(self.reminders.routes.clone().into_axum_router())
+            .merge(self.analytics.routes.clone().into_axum_router());
+        let checks = vec![
+            (leadline_auth::NAME, self.auth.health.clone()),
+            (leadline_leads::NAME, self.leads.health.clone()),
+            (leadline_reminders::NAME, self.reminders.health.clone()),
+            (leadline_analytics::NAME, self.analytics.health.clone()),
+        ];
+        Ok(serve::with_health_of_all(Routes::from(routes), checks, stop).await?)
+    }
+
+    /// Waits for what is under way, then closes the stores.
+    async fn close(self, stop: &Stop) -> Result<(), Failure> {
+        stop.finished(serve::STOP_TIME).await;
+        self.leads.store.close().await;
+        self.reminders.close().await;
+        self.analytics.close().await;
+        self.auth.close().await;
+        Ok(())
+    }
+}
