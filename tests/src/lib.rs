@@ -4,10 +4,26 @@
 //! token. What they must do stands in `tests/`.
 
 pub mod client;
+pub mod figures;
+pub mod files;
+pub mod ground;
+pub mod journal;
+pub mod recount;
+pub mod replay;
+pub mod stream;
 pub mod system;
+pub mod traffic;
+pub mod watcher;
 
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, PASSWORD, encode, query, unknown_id};
+pub use stream::Stream;
 pub use system::{Mode, Part, System};
+
+/// A member of JSON that is text; empty if it is not.
+#[must_use]
+pub fn text<'a>(value: &'a serde_json::Value, member: &str) -> &'a str {
+    value[member].as_str().unwrap_or_default()
+}
 
 /// Runs each test once in every mode. The tests of a mode share one system; each registers a workspace of its own.
 ///

@@ -1,0 +1,275 @@
+//! Five programs on a MongoDB and a RabbitMQ of their own, each of which is killed or stopped: the others go on, and
+//! afterwards everything is there once.
+//!
+//! `LEADLINE_TEST_KILLS` says how often services are killed (half of it; 20), `LEADLINE_TEST_SEED` which draws.
+
+#![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use leadline_testbed::{Mongo, Process, Rabbit, eventually, wait_until};
+use leadline_tests::{
+    Answer, Client, Mode, Part, System,
+    ground::{Ground, SETTLE, number, seed},
+    system::Servers,
+    watcher::Watcher,
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use serde_json::json;
+use tokio::{sync::Mutex, time::sleep};
+
+/// What a call may take until it is cut off with 503, and what a busy machine adds.
+const CUT_OFF: Duration = Duration::from_secs(13);
+
+/// One after the other: each has servers of its own.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+struct Stage {
+    // Programs end before their servers.
+    system: System,
+    mongo: Mongo,
+    rabbit: Rabbit,
+}
+
+impl Stage {
+    async fn set() -> Result<Self> {
+        let (mongo, rabbit) = tokio::try_join!(Mongo::start_private(), Rabbit::start_private())?;
+        let servers = Servers { mongodb: mongo.fresh_uri(), amqp: rabbit.uri() };
+        let system = System::start_on(Mode::Distributed, Some(servers), &[]).await?;
+        Ok(Self { system, mongo, rabbit })
+    }
+}
+
+/// Lets clients write for a while that a fault may fall into.
+async fn work_for(time: Duration) {
+    sleep(time).await;
+}
+
+async fn timed(asked: impl Future<Output = Result<Answer>>) -> Result<(Answer, Duration)> {
+    let began = Instant::now();
+    Ok((asked.await?, began.elapsed()))
+}
+
+fn is_cut_off(answer: &Answer, took: Duration) -> Result<()> {
+    ensure!(answer.status == 503, "{}: {} {}", answer.asked, answer.status, answer.body);
+    ensure!(!answer.header("retry-after").is_empty(), "{}: no Retry-After", answer.asked);
+    ensure!(took < CUT_OFF, "{}: it took {took:?}", answer.asked);
+    Ok(())
+}
+
+async fn down_part(system: &System) -> Result<Vec<String>> {
+    let answer = Client::stranger(system.base()).get("//readyz").await?;
+    let parts = answer.body["parts"].as_array().cloned().unwrap_or_default();
+    let down = parts.iter().filter(|part| part["status"] != "ok").filter_map(|part| part["name"].as_str());
+    Ok(down.map(str::to_owned).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_service_may_be_killed_and_started_again_under_load() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 20) / 2);
+    let mut draw = StdRng::seed_from_u64(seed);
+    let mut stage = Stage::set().await?;
+    let mut ground = Ground::new(&stage.system).await?;
+    let watcher = Watcher::start(&ground.person).await?;
+    ground.begin(6, seed);
+    for kill in 0..kills {
+        work_for(Duration::from_millis(draw.random_range(100..1_500))).await;
+        // Each at least once, then at random.
+        let drawn = Part::DISTRIBUTED.choose(&mut draw).copied();
+        let part = Part::DISTRIBUTED.get(usize::try_from(kill)?).copied().or(drawn).unwrap_or(Part::Leads);
+        stage.system.kill(part).await?;
+        work_for(Duration::from_millis(draw.random_range(0..700))).await;
+        stage.system.launch(part)?;
+        if draw.random_bool(0.6) {
+            stage.system.ready().await?;
+        }
+    }
+    stage.system.ready().await?;
+    ground.rest().await?;
+    ground.check(&stage.system).await?;
+    let person = Client::login(stage.system.base(), &ground.person.email).await?;
+    let told = watcher.check(&person, SETTLE).await?;
+    println!("{kills} kills, {told} live events");
+    for part in Part::DISTRIBUTED {
+        let code = stage.system.terminate(part).await?;
+        ensure!(code == 0, "{} ended with {code}", part.program());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_go_on_while_the_broker_is_dead_and_figures_settle_when_it_is_back() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let mut stage = Stage::set().await?;
+    let mut ground = Ground::new(&stage.system).await?;
+    ground.begin(5, seed());
+    for _ in 0..2 {
+        work_for(Duration::from_secs(1)).await;
+        stage.rabbit.kill().await?;
+        let before = ground.journal.tally().ok;
+        wait_until(Duration::from_secs(20), "a hundred writes without a broker", async || {
+            ground.journal.tally().ok > before + 100
+        })
+        .await?;
+        let down = down_part(&stage.system).await?;
+        ensure!(down.contains(&"bus".to_owned()), "readyz says that only {down:?} is down");
+        stage.rabbit.start_again().await?;
+    }
+    let failed = ground.traffic().map_or(0, |traffic| traffic.failed());
+    ensure!(failed == 0, "{failed} writes were answered with a 5xx");
+    ground.rest().await?;
+    stage.system.ready().await?;
+    ground.check(&stage.system).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_database_costs_503_and_nothing_that_was_acknowledged() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let mut stage = Stage::set().await?;
+    let mut ground = Ground::new(&stage.system).await?;
+    ground.begin(5, seed());
+    for _ in 0..2 {
+        work_for(Duration::from_millis(1_500)).await;
+        stage.mongo.kill().await?;
+        let (answer, took) = timed(ground.person.post("/leads", &json!({ "name": "Nobody" }))).await?;
+        is_cut_off(&answer, took)?;
+        stage.mongo.start_again().await?;
+        stage.system.ready().await?;
+        let before = ground.journal.tally().ok;
+        wait_until(Duration::from_secs(30), "writes are acknowledged again", async || {
+            ground.journal.tally().ok > before + 50
+        })
+        .await?;
+    }
+    let slowest = ground.traffic().map_or(Duration::ZERO, |traffic| traffic.slowest());
+    ensure!(slowest < CUT_OFF, "a client waited {slowest:?} for an answer");
+    ground.rest().await?;
+    ground.check(&stage.system).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_service_hangs_the_others_answer_and_its_routes_are_cut_off() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let mut stage = Stage::set().await?;
+    let person = stage.system.register("Somebody").await?;
+    let lead = person.lead("Ada").await?;
+    let lead = format!("/leads/{}", lead["id"].as_str().unwrap_or_default());
+    let all: [(Part, &str, &str); 4] = [
+        (Part::Analytics, "analytics", "/analytics/summary"),
+        (Part::Reminders, "reminders", "/reminders?view=all"),
+        (Part::Leads, "leads", &lead),
+        (Part::Auth, "auth", "/workspace/members"),
+    ];
+    for (part, name, path) in all {
+        stage.system.process(part)?.pause()?;
+        // The others first: they need no deadline.
+        for (other, _, path) in all.into_iter().filter(|(other, ..)| *other != part) {
+            // The names of people come from auth: known ones are shown, or none, in a moment.
+            let (answer, took) = timed(person.get(path)).await?;
+            ensure!(
+                answer.status == 200,
+                "{}, {name} hangs: {} {}",
+                answer.asked,
+                answer.status,
+                answer.body
+            );
+            let most = Duration::from_secs(3);
+            ensure!(took < most, "{other:?} took {took:?} while {name} hangs");
+        }
+        let (answer, took) = timed(person.get(path)).await?;
+        is_cut_off(&answer, took)?;
+        let down = down_part(&stage.system).await?;
+        ensure!(down == [name], "{name} hangs, readyz says {down:?}");
+        stage.system.process(part)?.resume()?;
+        stage.system.ready().await?;
+        eventually(Duration::from_secs(10), "it answers again", async || person.get(path).await?.expect(200))
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_share_the_work_and_tell_of_a_due_reminder_once() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let (seed, stage) = (seed(), Stage::set().await?);
+    let system = &stage.system;
+    let (auth, _auth) = system.replica(Part::Auth, &[])?;
+    let (leads, _leads) = system.replica(Part::Leads, &[("LEADLINE_AUTH", &auth)])?;
+    let routes = [("LEADLINE_AUTH", auth.as_str()), ("LEADLINE_LEADS", &leads)];
+    let (reminders, _reminders) = system.replica(Part::Reminders, &routes)?;
+    let (analytics, _analytics) = system.replica(Part::Analytics, &routes)?;
+    let routes =
+        [&routes[..], &[("LEADLINE_REMINDERS", &reminders), ("LEADLINE_ANALYTICS", &analytics)]].concat();
+    let (gateway, mut second) = system.replica(Part::Gateway, &routes)?;
+    ready(&gateway, &mut second).await?;
+
+    let mut ground = Ground::new(system).await?;
+    let here = Watcher::start(&ground.person).await?;
+    // The same person and the same leads, through the other gateway and the other services.
+    let elsewhere = Client::login(&gateway, &ground.person.email).await?;
+    let there = Watcher::start(&elsewhere).await?;
+    ground.begin(3, seed);
+    let traffic =
+        leadline_tests::traffic::Traffic::start(&elsewhere, &ground.journal, 3, seed.wrapping_add(1));
+    work_for(Duration::from_secs(6)).await;
+    ground.rest().await?;
+    traffic.stop().await?;
+    ground.check(system).await?;
+    // Those that were just made fall due while nobody writes any more.
+    work_for(Duration::from_secs(4)).await;
+    let told = here.check(&ground.person, SETTLE).await?;
+    let told_there = there.check(&elsewhere, SETTLE).await?;
+    println!("{told} and {told_there} live events");
+    Ok(())
+}
+
+async fn ready(base: &str, process: &mut Process) -> Result<()> {
+    let nobody = Client::stranger(base);
+    wait_until(Duration::from_secs(60), "the second gateway is ready", async || {
+        nobody.get("//readyz").await.is_ok_and(|answer| answer.status == 200) || process.exit_code().is_some()
+    })
+    .await?;
+    ensure!(process.exit_code().is_none(), "it ended:\n{}", process.output());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_and_servers_start_in_any_order() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let (mut mongo, mut rabbit) = tokio::try_join!(Mongo::start_private(), Rabbit::start_private())?;
+    let servers = Servers { mongodb: mongo.fresh_uri(), amqp: rabbit.uri() };
+    mongo.kill().await?;
+    rabbit.kill().await?;
+    let mut system = System::prepare(Mode::Distributed, Some(servers), &[])?;
+    // From the one that needs most to the one that needs least; the servers come last.
+    for part in [Part::Gateway, Part::Analytics, Part::Reminders, Part::Leads, Part::Auth] {
+        system.launch(part)?;
+        sleep(Duration::from_millis(300)).await;
+    }
+    rabbit.start_again().await?;
+    // They wait, and say for what.
+    let says = |system: &System| system.output().to_lowercase().contains("mongodb");
+    wait_until(Duration::from_secs(20), "a program says that it waits for MongoDB", async || says(&system))
+        .await?;
+    for part in Part::DISTRIBUTED {
+        let code = system.process(part)?.exit_code();
+        ensure!(code.is_none(), "{} ended with {code:?}:\n{}", part.program(), system.output());
+    }
+    mongo.start_again().await?;
+    system.ready().await?;
+    let person = system.register("Somebody").await?;
+    let lead = person.lead("Ada").await?;
+    eventually(SETTLE, "the lead is counted", async || {
+        let summary = person.get("/analytics/summary").await?.expect(200)?.body;
+        ensure!(summary["totalLeads"] == 1, "{summary}");
+        Ok(())
+    })
+    .await?;
+    ensure!(lead["version"] == 1, "{lead}");
+    Ok(())
+}
