@@ -1,5 +1,8 @@
 //! The RPCs: admits the caller, reads the request, asks for a figure, writes the answer.
 
+#[cfg(test)]
+mod tests;
+
 use std::{future::Future, ops::RangeInclusive, sync::Arc};
 
 use chrono::{Datelike, NaiveDate};

@@ -161,7 +161,7 @@ impl Oracle {
             let median = match times.len() {
                 0 => None,
                 odd if odd % 2 == 1 => Some(times[odd / 2]),
-                even => Some((times[even / 2 - 1] + times[even / 2] + 1) / 2),
+                even => Some((times[even / 2 - 1] + times[even / 2]).div_ceil(2)),
             };
             proto::funnel::Step {
                 status: status.into(),
