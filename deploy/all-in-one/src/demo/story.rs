@@ -146,7 +146,8 @@ impl Author {
         let office = !is_weekend(day) && !self.random.random_bool(habit.any_hour);
         let minute =
             if office { self.random.random_range(9 * 60..17 * 60 + 30) } else { self.waking_minute() };
-        let created_at = self.at(day, minute);
+        let second = self.random.random_range(0..60);
+        let created_at = self.at(day, minute, second);
         if created_at > self.now {
             return None;
         }
@@ -183,7 +184,7 @@ impl Author {
         let owner = self.random.random_range(0..self.team);
         let wins = self.random.random_bool(won);
         // Most are answered within a day; those that are lost are often lost because it took long.
-        let patience = if wins { 7.0 } else { 14.0 };
+        let patience = if wins { 14.0 } else { 34.0 };
         let Some(mut at) = self.working(story.created_at, patience) else {
             self.first_promise(story, owner);
             return;
@@ -196,14 +197,14 @@ impl Author {
         story.moves.push(Move { at, by: owner, to: Stage::Contacted, reason: None });
         self.note(story, owner, at, words::CONTACTED);
         if !wins && self.random.random_bool(0.55) {
-            if let Some(end) = self.working(at, 150.0) {
+            if let Some(end) = self.working(at, 260.0) {
                 self.lose(story, owner, end);
             } else {
                 self.promise(story, owner, at);
             }
             return;
         }
-        let Some(next) = self.working(at, 80.0) else {
+        let Some(next) = self.working(at, 150.0) else {
             self.promise(story, owner, at);
             return;
         };
@@ -211,7 +212,7 @@ impl Author {
         at = next;
         story.moves.push(Move { at, by: owner, to: Stage::Qualified, reason: None });
         self.note(story, owner, at, words::QUALIFIED);
-        let weeks = if wins { 230.0 } else { 320.0 };
+        let weeks = if wins { 330.0 } else { 480.0 };
         let Some(end) = self.working(at, weeks) else {
             self.promise(story, owner, at);
             return;
@@ -251,13 +252,13 @@ impl Author {
             return;
         }
         let days: i64 = match self.random.random_range(0..10) {
-            0 | 1 => -self.random.random_range(1..5),
-            2 | 3 => 0,
+            0 => -self.random.random_range(1..5),
+            1 => 0,
             _ => self.random.random_range(1..15),
         };
         let day = leadline_runtime::zone::add_days(self.zone.date(self.now), days);
         let minute = self.random.random_range(9 * 4..17 * 4) * 15;
-        let due_at = self.at(skip_weekend(day), minute);
+        let due_at = self.at(skip_weekend(day), minute, 0);
         let message = words::pick(&mut self.random, words::PROMISES);
         story.reminders.push(Promise { made_at, by, due_at, message, done_at: None });
     }
@@ -265,7 +266,8 @@ impl Author {
     /// A reminder that was done between two moves.
     fn kept_promise(&mut self, story: &mut Story, by: usize, made_at: Millis, done_at: Millis) {
         if self.random.random_bool(0.35) {
-            let due_at = Millis(made_at.0 + (done_at.0 - made_at.0) * 3 / 4);
+            // On the minute, as people set them.
+            let due_at = Millis((made_at.0 + (done_at.0 - made_at.0) * 3 / 4) / 60_000 * 60_000);
             let message = words::pick(&mut self.random, words::PROMISES);
             story.reminders.push(Promise { made_at, by, due_at, message, done_at: Some(done_at) });
         }
@@ -292,8 +294,7 @@ impl Author {
         (at <= self.now && at > from).then_some(at)
     }
 
-    fn at(&mut self, day: NaiveDate, minute: u32) -> Millis {
-        let second = self.random.random_range(0..60);
+    fn at(&self, day: NaiveDate, minute: u32, second: u32) -> Millis {
         let time = NaiveTime::from_num_seconds_from_midnight_opt((minute % 1440) * 60 + second, 0)
             .unwrap_or_default();
         self.zone.instant(day.and_time(time))
