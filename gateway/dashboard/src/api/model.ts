@@ -1,0 +1,44 @@
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type Problem = Schemas['Problem'];
+export type Role = Schemas['Role'];
+export type Status = Schemas['Status'];
+export type Source = Schemas['Source'];
+export type Interval = Schemas['Interval'];
+export type User = Schemas['User'];
+export type Me = Schemas['Me'];
+export type Workspace = Schemas['Workspace'];
+export type Person = Schemas['Person'];
+export type Member = Schemas['Member'];
+export type Invitation = Schemas['Invitation'];
+export type NewInvitation = Schemas['NewInvitation'];
+export type SessionInfo = Schemas['SessionInfo'];
+export type Lead = Schemas['Lead'];
+export type LeadRow = Schemas['LeadRow'];
+export type LeadPage = Schemas['LeadPage'];
+export type NewLead = Schemas['NewLead'];
+export type LeadPatch = Schemas['LeadPatch'];
+export type LeadQuery = Schemas['LeadQuery'];
+export type Note = Schemas['Note'];
+export type Activity = Schemas['Activity'];
+export type ActivityPage = Schemas['ActivityPage'];
+export type BulkChange = Schemas['BulkChange'];
+export type BulkResult = Schemas['BulkResult'];
+export type Reminder = Schemas['Reminder'];
+export type ReminderPage = Schemas['ReminderPage'];
+export type Summary = Schemas['Summary'];
+export type Created = Schemas['Created'];
+export type Conversion = Schemas['Conversion'];
+export type Funnel = Schemas['Funnel'];
+export type Report = Schemas['Report'];
+export type Figures = Schemas['Figures'];
+export type DashboardData = Schemas['Dashboard'];
+export type Import = Schemas['Import'];
+
+/** The stages in the order of the pipeline. */
+export const STATUSES: readonly Status[] = ['New', 'Contacted', 'Qualified', 'Converted', 'Lost'];
+/** Where leads come from, in the contract's order. */
+export const SOURCES: readonly Source[] = ['Website', 'Referral', 'Ad', 'Other'];
+export const ROLES: readonly Role[] = ['owner', 'admin', 'member', 'viewer'];

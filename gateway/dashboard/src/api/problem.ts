@@ -1,0 +1,48 @@
+import type { Problem } from './model';
+
+/** What the server (or the way to it) answered instead of what was asked for. */
+export class ApiError extends Error {
+  /** The HTTP status; 0 when no answer came at all. */
+  readonly status: number;
+  /** What is wrong with which field, one message a field. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** The id under which the server logged the request. */
+  readonly requestId: string | undefined;
+  /** Seconds to wait, if the server said so. */
+  readonly retryAfter: number | undefined;
+
+  constructor(
+    status: number,
+    message: string,
+    fields: Record<string, string> = {},
+    requestId?: string,
+    retryAfter?: number,
+  ) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.fields = fields;
+    this.requestId = requestId;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the request may never have reached the server. */
+  get offline() {
+    return this.status === 0;
+  }
+}
+
+/** Reads RFC 9457 problem details; anything else (a proxy's page, say) becomes an error with what is known. */
+export function problem(body: unknown, response: Response): ApiError {
+  const known = typeof body === 'object' && body !== null ? (body as Partial<Problem>) : {};
+  const fields: Record<string, string> = {};
+  for (const fault of known.errors ?? []) fields[fault.field] ??= fault.message;
+  const wait = Number(response.headers.get('Retry-After'));
+  return new ApiError(
+    response.status,
+    known.detail ?? known.title ?? `${response.status} ${response.statusText}`.trim(),
+    fields,
+    known.requestId ?? response.headers.get('X-Request-Id') ?? undefined,
+    Number.isFinite(wait) && wait > 0 ? wait : undefined,
+  );
+}

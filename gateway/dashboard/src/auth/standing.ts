@@ -1,0 +1,4 @@
+import { useSyncExternalStore } from 'react';
+import { currentStanding, onStanding } from '../api/session';
+
+export const useStanding = () => useSyncExternalStore(onStanding, currentStanding);

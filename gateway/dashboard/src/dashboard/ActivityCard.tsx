@@ -1,0 +1,35 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { Entries } from '../activity/Entries';
+import { feedQuery } from '../activity/feed';
+import { Card } from '../design/Card';
+import { Empty, Failed, Skeleton } from '../design/Small';
+import { t } from '../words';
+import css from '../activity/activity.module.css';
+
+export function ActivityCard({ className }: { className?: string | undefined }) {
+  const { data, error, refetch } = useInfiniteQuery(feedQuery());
+  const entries = data?.pages[0]?.items;
+  return (
+    <Card
+      className={`${className ?? ''} ${css.feedCard}`}
+      title={t('activity.title')}
+      sub={t('live.live.sub')}
+      actions={
+        <Link to="/activity" className={css.all}>
+          {t('activity.all')}
+        </Link>
+      }
+    >
+      {entries ? (
+        <div className={css.feed} role="log" aria-label={t('activity.title')} tabIndex={0}>
+          {entries.length ? <Entries entries={entries} /> : <Empty title={t('activity.none')} quiet />}
+        </div>
+      ) : error ? (
+        <Failed error={error} onRetry={() => void refetch()} />
+      ) : (
+        <Skeleton height={280} radius={12} />
+      )}
+    </Card>
+  );
+}

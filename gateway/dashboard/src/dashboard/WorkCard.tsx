@@ -1,0 +1,123 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { Check } from 'lucide-react';
+import type { Reminder } from '../api/model';
+import { Card } from '../design/Card';
+import { Empty, Failed, Skeleton } from '../design/Small';
+import { completeReminder, reopenReminder } from '../reminders/changes';
+import { remindersQuery } from '../reminders/queries';
+import { useCanWrite, useZone } from '../shell/me';
+import { ago, due } from '../time/format';
+import { useNow } from '../time/now';
+import { quietly } from '../undo/change';
+import { t } from '../words';
+import css from './work.module.css';
+
+const SHOWN = 9;
+
+/** What the visitor has to do: overdue, today, next. */
+export function WorkCard({ className }: { className?: string | undefined }) {
+  const now = useNow();
+  const overdue = useInfiniteQuery(remindersQuery('overdue', 'me'));
+  const today = useInfiniteQuery(remindersQuery('today', 'me'));
+  const next = useInfiniteQuery(remindersQuery('upcoming', 'me'));
+  const items = (list: typeof overdue) => list.data?.pages.flatMap((page) => page.items) ?? [];
+  const late = items(overdue);
+  const lateIds = new Set(late.map((one) => one.id));
+  const day = items(today).filter((one) => !lateIds.has(one.id));
+  const done =
+    items(today).filter((one) => one.status === 'done').length + late.filter((one) => one.status === 'done').length;
+  const total = late.length + day.length;
+  let room = SHOWN;
+  const groups = (
+    [
+      ['overdue', late],
+      ['today', day.toSorted((a, b) => Number(a.status === 'done') - Number(b.status === 'done'))],
+      ['next', items(next)],
+    ] as const
+  )
+    .map(([key, all]) => {
+      const shown = all.slice(0, Math.max(0, room));
+      room -= shown.length;
+      return { key, all, shown };
+    })
+    .filter((group) => group.shown.length > 0);
+  const waiting = overdue.isPending || today.isPending || next.isPending;
+  return (
+    <Card
+      className={className}
+      id="work"
+      title={t('work.title')}
+      sub={total ? t('work.progress', { done, total }) : undefined}
+      actions={
+        total > 0 && (
+          <span className={css.progress}>
+            <span style={{ width: `${(done / total) * 100}%` }} />
+          </span>
+        )
+      }
+    >
+      {overdue.error && !overdue.data ? (
+        <Failed error={overdue.error} onRetry={() => void overdue.refetch()} />
+      ) : waiting ? (
+        <Skeleton height={300} radius={12} />
+      ) : groups.length === 0 ? (
+        <Empty icon={Check} title={t('work.clear')} quiet>
+          {t('work.clear.sub')}
+        </Empty>
+      ) : (
+        <div className={css.workBody}>
+          {groups.map((group) => (
+            <section key={group.key} aria-label={t(`work.${group.key}`)}>
+              <h3 data-kind={group.key}>
+                {t(`work.${group.key}`)} <small className="num">{group.all.length}</small>
+              </h3>
+              <ul>
+                {group.shown.map((reminder) => (
+                  <Task key={reminder.id} reminder={reminder} late={group.key === 'overdue'} now={now} />
+                ))}
+              </ul>
+            </section>
+          ))}
+        </div>
+      )}
+      <span className={css.room} />
+      <Link to="/reminders" className={css.all}>
+        {t('work.all')}
+      </Link>
+    </Card>
+  );
+}
+
+function Task({ reminder, late, now }: { reminder: Reminder; late: boolean; now: number }) {
+  const zone = useZone();
+  const canWrite = useCanWrite();
+  const done = reminder.status === 'done';
+  return (
+    <li className={css.task} data-done={done || undefined}>
+      <button
+        type="button"
+        className={css.tick}
+        disabled={!canWrite}
+        aria-pressed={done}
+        aria-label={
+          done ? t('work.reopen', { message: reminder.message }) : t('work.complete', { message: reminder.message })
+        }
+        onClick={() => quietly(done ? reopenReminder(reminder) : completeReminder(reminder))}
+      >
+        <Check size={13} strokeWidth={3} />
+      </button>
+      <span className={css.taskMain}>
+        <b title={reminder.message}>{reminder.message}</b>
+        <Link to="." search={(old) => ({ ...old, lead: reminder.lead.id })} resetScroll={false}>
+          {reminder.lead.name}
+        </Link>
+      </span>
+      <span className={css.taskWhen} data-late={(late && !done) || undefined}>
+        <time className="num" dateTime={reminder.dueAt}>
+          {late ? ago(reminder.dueAt, now) : due(reminder.dueAt, now, zone)}
+        </time>
+      </span>
+    </li>
+  );
+}

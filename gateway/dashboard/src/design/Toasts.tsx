@@ -1,0 +1,38 @@
+import { Toast } from '@base-ui/react/toast';
+import { X } from 'lucide-react';
+import { t } from '../words';
+import { toasts } from './toasts';
+import css from './toasts.module.css';
+
+export default function Toasts() {
+  return (
+    <Toast.Provider toastManager={toasts} timeout={6000} limit={4}>
+      <Toast.Portal>
+        <Toast.Viewport className={css.viewport}>
+          <List />
+        </Toast.Viewport>
+      </Toast.Portal>
+    </Toast.Provider>
+  );
+}
+
+function List() {
+  return Toast.useToastManager().toasts.map((toast) => (
+    <Toast.Root
+      key={toast.id}
+      toast={toast}
+      className={css.toast}
+      data-kind={toast.type}
+      swipeDirection={['down', 'right']}
+    >
+      <div className={css.words}>
+        <Toast.Title render={<span />} className={css.title} />
+        <Toast.Description render={<span />} className={css.more} />
+      </div>
+      {toast.actionProps && <Toast.Action className={css.action} />}
+      <Toast.Close className={css.close} aria-label={t('close')}>
+        <X size={15} />
+      </Toast.Close>
+    </Toast.Root>
+  ));
+}

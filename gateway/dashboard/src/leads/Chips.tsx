@@ -1,0 +1,108 @@
+import { CalendarRange, Hash, UserRound } from 'lucide-react';
+import type { ReactNode } from 'react';
+import { Button } from '../design/Button';
+import { Chip } from '../design/Small';
+import { StageGlyph } from '../design/StageGlyph';
+import { useMe, useMembers } from '../shell/me';
+import { day, days } from '../time/format';
+import type { Day } from '../time/zone';
+import { t } from '../words';
+import type { LeadFilter } from './filter';
+import { conditions } from './filter';
+import css from './leads.module.css';
+import { useFilter } from './useFilter';
+
+const SHORT = { day: 'numeric', month: 'short', year: 'numeric' } as const;
+const span = (from?: Day, to?: Day) =>
+  from && to
+    ? from === to
+      ? day(from, SHORT)
+      : days(from, to, SHORT)
+    : from
+      ? t('filter.since', { day: day(from, SHORT) })
+      : to
+        ? t('filter.until', { day: day(to, SHORT) })
+        : '';
+
+/** What the list is narrowed to; each can be taken away. */
+export function Chips() {
+  const { filter, set, replace } = useFilter();
+  const me = useMe();
+  const members = useMembers();
+  const chips: { key: string; name: string; icon?: ReactNode; drop: Partial<LeadFilter> }[] = [];
+  for (const status of filter.status ?? [])
+    chips.push({
+      key: status,
+      name: t(`status.${status}`),
+      icon: <StageGlyph status={status} size={14} />,
+      drop: { status: filter.status?.filter((one) => one !== status) },
+    });
+  for (const source of filter.source ?? [])
+    chips.push({
+      key: source,
+      name: t(`source.${source}`),
+      drop: { source: filter.source?.filter((one) => one !== source) },
+    });
+  for (const tag of filter.tag ?? [])
+    chips.push({
+      key: `#${tag}`,
+      name: tag,
+      icon: <Hash size={13} aria-hidden="true" />,
+      drop: { tag: filter.tag?.filter((one) => one !== tag) },
+    });
+  if (filter.owner)
+    chips.push({
+      key: 'owner',
+      name:
+        filter.owner === 'me'
+          ? me.user.name
+          : filter.owner === 'none'
+            ? t('owner.none')
+            : (members.find((one) => one.id === filter.owner)?.name ?? t('leads.owner')),
+      icon: <UserRound size={13} aria-hidden="true" />,
+      drop: { owner: undefined },
+    });
+  if (filter.followUp)
+    chips.push({ key: 'followUp', name: t(`followUp.${filter.followUp}`), drop: { followUp: undefined } });
+  if (filter.inactive)
+    chips.push({ key: 'inactive', name: t('filter.idle', { n: filter.inactive }), drop: { inactive: undefined } });
+  const calendar = <CalendarRange size={13} aria-hidden="true" />;
+  if (filter.createdFrom ?? filter.createdTo)
+    chips.push({
+      key: 'created',
+      name: t('filter.created', { when: span(filter.createdFrom, filter.createdTo) }),
+      icon: calendar,
+      drop: { createdFrom: undefined, createdTo: undefined },
+    });
+  if (filter.updatedFrom ?? filter.updatedTo)
+    chips.push({
+      key: 'updated',
+      name: t('filter.updated', { when: span(filter.updatedFrom, filter.updatedTo) }),
+      icon: calendar,
+      drop: { updatedFrom: undefined, updatedTo: undefined },
+    });
+  if (filter.enteredFrom ?? filter.enteredTo)
+    chips.push({
+      key: 'entered',
+      name: t('filter.entered', { when: span(filter.enteredFrom, filter.enteredTo) }),
+      icon: calendar,
+      drop: { enteredFrom: undefined, enteredTo: undefined },
+    });
+  if (filter.trashed) chips.push({ key: 'trashed', name: t('view.trash'), drop: { trashed: undefined } });
+  if (chips.length === 0) return null;
+  return (
+    <div className={css.chips}>
+      {chips.map((chip) => (
+        <Chip key={chip.key} name={chip.name} onRemove={() => set(chip.drop)}>
+          {chip.icon}
+          {chip.name}
+        </Chip>
+      ))}
+      {conditions(filter).length > 0 && (
+        <Button kind="ghost" onClick={() => replace(filter.sort ? { sort: filter.sort } : {})}>
+          {t('filter.clear')}
+        </Button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,57 @@
+import { useRef, useState } from 'react';
+import type { Lead, LeadRow } from '../api/model';
+import { Button } from '../design/Button';
+import { Form, TextArea } from '../design/Field';
+import { Modal, ModalActions } from '../design/Modal';
+import { quietly } from '../undo/change';
+import { type Key, t } from '../words';
+import { moveLead } from './changes';
+import css from './lost.module.css';
+import { closeAskedLost } from './move';
+
+const REASONS: Key[] = ['lost.price', 'lost.timing', 'lost.competitor', 'lost.silent', 'lost.fit'];
+
+/** Why a lead was lost: one tap, or words of one's own, or nothing. */
+export default function LostDialog({ lead }: { lead: Lead | LeadRow }) {
+  const [reason, setReason] = useState('');
+  const first = useRef<HTMLButtonElement>(null);
+  const go = (why: string) => {
+    closeAskedLost();
+    quietly(moveLead(lead, 'Lost', why.trim() || undefined));
+  };
+  return (
+    <Modal title={t('lost.title', { name: lead.name })} sub={t('lost.sub')} onClose={closeAskedLost} focus={first}>
+      <ul className={css.reasons}>
+        {REASONS.map((key, i) => (
+          <li key={key}>
+            <Button ref={i === 0 ? first : undefined} onClick={() => go(t(key))}>
+              {t(key)}
+            </Button>
+          </li>
+        ))}
+      </ul>
+      <Form
+        onSubmit={(event) => {
+          event.preventDefault();
+          go(reason);
+        }}
+      >
+        <TextArea
+          name="reason"
+          label={t('lost.own')}
+          optional
+          maxLength={500}
+          rows={2}
+          value={reason}
+          onChange={(event) => setReason(event.target.value)}
+        />
+        <ModalActions>
+          <Button onClick={closeAskedLost}>{t('cancel')}</Button>
+          <Button kind="primary" type="submit">
+            {reason.trim() ? t('lost.go') : t('lost.noReason')}
+          </Button>
+        </ModalActions>
+      </Form>
+    </Modal>
+  );
+}

@@ -1,0 +1,72 @@
+import { Button } from '../design/Button';
+import { Form, TextField, texts } from '../design/Field';
+import { Modal, ModalActions } from '../design/Modal';
+import { t } from '../words';
+import { parseFilter } from './filter';
+import css from './form.module.css';
+import { useFilter } from './useFilter';
+
+/** The filters that are used now and then: dates, tags, silence. */
+export default function MoreFilters({ onClose }: { onClose: () => void }) {
+  const { filter, replace } = useFilter();
+  return (
+    <Modal title={t('filter.more')} onClose={onClose}>
+      <Form
+        onSubmit={(event) => {
+          event.preventDefault();
+          const values = texts(event.currentTarget);
+          const tag = (values['tag'] ?? '')
+            .split(',')
+            .map((one) => one.trim())
+            .filter(Boolean);
+          replace(parseFilter({ ...filter, ...values, tag }));
+          onClose();
+        }}
+      >
+        <div className={css.pair}>
+          <TextField
+            name="createdFrom"
+            type="date"
+            label={t('filter.createdFrom')}
+            defaultValue={filter.createdFrom ?? ''}
+          />
+          <TextField name="createdTo" type="date" label={t('filter.createdTo')} defaultValue={filter.createdTo ?? ''} />
+          <TextField
+            name="updatedFrom"
+            type="date"
+            label={t('filter.updatedFrom')}
+            defaultValue={filter.updatedFrom ?? ''}
+          />
+          <TextField name="updatedTo" type="date" label={t('filter.updatedTo')} defaultValue={filter.updatedTo ?? ''} />
+          <TextField
+            name="enteredFrom"
+            type="date"
+            label={t('filter.enteredFrom')}
+            defaultValue={filter.enteredFrom ?? ''}
+          />
+          <TextField name="enteredTo" type="date" label={t('filter.enteredTo')} defaultValue={filter.enteredTo ?? ''} />
+        </div>
+        <TextField
+          name="tag"
+          label={t('field.tags')}
+          hint={t('filter.tag.hint')}
+          defaultValue={filter.tag?.join(', ') ?? ''}
+        />
+        <TextField
+          name="inactive"
+          type="number"
+          min={1}
+          max={3650}
+          label={t('filter.inactive')}
+          defaultValue={filter.inactive ? String(filter.inactive) : ''}
+        />
+        <ModalActions>
+          <Button onClick={onClose}>{t('cancel')}</Button>
+          <Button kind="primary" type="submit">
+            {t('filter.apply')}
+          </Button>
+        </ModalActions>
+      </Form>
+    </Modal>
+  );
+}

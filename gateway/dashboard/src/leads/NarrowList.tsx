@@ -1,0 +1,71 @@
+import { useWindowVirtualizer } from '@tanstack/react-virtual';
+import { Link } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
+import type { LeadRow } from '../api/model';
+import { Avatar } from '../design/Avatar';
+import { Checkbox } from '../design/Small';
+import { StageGlyph } from '../design/StageGlyph';
+import { useCanWrite } from '../shell/me';
+import { t } from '../words';
+import css from './narrow.module.css';
+import { NextStep } from './NextStep';
+import type { Selection } from './selection';
+
+const ROW_PX = 72;
+
+/** On a phone: name, stage and next step of each lead. */
+export function NarrowList({ rows, selection, more }: { rows: LeadRow[]; selection: Selection; more: () => void }) {
+  const canWrite = useCanWrite();
+  const list = useRef<HTMLUListElement>(null);
+  const virtual = useWindowVirtualizer({
+    count: rows.length,
+    estimateSize: () => ROW_PX,
+    overscan: 8,
+    scrollMargin: list.current?.offsetTop ?? 0,
+  });
+  const items = virtual.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (last >= rows.length - 20) more();
+  });
+  return (
+    <ul ref={list} className={css.list} style={{ height: virtual.getTotalSize() }}>
+      {items.map(({ index, start }) => {
+        const row = rows[index];
+        if (!row) return null;
+        return (
+          <li
+            key={row.id}
+            className={css.row}
+            style={{ height: ROW_PX, translate: `0 ${start - virtual.options.scrollMargin}px` }}
+            data-picked={selection.has(row.id) || undefined}
+          >
+            {canWrite && (
+              <label className={css.pick}>
+                <Checkbox
+                  label={t('leads.select', { name: row.name })}
+                  checked={selection.has(row.id)}
+                  onChange={() => selection.toggle(row.id)}
+                />
+              </label>
+            )}
+            <Link to="." search={(old) => ({ ...old, lead: row.id })} resetScroll={false} className={css.main}>
+              <Avatar name={row.name} size={36} />
+              <span className={css.who}>
+                <b>{row.name}</b>
+                <small>{row.company ?? row.email ?? row.phone ?? t(`source.${row.source}`)}</small>
+              </span>
+              <span className={css.state}>
+                <span>
+                  <StageGlyph status={row.status} size={14} />
+                  {t(`status.${row.status}`)}
+                </span>
+                <NextStep lead={row} small />
+              </span>
+            </Link>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,156 @@
+import { api, ok } from '../api/client';
+import type { BulkChange, BulkResult, LeadRow, Person, Status } from '../api/model';
+import { queryClient } from '../query';
+import { change } from '../undo/change';
+import { t } from '../words';
+import { dropRow, editLead, remember, stir } from './cache';
+import { restore } from './changes';
+import { type LeadFilter, toQuery } from './filter';
+
+const CHUNK = 1000;
+/** More than this is not gone through one by one for an undo. */
+export const MOST = 10_000;
+
+/** What is to be done to many leads. */
+export type Act =
+  | { status: Status }
+  | { addTag: string }
+  | { removeTag: string }
+  | { assign: Person | null }
+  | { delete: true };
+
+/** Every lead that a filter meets, for a change of all of them that can be taken back exactly. */
+export async function everyLead(
+  filter: LeadFilter,
+  zone: string,
+  progress: (loaded: number) => void,
+  signal: AbortSignal,
+): Promise<LeadRow[]> {
+  const rows: LeadRow[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await ok(
+      api.GET('/api/v1/leads', { params: { query: { ...toQuery(filter, zone), limit: 200, cursor } }, signal }),
+    );
+    rows.push(...page.items);
+    progress(rows.length);
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor && rows.length < MOST);
+  return rows;
+}
+
+async function send(ids: string[], what: Omit<BulkChange, 'ids' | 'filter'>): Promise<BulkResult> {
+  const sum: BulkResult = { matched: 0, changed: 0, failed: [] };
+  for (let from = 0; from < ids.length; from += CHUNK) {
+    const part = await ok(api.POST('/api/v1/leads/bulk', { body: { ids: ids.slice(from, from + CHUNK), ...what } }));
+    sum.matched += part.matched;
+    sum.changed += part.changed;
+    sum.failed.push(...part.failed);
+  }
+  return sum;
+}
+
+const hasTag = (row: LeadRow, tag: string) => row.tags.some((one) => one.toLowerCase() === tag.toLowerCase());
+
+/** The rows by what they had before, so that an undo is one call for each value and not for each lead. */
+export function groups<K>(rows: LeadRow[], of: (row: LeadRow) => K): Map<K, string[]> {
+  const map = new Map<K, string[]>();
+  for (const row of rows) {
+    const key = of(row);
+    const ids = map.get(key);
+    if (ids) ids.push(row.id);
+    else map.set(key, [row.id]);
+  }
+  return map;
+}
+
+async function takeBack(rows: LeadRow[], act: Act) {
+  if ('status' in act) {
+    const moved = rows.filter((row) => row.status !== act.status);
+    for (const [status, ids] of groups(moved, (row) => row.status)) await send(ids, { setStatus: status });
+  } else if ('assign' in act) {
+    for (const [owner, ids] of groups(rows, (row) => row.owner?.id ?? null)) await send(ids, { assignTo: owner });
+  } else if ('addTag' in act) {
+    const fresh = rows.filter((row) => !hasTag(row, act.addTag)).map((row) => row.id);
+    await send(fresh, { removeTags: [act.addTag] });
+  } else if ('removeTag' in act) {
+    const lost = rows.filter((row) => hasTag(row, act.removeTag)).map((row) => row.id);
+    await send(lost, { addTags: [act.removeTag] });
+  } else {
+    const left = rows.map((row) => row.id);
+    const worker = async () => {
+      for (let id = left.pop(); id; id = left.pop()) await restore(id);
+    };
+    await Promise.all(Array.from({ length: 6 }, worker));
+  }
+  stir();
+  void queryClient.invalidateQueries({ queryKey: ['reminders'] });
+}
+
+function toChange(act: Act): Omit<BulkChange, 'ids' | 'filter'> {
+  if ('status' in act) return { setStatus: act.status };
+  if ('assign' in act) return { assignTo: act.assign?.id ?? null };
+  if ('addTag' in act) return { addTags: [act.addTag] };
+  if ('removeTag' in act) return { removeTags: [act.removeTag] };
+  return { delete: true };
+}
+
+function shown(act: Act) {
+  return (row: LeadRow): LeadRow => {
+    if ('status' in act) return { ...row, status: act.status };
+    if ('assign' in act) return { ...row, owner: act.assign };
+    if ('addTag' in act) return hasTag(row, act.addTag) ? row : { ...row, tags: [...row.tags, act.addTag] };
+    if ('removeTag' in act)
+      return { ...row, tags: row.tags.filter((tag) => tag.toLowerCase() !== act.removeTag.toLowerCase()) };
+    return row;
+  };
+}
+
+function said(act: Act, result: BulkResult): string {
+  const n = result.changed;
+  const done =
+    'status' in act
+      ? t('bulk.moved', { n, status: t(`status.${act.status}`) })
+      : 'assign' in act
+        ? act.assign
+          ? t('bulk.assigned', { n, name: act.assign.name })
+          : t('bulk.unassigned', { n })
+        : 'delete' in act
+          ? t('bulk.deleted', { n })
+          : t('bulk.tagged', { n });
+  return result.failed.length ? `${done} ${t('bulk.failures', { n: result.failed.length })}` : done;
+}
+
+/** Changes many leads at once; the undo gives each back what it had. */
+export function changeMany(rows: LeadRow[], act: Act): Promise<BulkResult> {
+  return change({
+    show: () => {
+      const back = remember();
+      // More than a screenful of single edits would cost more than reading the lists again.
+      if (rows.length <= 200)
+        for (const row of rows) {
+          if ('delete' in act) dropRow(row.id);
+          else editLead(row.id, shown(act));
+        }
+      return back;
+    },
+    send: () =>
+      send(
+        rows.map((row) => row.id),
+        toChange(act),
+      ),
+    settle: () => {
+      stir();
+      void queryClient.invalidateQueries({ queryKey: ['reminders'] });
+    },
+    said: (result) => said(act, result),
+    undo: (result) => {
+      const failed = new Set(result.failed.map((one) => one.id));
+      return takeBack(
+        rows.filter((row) => !failed.has(row.id)),
+        act,
+      );
+    },
+    failed: t('bulk.failed'),
+  });
+}

@@ -1,0 +1,127 @@
+import type { InfiniteData } from '@tanstack/react-query';
+import type { Lead, LeadPage, LeadRow, Note } from '../api/model';
+import { queryClient } from '../query';
+import { fits, type LeadFilter } from './filter';
+import { keys } from './queries';
+
+type Pages = InfiniteData<LeadPage, string | undefined>;
+const isPages = (data: unknown): data is Pages =>
+  typeof data === 'object' && data !== null && Array.isArray((data as Partial<Pages>).pages);
+
+/** What a list's rows have of a lead. */
+export function toRow(lead: Lead): LeadRow {
+  const { notes, ...row } = lead;
+  return { ...row, noteCount: lead.noteCount ?? notes.length };
+}
+
+/** Keeps everything that is known of leads, to put it back if a change is refused. */
+export function remember(): () => void {
+  void queryClient.cancelQueries({ queryKey: keys.lists });
+  const before = [
+    ...queryClient.getQueriesData({ queryKey: keys.lists }),
+    ...queryClient.getQueriesData({ queryKey: ['lead'] }),
+  ];
+  return () => {
+    for (const [key, data] of before) queryClient.setQueryData(key, data);
+    void queryClient.invalidateQueries({ queryKey: keys.lists });
+    void queryClient.invalidateQueries({ queryKey: ['lead'] });
+  };
+}
+
+function eachList(edit: (pages: Pages, key: readonly unknown[]) => Pages) {
+  for (const query of queryClient.getQueryCache().findAll({ queryKey: keys.lists })) {
+    const data = query.state.data;
+    if (isPages(data)) queryClient.setQueryData(query.queryKey, edit(data, query.queryKey));
+  }
+}
+
+const mapRows = (pages: Pages, edit: (row: LeadRow) => LeadRow | null, shift = 0): Pages => ({
+  ...pages,
+  pages: pages.pages.map((page) => ({
+    ...page,
+    items: page.items.flatMap((row) => edit(row) ?? []),
+    total: { ...page.total, value: Math.max(0, page.total.value + shift) },
+  })),
+});
+
+const holds = (pages: Pages, id: string) => pages.pages.some((page) => page.items.some((row) => row.id === id));
+
+const onTop = (pages: Pages, row: LeadRow): Pages => {
+  const [first, ...rest] = mapRows(pages, (one) => one, 1).pages;
+  return first ? { ...pages, pages: [{ ...first, items: [row, ...first.items] }, ...rest] } : pages;
+};
+
+/** Puts a lead's new state wherever the lead is shown, and moves it to its column of the pipeline. */
+export function putRow(row: LeadRow) {
+  eachList((pages, key) => {
+    if (key[1] === 'column') {
+      const here = holds(pages, row.id);
+      if (key[2] !== row.status) return here ? mapRows(pages, (one) => (one.id === row.id ? null : one), -1) : pages;
+      if (!here) return fits((key[3] ?? {}) as LeadFilter, row) ? onTop(pages, row) : pages;
+    }
+    return mapRows(pages, (one) => (one.id === row.id ? row : one));
+  });
+}
+
+/** Puts a lead that was just made on top of the lists that it may belong to. */
+export function addRow(row: LeadRow) {
+  eachList((pages, key) => {
+    if (holds(pages, row.id)) return pages;
+    if (key[1] === 'column')
+      return key[2] === row.status && fits((key[3] ?? {}) as LeadFilter, row) ? onTop(pages, row) : pages;
+    const filter = (key[2] ?? {}) as LeadFilter;
+    return key[1] === 'list' && !filter.trashed && !filter.q && !filter.sort && fits(filter, row)
+      ? onTop(pages, row)
+      : pages;
+  });
+}
+
+export function dropRow(id: string) {
+  eachList((pages) => (holds(pages, id) ? mapRows(pages, (one) => (one.id === id ? null : one), -1) : pages));
+}
+
+/** Changes what is known of one lead, if anything is. */
+export function editLead(id: string, edit: (row: LeadRow) => LeadRow) {
+  const rows = findRow(id);
+  if (rows) putRow(edit(rows));
+  queryClient.setQueryData<Lead>(keys.lead(id), (lead) =>
+    lead ? { ...lead, ...edit(toRow(lead)), notes: lead.notes } : lead,
+  );
+}
+
+export function editNotes(id: string, edit: (notes: Note[]) => Note[]) {
+  queryClient.setQueryData<Lead>(keys.lead(id), (lead) => (lead ? { ...lead, notes: edit(lead.notes) } : lead));
+}
+
+/** The newest state of a lead in any list, or of its own page. */
+export function findRow(id: string): LeadRow | undefined {
+  let found: LeadRow | undefined;
+  const own = queryClient.getQueryData<Lead>(keys.lead(id));
+  if (own) found = toRow(own);
+  for (const [, data] of queryClient.getQueriesData({ queryKey: keys.lists })) {
+    if (!isPages(data)) continue;
+    for (const page of data.pages)
+      for (const row of page.items) if (row.id === id && (!found || row.version > found.version)) found = row;
+  }
+  return found;
+}
+
+/** Puts the server's answer to a write everywhere. */
+export function settleLead(lead: Lead) {
+  putRow(toRow(lead));
+  queryClient.setQueryData(keys.lead(lead.id), lead);
+  stir();
+}
+
+let timers: ReturnType<typeof setTimeout>[] = [];
+/**
+ * Has everything that is derived from leads read again soon. Figures follow a write within two seconds; they are read
+ * early for the common case and once more for the slow one.
+ */
+export function stir() {
+  for (const timer of timers) clearTimeout(timer);
+  const read = (keysToRead: readonly string[]) => () => {
+    for (const key of keysToRead) void queryClient.invalidateQueries({ queryKey: [key] });
+  };
+  timers = [setTimeout(read(['figures', 'leads', 'lead', 'activity']), 500), setTimeout(read(['figures']), 2_200)];
+}

@@ -1,0 +1,117 @@
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { api, ok } from '../api/client';
+import type { Status } from '../api/model';
+import { type LeadFilter, toQuery } from './filter';
+
+const PAGE = 100;
+const COLUMN_PAGE = 30;
+
+export const keys = {
+  lists: ['leads'] as const,
+  list: (filter: LeadFilter, zone: string) => ['leads', 'list', filter, zone] as const,
+  column: (status: Status, filter: LeadFilter, zone: string) => ['leads', 'column', status, filter, zone] as const,
+  count: (filter: LeadFilter, zone: string) => ['leads', 'count', filter, zone] as const,
+  lead: (id: string) => ['lead', id] as const,
+};
+
+export const leadsQuery = (filter: LeadFilter, zone: string) =>
+  infiniteQueryOptions({
+    queryKey: keys.list(filter, zone),
+    queryFn: ({ pageParam, signal }) =>
+      ok(
+        api.GET('/api/v1/leads', {
+          params: { query: { ...toQuery(filter, zone), limit: PAGE, cursor: pageParam } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+/** One stage of the pipeline; what moved last is on top. */
+export const columnQuery = (status: Status, filter: LeadFilter, zone: string) =>
+  infiniteQueryOptions({
+    queryKey: keys.column(status, filter, zone),
+    queryFn: ({ pageParam, signal }) =>
+      ok(
+        api.GET('/api/v1/leads', {
+          params: {
+            query: {
+              ...toQuery({ ...filter, status: [status], sort: '-updatedAt' }, zone),
+              limit: COLUMN_PAGE,
+              cursor: pageParam,
+            },
+          },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+/** How many leads a filter meets. */
+export const countQuery = (filter: LeadFilter, zone: string) =>
+  queryOptions({
+    queryKey: keys.count(filter, zone),
+    queryFn: async ({ signal }) => {
+      const page = await ok(
+        api.GET('/api/v1/leads', { params: { query: { ...toQuery(filter, zone), limit: 1 } }, signal }),
+      );
+      return page.total;
+    },
+    placeholderData: keepPreviousData,
+  });
+
+export const leadQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.lead(id),
+    queryFn: ({ signal }) => ok(api.GET('/api/v1/leads/{id}', { params: { path: { id } }, signal })),
+  });
+
+export const timelineQuery = (id: string) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.lead(id), 'activity'],
+    queryFn: ({ pageParam, signal }) =>
+      ok(
+        api.GET('/api/v1/leads/{id}/activity', {
+          params: { path: { id }, query: { limit: 40, cursor: pageParam } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+  });
+
+export const notesQuery = (id: string) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.lead(id), 'notes'],
+    queryFn: ({ pageParam, signal }) =>
+      ok(
+        api.GET('/api/v1/leads/{id}/notes', {
+          params: { path: { id }, query: { limit: 50, cursor: pageParam } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+  });
+
+export const duplicatesQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...keys.lead(id), 'duplicates'],
+    queryFn: ({ signal }) => ok(api.GET('/api/v1/leads/{id}/duplicates', { params: { path: { id } }, signal })),
+    staleTime: 60_000,
+    retry: false,
+  });
+
+/** The leads that a few typed letters may mean. */
+export const searchQuery = (q: string) =>
+  queryOptions({
+    queryKey: ['leads', 'search', q],
+    queryFn: async ({ signal }) =>
+      (await ok(api.GET('/api/v1/leads', { params: { query: { q, limit: 8, sort: '-updatedAt' } }, signal }))).items,
+    enabled: q.trim().length > 0,
+    placeholderData: keepPreviousData,
+  });

@@ -1,0 +1,67 @@
+import type { LiveEvent } from '../api/live';
+import type { Activity, LeadPatch, Reminder, Status } from '../api/model';
+import { addToFeed } from '../activity/feed';
+import { dropRow, editLead, findRow } from '../leads/cache';
+import { keys } from '../leads/queries';
+import { queryClient } from '../query';
+import { fellDue } from '../reminders/due';
+
+const waiting = new Map<string, ReturnType<typeof setTimeout>>();
+/** Reads something again, once for a burst of events. */
+function soon(key: string, ms: number) {
+  if (waiting.has(key)) return;
+  waiting.set(
+    key,
+    setTimeout(() => {
+      waiting.delete(key);
+      void queryClient.invalidateQueries({ queryKey: [key] });
+    }, ms),
+  );
+}
+
+function applyActivity(entry: Activity) {
+  addToFeed(entry);
+  const id = entry.lead.id;
+  const known = findRow(id);
+  // An echo of this page's own write, or an old event after a reconnection.
+  if (known && known.version >= entry.version && entry.type !== 'lead.deleted') return;
+  const stamp = { version: entry.version, updatedAt: entry.at, lastActivityAt: entry.at };
+  switch (entry.type) {
+    case 'lead.status_changed': {
+      const to = entry.data['to'] as Status;
+      editLead(id, (row) => ({ ...row, ...stamp, status: to, statusChangedAt: entry.at }));
+      break;
+    }
+    case 'lead.updated': {
+      const changes = (entry.data['changes'] ?? {}) as Record<string, { to: unknown }>;
+      const patch: LeadPatch = {};
+      for (const [field, { to }] of Object.entries(changes))
+        if (!field.startsWith('owner')) Object.assign(patch, { [field]: to });
+      editLead(id, (row) => ({ ...row, ...patch, ...stamp }));
+      break;
+    }
+    case 'lead.deleted':
+    case 'lead.merged':
+      if (entry.type === 'lead.deleted') dropRow(id);
+      soon('reminders', 600);
+      break;
+    default:
+      editLead(id, (row) => ({ ...row, ...stamp }));
+  }
+  void queryClient.invalidateQueries({ queryKey: keys.lead(id) });
+  soon('leads', 900);
+}
+
+/** Puts what the server has told into what the page knows. */
+export function applyLive({ type, data }: LiveEvent) {
+  if (type === 'activity') applyActivity(data as Activity);
+  else if (type === 'analytics') soon('figures', 250);
+  else if (type === 'reminder.due') {
+    fellDue(data as Reminder | { reminder: Reminder });
+    soon('reminders', 250);
+    soon('leads', 900);
+  }
+}
+
+/** After a gap in the stream: whatever is shown may be old. */
+export const readAgain = () => void queryClient.invalidateQueries();

@@ -1,0 +1,70 @@
+import { Link } from '@tanstack/react-router';
+import { Ellipsis } from 'lucide-react';
+import { memo, type PointerEvent } from 'react';
+import { type LeadRow, type Status, STATUSES } from '../api/model';
+import { Avatar } from '../design/Avatar';
+import { IconButton } from '../design/Button';
+import { Menu } from '../design/Menu';
+import { StageGlyph } from '../design/StageGlyph';
+import { NextStep } from '../leads/NextStep';
+import { ago } from '../time/format';
+import { useNow } from '../time/now';
+import { t } from '../words';
+import css from './pipeline.module.css';
+
+const IDLE_MS = 7 * 86_400_000;
+
+interface Props {
+  lead: LeadRow;
+  faded: boolean;
+  onPress?: ((id: string) => (event: PointerEvent<HTMLElement>) => void) | undefined;
+  onMove?: (id: string, to: Status) => void;
+}
+
+export const Card = memo(
+  function Card({ lead, faded, onPress, onMove }: Props) {
+    const now = useNow();
+    const closed = lead.status === 'Converted' || lead.status === 'Lost';
+    const idle = !closed && now - Date.parse(lead.lastActivityAt) > IDLE_MS;
+    return (
+      <li
+        className={css.card}
+        data-drag={faded || undefined}
+        data-grab={onPress ? '' : undefined}
+        onPointerDown={onPress?.(lead.id)}
+      >
+        <div className={css.row}>
+          <Link to="." search={(old) => ({ ...old, lead: lead.id })} resetScroll={false} draggable={false}>
+            {lead.name}
+          </Link>
+          {onPress && onMove && (
+            <Menu
+              trigger={
+                <IconButton size="s" label={t('pipeline.move', { name: lead.name })}>
+                  <Ellipsis size={16} />
+                </IconButton>
+              }
+              items={[
+                { heading: t('pipeline.moveTo') },
+                ...STATUSES.filter((status) => status !== lead.status).map((status) => ({
+                  label: t(`status.${status}`),
+                  mark: <StageGlyph status={status} />,
+                  onSelect: () => onMove(lead.id, status),
+                })),
+              ]}
+            />
+          )}
+        </div>
+        {lead.company && <p>{lead.company}</p>}
+        <div className={css.foot}>
+          <NextStep lead={lead} small />
+          <span className={css.idle} data-idle={idle || undefined} title={t('pipeline.idle')}>
+            {ago(lead.lastActivityAt, now)}
+          </span>
+          {lead.owner && <Avatar name={lead.owner.name} size={22} title={lead.owner.name} />}
+        </div>
+      </li>
+    );
+  },
+  (a, b) => a.lead === b.lead && a.faded === b.faded && a.onMove === b.onMove,
+);

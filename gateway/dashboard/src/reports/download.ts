@@ -1,0 +1,59 @@
+import { raw } from '../api/client';
+import { complain, notify } from '../undo/notice';
+import { t } from '../words';
+
+/** Hands a file to the visitor. */
+export function save(file: Blob, name: string) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(file);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** CSV for a spreadsheet: a byte-order mark, CRLF, and nothing that it could take for a formula. */
+export function csv(rows: (string | number)[][]): string {
+  const cell = (value: string | number) => {
+    const text = String(value);
+    const safe =
+      typeof value === 'string' && /^[=+\-@\t\r]/.test(text) && !/^[-+]?[\d.,\s%]+$/.test(text) ? `'${text}` : text;
+    return /[",;\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  return `\uFEFF${rows.map((row) => row.map(cell).join(',')).join('\r\n')}\r\n`;
+}
+
+const nameOf = (response: Response, fallback: string) => {
+  const header = response.headers.get('Content-Disposition') ?? '';
+  const extended = /filename\*=UTF-8''([^;]+)/i.exec(header)?.[1];
+  return extended ? decodeURIComponent(extended) : (/filename="?([^";]+)"?/i.exec(header)?.[1] ?? fallback);
+};
+
+/** Fetches a file that the server makes, with the session that a link would not have, and saves it. */
+export async function download(url: string, fallback: string): Promise<void> {
+  try {
+    const response = await raw(url);
+    const name = nameOf(response, fallback);
+    save(await response.blob(), name);
+    void notify({ title: t('download.done', { name }) });
+  } catch (error) {
+    void complain(t('download.failed'), error);
+  }
+}
+
+const query = (values: Record<string, string | number | boolean | string[] | undefined>) => {
+  const params = new URLSearchParams();
+  for (const [key, value] of Object.entries(values)) {
+    if (value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) params.append(key, String(one));
+  }
+  return params.toString();
+};
+
+export const downloadLeads = (
+  format: 'csv' | 'xlsx',
+  filter: Record<string, string | number | boolean | string[] | undefined> = {},
+) => download(`/api/v1/leads/export?${query({ ...filter, format })}`, `leads.${format}`);
+export const downloadMonth = (month: string, format: 'pdf' | 'xlsx' | 'csv') =>
+  download(`/api/v1/reports/monthly?${query({ month, format })}`, `leadline-${month}.${format}`);
+export const downloadFigures = (format: 'csv' | 'xlsx') =>
+  download(`/api/v1/analytics/export?${query({ format })}`, `figures.${format}`);

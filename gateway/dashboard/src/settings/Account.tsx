@@ -1,0 +1,202 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { MonitorSmartphone } from 'lucide-react';
+import { useState } from 'react';
+import { api, ok } from '../api/client';
+import type { Me, SessionInfo } from '../api/model';
+import { ApiError } from '../api/problem';
+import { signOut } from '../auth/calls';
+import { Button } from '../design/Button';
+import { Card } from '../design/Card';
+import { Form, FormError, PasswordField, TextField, texts } from '../design/Field';
+import { Failed, reason, Skeleton } from '../design/Small';
+import { meQuery, useMe } from '../shell/me';
+import { ago } from '../time/format';
+import { useNow } from '../time/now';
+import { change, later } from '../undo/change';
+import { notify } from '../undo/notice';
+import { t } from '../words';
+import { device } from './device';
+import css from './settings.module.css';
+
+export function Account() {
+  return (
+    <>
+      <Profile />
+      <Password />
+      <Sessions />
+    </>
+  );
+}
+
+function Profile() {
+  const { user } = useMe();
+  const client = useQueryClient();
+  const [errors, setErrors] = useState<Record<string, string>>({});
+  const write = (name: string) => ok(api.PATCH('/api/v1/auth/me', { body: { name } }));
+  const show = (name: string) => {
+    client.setQueryData<Me>(meQuery.queryKey, (me) => (me ? { ...me, user: { ...me.user, name } } : me));
+    void client.invalidateQueries({ queryKey: ['members'] });
+  };
+  const save = async (form: HTMLFormElement) => {
+    const { name = '' } = texts(form);
+    if (name === user.name) return;
+    setErrors({});
+    try {
+      await change({
+        send: () => write(name),
+        settle: () => show(name),
+        said: () => t('account.saved'),
+        undo: async () => {
+          await write(user.name);
+          show(user.name);
+        },
+        failed: t('account.failed'),
+        expects: (error) => error instanceof ApiError && error.status === 422,
+      });
+    } catch (error) {
+      if (error instanceof ApiError) setErrors({ ...error.fields });
+    }
+  };
+  return (
+    <Card title={t('account.profile')} sub={user.email}>
+      <Form
+        key={user.name}
+        errors={errors}
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save(event.currentTarget);
+        }}
+      >
+        <TextField
+          name="name"
+          label={t('auth.name')}
+          defaultValue={user.name}
+          required
+          maxLength={200}
+          autoComplete="name"
+        />
+        <div>
+          <Button kind="primary" type="submit">
+            {t('save')}
+          </Button>
+        </div>
+      </Form>
+    </Card>
+  );
+}
+
+function Password() {
+  const { user } = useMe();
+  const [errors, setErrors] = useState<Record<string, string>>({});
+  const [fault, setFault] = useState('');
+  const [busy, setBusy] = useState(false);
+  const save = async (form: HTMLFormElement) => {
+    const data = new FormData(form);
+    setBusy(true);
+    setErrors({});
+    setFault('');
+    try {
+      await ok(
+        api.POST('/api/v1/auth/me/password', {
+          body: { currentPassword: String(data.get('currentPassword')), newPassword: String(data.get('newPassword')) },
+        }),
+      );
+      form.reset();
+      void notify({ title: t('password.changed'), description: t('password.changed.sub') });
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 422) setErrors({ ...error.fields });
+      else setFault(reason(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <Card title={t('auth.password')} sub={t('password.sub')}>
+      <Form
+        errors={errors}
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save(event.currentTarget);
+        }}
+      >
+        <FormError>{fault}</FormError>
+        <input type="email" defaultValue={user.email} autoComplete="username" hidden readOnly />
+        <PasswordField name="currentPassword" label={t('password.current')} required autoComplete="current-password" />
+        <PasswordField
+          name="newPassword"
+          label={t('password.new')}
+          hint={t('auth.password.hint')}
+          required
+          minLength={12}
+          autoComplete="new-password"
+        />
+        <div>
+          <Button kind="primary" type="submit" busy={busy}>
+            {t('password.change')}
+          </Button>
+        </div>
+      </Form>
+    </Card>
+  );
+}
+
+const sessionsKey = ['sessions'];
+
+function Sessions() {
+  const now = useNow();
+  const client = useQueryClient();
+  const query = useQuery({
+    queryKey: sessionsKey,
+    queryFn: async ({ signal }) => (await ok(api.GET('/api/v1/auth/sessions', { signal }))).items,
+  });
+  const end = (session: SessionInfo) =>
+    later({
+      show: () => {
+        const before = client.getQueryData<SessionInfo[]>(sessionsKey);
+        client.setQueryData<SessionInfo[]>(sessionsKey, (all) => all?.filter((one) => one.id !== session.id));
+        return () => client.setQueryData(sessionsKey, before);
+      },
+      send: () =>
+        ok(api.DELETE('/api/v1/auth/sessions/{id}', { params: { path: { id: session.id } }, keepalive: true })),
+      said: t('sessions.ended'),
+      failed: t('sessions.failed'),
+    });
+  return (
+    <Card title={t('sessions.title')} sub={t('sessions.sub')}>
+      {query.data ? (
+        <ul className={css.people}>
+          {query.data.map((session) => (
+            <li key={session.id}>
+              <span className={css.deviceIcon}>
+                <MonitorSmartphone size={18} aria-hidden="true" />
+              </span>
+              <span className={css.person}>
+                <b>
+                  {device(session.userAgent) ?? t('sessions.device')}
+                  {session.current && <small>{t('sessions.this')}</small>}
+                </b>
+                <span>
+                  {[session.address, t('sessions.used', { ago: ago(session.lastUsedAt ?? session.createdAt, now) })]
+                    .filter(Boolean)
+                    .join(' · ')}
+                </span>
+              </span>
+              {session.current ? (
+                <Button kind="ghost" onClick={() => void signOut()}>
+                  {t('signOut')}
+                </Button>
+              ) : (
+                <Button kind="ghost" onClick={() => end(session)}>
+                  {t('sessions.end')}
+                </Button>
+              )}
+            </li>
+          ))}
+        </ul>
+      ) : query.error ? (
+        <Failed error={query.error} onRetry={() => void query.refetch()} />
+      ) : (
+        <Skeleton height={100} radius={12} />
+      )}
+    </Card>
+  );
+}
