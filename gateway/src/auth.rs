@@ -413,7 +413,7 @@ pub(crate) async fn refresh(
             let cookie = Cookies::read(&way.headers).ok_or_else(|| {
                 Refusal::Unauthenticated("there is no refresh token, in the cookie or the body".to_owned())
             })?;
-            cookies::check_origin(&way.headers)?;
+            cookies::check_origin(&way.headers, way.host.as_deref())?;
             cookie
         }
     };

@@ -17,9 +17,9 @@ use crate::problem::Problem;
 /// The largest body, in bytes.
 pub(crate) const LARGEST: usize = 1024 * 1024;
 /// The most faults of one body that are told. They travel in gRPC trailers, which have to stay small.
-const MOST_FAULTS: usize = 30;
+const MOST_FAULTS: usize = 20;
 /// An unknown field's name is told up to this many characters.
-const LONGEST_NAME: usize = 60;
+const LONGEST_NAME: usize = 40;
 
 /// A body of JSON.
 pub(crate) struct Json {

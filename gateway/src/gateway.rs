@@ -62,7 +62,7 @@ impl Gateway {
         let bus = parts.bus.clone();
         health.push(("bus", HealthCheck::new(move || std::future::ready(bus_health(&bus)))));
         Self {
-            auth: AuthServiceClient::new(parts.auth.clone()),
+            auth: AuthServiceClient::new(parts.auth.clone()).max_decoding_message_size(LARGEST_ANSWER),
             leads: LeadsServiceClient::new(parts.leads).max_decoding_message_size(LARGEST_ANSWER),
             reminders: RemindersServiceClient::new(parts.reminders).max_decoding_message_size(LARGEST_ANSWER),
             analytics: AnalyticsServiceClient::new(parts.analytics).max_decoding_message_size(LARGEST_ANSWER),

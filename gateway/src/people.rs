@@ -27,13 +27,15 @@ pub(crate) struct Person {
 pub(crate) struct Names {
     by_id: HashMap<String, String>,
     loaded: Instant,
+    /// Whether they could be loaded at all.
+    known: bool,
 }
 
 impl Names {
     #[cfg(test)]
     pub(crate) fn of_test<const N: usize>(names: [(&str, &str); N]) -> Self {
         let by_id = names.into_iter().map(|(id, name)| (id.to_owned(), name.to_owned())).collect();
-        Self { by_id, loaded: Instant::now() }
+        Self { by_id, loaded: Instant::now(), known: true }
     }
 
     /// The person with this id.
@@ -42,7 +44,8 @@ impl Names {
             Some(name) => name,
             // What the clock did: nobody's id.
             None if id.is_empty() => "Leadline",
-            None => "Former member",
+            None if self.known => "Former member",
+            None => "Unknown",
         };
         Person { id: id.to_owned(), name: name.to_owned() }
     }
@@ -68,7 +71,7 @@ impl People {
     /// may be a new member's: they are loaded once more. While the auth service is down the old names serve, or none.
     pub(crate) async fn names(&self, caller: &Caller, ids: &[&str]) -> Arc<Names> {
         let names = self.load(caller).await;
-        let old = names.loaded.elapsed() > Duration::from_secs(1);
+        let old = names.loaded.elapsed() > Duration::from_secs(5);
         if old && ids.iter().any(|id| !id.is_empty() && !names.by_id.contains_key(*id)) {
             self.kept.renew(caller.workspace);
             return self.load(caller).await;
@@ -81,10 +84,12 @@ impl People {
             let answer = self.auth.clone().list_people(caller.request(ListPeopleRequest {})).await;
             let people = answer.map_err(Refusal::from)?.into_inner().people;
             let by_id = people.into_iter().map(|person| (person.id, person.name)).collect();
-            Ok(Names { by_id, loaded: Instant::now() })
+            Ok(Names { by_id, loaded: Instant::now(), known: true })
         });
         // A list without names is better than none.
-        loaded.await.unwrap_or_else(|_| Arc::new(Names { by_id: HashMap::new(), loaded: Instant::now() }))
+        loaded.await.unwrap_or_else(|_| {
+            Arc::new(Names { by_id: HashMap::new(), loaded: Instant::now(), known: false })
+        })
     }
 
     /// Says that somebody of this workspace joined, left or has another name.

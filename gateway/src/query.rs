@@ -16,7 +16,7 @@ use crate::problem::Problem;
 pub(crate) const LARGEST_PAGE: u32 = 200;
 /// The page that nobody asked to be larger or smaller.
 pub(crate) const USUAL_PAGE: u32 = 50;
-const LONGEST_NAME: usize = 60;
+const LONGEST_NAME: usize = 40;
 
 /// The query parameters of a request. Each reader takes its parameter out; [`Query::finish`] tells all that is wrong.
 #[derive(Debug, Default)]
@@ -246,7 +246,7 @@ impl Query {
 
     /// All that is wrong, unknown names included.
     pub(crate) fn faults(mut self, unknown: &str) -> Violations {
-        for (name, _) in std::mem::take(&mut self.values).into_iter().take(30) {
+        for (name, _) in std::mem::take(&mut self.values).into_iter().take(20) {
             self.fault(&name, unknown);
         }
         self.faults

@@ -129,7 +129,12 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.hub.lock().streams.remove(&self.number);
+        let mut state = self.hub.lock();
+        let Some(stream) = state.streams.remove(&self.number) else { return };
+        // The one receiver left is this stream's own.
+        if state.channels.get(&stream.workspace).is_some_and(|channel| channel.receiver_count() <= 1) {
+            state.channels.remove(&stream.workspace);
+        }
     }
 }
 
