@@ -252,9 +252,10 @@ impl Services {
             .routes
             .clone()
             .into_axum_router()
-            .merge(self.leads.routes.clone().into_axum_router())
-            .merge(self.reminders.routes.clone().into_axum_router())
-            .merge(self.analytics.routes.clone().into_axum_router());
+            // Each answers UNIMPLEMENTED to what it does not know; one of them is enough.
+            .merge(self.leads.routes.clone().into_axum_router().reset_fallback())
+            .merge(self.reminders.routes.clone().into_axum_router().reset_fallback())
+            .merge(self.analytics.routes.clone().into_axum_router().reset_fallback());
         let checks = vec![
             (leadline_auth::NAME, self.auth.health.clone()),
             (leadline_leads::NAME, self.leads.health.clone()),
