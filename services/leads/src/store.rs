@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod contract;
+mod mongo;
 mod plan;
 mod sqlite;
 
@@ -31,12 +32,10 @@ use crate::{
 ///
 /// # Errors
 /// One line for the person who starts the program.
-pub async fn open(url: &StoreUrl, encode: Encode, _stop: &Stop) -> Result<Arc<dyn Store>, StorageError> {
+pub async fn open(url: &StoreUrl, encode: Encode, stop: &Stop) -> Result<Arc<dyn Store>, StorageError> {
     Ok(match url {
         StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path.clone(), encode).await?),
-        StoreUrl::Mongo(_) => {
-            return Err(StorageError::BadUrl("leads are not kept in MongoDB yet".to_owned()));
-        }
+        StoreUrl::Mongo(uri) => Arc::new(mongo::MongoStore::open(uri.reveal(), encode, stop).await?),
     })
 }
 

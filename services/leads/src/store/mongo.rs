@@ -1,0 +1,249 @@
+//! Leads in MongoDB.
+
+mod document;
+mod list;
+mod log;
+mod schema;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use leadline_bus::Outbox;
+use leadline_runtime::{
+    caller::Scope, ids::WorkspaceId, once::Once, stop::Stop, time::Millis, version::Precondition,
+};
+use leadline_storage::{
+    Mongo, StorageError,
+    bson::{Bson, Document, doc},
+};
+
+use super::{
+    Bulk, BulkPart, History, Keyed, LogQuery, Logged, NextFollowUp, Reply, Store, StoreError, WalkMark,
+    Written,
+};
+use crate::{
+    activity::{ActivityId, Encode},
+    filter::{Filter, Page, Query, Total},
+    lead::{By, Command, Lead, LeadId, NOTES_SHOWN, NewLead, Note, NoteId},
+};
+use write::Writer;
+
+/// The store in a database.
+pub(super) struct MongoStore {
+    db: Mongo,
+    encode: Encode,
+}
+
+impl MongoStore {
+    /// Opens the database, once it answers.
+    pub(super) async fn open(uri: &str, encode: Encode, stop: &Stop) -> Result<Self, StorageError> {
+        let db = Mongo::open(uri, &Mongo::database_name(uri, "leads")?, "leadline-leads").await?;
+        db.wait_ready(stop.stopping()).await?;
+        db.migrate(schema::MIGRATIONS).await?;
+        Ok(Self { db, encode })
+    }
+
+    fn writer(&self, scope: Scope) -> Writer {
+        Writer::new(self.db.database(), scope, self.encode)
+    }
+}
+
+/// `{ workspaceId, … }`: what every question begins with.
+fn of_workspace(scope: Scope) -> Document {
+    doc! { "workspaceId": scope.workspace().to_string() }
+}
+
+/// A limit as the driver takes it.
+fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn create(
+        &self,
+        scope: Scope,
+        new: NewLead,
+        by: By,
+        once: Option<Keyed<Written>>,
+    ) -> Result<Reply<Written>, StoreError> {
+        let writer = self.writer(scope);
+        self.db
+            .transact(async move |session| {
+                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                    return Ok(Reply::Replayed(answer));
+                }
+                let written = writer.create(session, new.clone(), &by).await?;
+                writer.remember(session, once.as_ref(), &written, by.at).await?;
+                Ok(Reply::Fresh(written))
+            })
+            .await
+    }
+
+    async fn change(
+        &self,
+        scope: Scope,
+        id: LeadId,
+        command: Command,
+        condition: Precondition,
+        by: By,
+        once: Option<Keyed<Written>>,
+    ) -> Result<Reply<Written>, StoreError> {
+        let writer = self.writer(scope);
+        self.db
+            .transact(async move |session| {
+                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                    return Ok(Reply::Replayed(answer));
+                }
+                let written = writer.change(session, id, &command, &condition, &by).await?;
+                writer.remember(session, once.as_ref(), &written, by.at).await?;
+                Ok(Reply::Fresh(written))
+            })
+            .await
+    }
+
+    async fn change_many(&self, scope: Scope, part: BulkPart) -> Result<Reply<Bulk>, StoreError> {
+        let writer = self.writer(scope);
+        self.db
+            .transact(async move |session| {
+                if let Some(answer) = writer.answered(session, part.once.as_ref()).await? {
+                    return Ok(Reply::Replayed(answer));
+                }
+                let bulk = writer.change_many(session, &part).await?;
+                writer.remember(session, part.once.as_ref(), &bulk, part.by.at).await?;
+                Ok(Reply::Fresh(bulk))
+            })
+            .await
+    }
+
+    async fn answered(&self, once: &Once) -> Result<Option<Vec<u8>>, StoreError> {
+        let keys = self.db.collection::<Document>("once");
+        match self.db.run(keys.find_one(doc! { "_id": &once.id })).await? {
+            Some(stored) => write::answer(once, &stored).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn matching(&self, scope: Scope, filter: Filter, most: usize) -> Result<Vec<LeadId>, StoreError> {
+        list::matching(&self.db, scope, &filter, most).await
+    }
+
+    async fn lead(&self, scope: Scope, id: LeadId) -> Result<Option<(Lead, Vec<Note>)>, StoreError> {
+        let leads = self.db.collection::<Document>("leads");
+        let found =
+            leads.find_one(document::of_id(scope, id)).projection(document::shown()).hint(document::by_id());
+        let Some(found) = self.db.run(found).await? else { return Ok(None) };
+        let lead = document::lead(&found)?.lead;
+        let notes = match lead.note_count {
+            0 => Vec::new(),
+            _ => list::notes(&self.db, scope, id, None, NOTES_SHOWN).await?,
+        };
+        Ok(Some((lead, notes)))
+    }
+
+    async fn leads(&self, scope: Scope, query: Query) -> Result<Page<Lead>, StoreError> {
+        list::page(&self.db, scope, &query).await
+    }
+
+    async fn notes(
+        &self,
+        scope: Scope,
+        lead: LeadId,
+        before: Option<NoteId>,
+        limit: usize,
+    ) -> Result<Option<Page<Note>>, StoreError> {
+        let Some(lead) = self.live(scope, lead).await? else { return Ok(None) };
+        let notes = list::notes(&self.db, scope, lead.id, before, limit + 1).await?;
+        let total = Total { value: u64::from(lead.note_count), exact: true };
+        Ok(Some(Page::of(notes, limit, total)))
+    }
+
+    async fn log(&self, scope: Scope, query: LogQuery) -> Result<Option<Page<Logged>>, StoreError> {
+        if let Some(lead) = query.lead
+            && self.live(scope, lead).await?.is_none()
+        {
+            return Ok(None);
+        }
+        log::page(&self.db, scope, &query).await.map(Some)
+    }
+
+    async fn log_after(
+        &self,
+        scope: Scope,
+        after: ActivityId,
+        limit: usize,
+    ) -> Result<Vec<Logged>, StoreError> {
+        log::after(&self.db, scope, after, limit).await
+    }
+
+    async fn next_workspace(&self, after: Option<WorkspaceId>) -> Result<Option<WorkspaceId>, StoreError> {
+        list::next_workspace(&self.db, after).await
+    }
+
+    async fn walk(
+        &self,
+        scope: Scope,
+        after: Option<WalkMark>,
+        limit: usize,
+    ) -> Result<Vec<Lead>, StoreError> {
+        list::walk(&self.db, scope, after, limit).await
+    }
+
+    async fn set_follow_ups(&self, follow_ups: Vec<NextFollowUp>) -> Result<(), StoreError> {
+        use futures::{StreamExt, TryStreamExt};
+        let leads = self.db.collection::<Document>("leads");
+        let set = |told: NextFollowUp| {
+            let mut newer = document::of_id(told.scope, told.lead);
+            newer.insert("followUpRevision", doc! { "$lt": told.revision.cast_signed() });
+            let at = told.at.map_or(Bson::Null, |at| Bson::Int64(at.0));
+            let change =
+                doc! { "$set": { "nextFollowUpAt": at, "followUpRevision": told.revision.cast_signed() } };
+            let (db, leads) = (self.db.clone(), leads.clone());
+            async move { db.run(leads.update_one(newer, change).hint(document::by_id())).await }
+        };
+        // Each is idempotent by itself: no transaction has to hold them together.
+        futures::stream::iter(follow_ups.into_iter().map(set))
+            .buffer_unordered(16)
+            .try_for_each(|_| std::future::ready(Ok(())))
+            .await?;
+        Ok(())
+    }
+
+    async fn trashed_before(&self, before: Millis, limit: usize) -> Result<Vec<(Scope, LeadId)>, StoreError> {
+        list::trashed_before(&self.db, before, limit).await
+    }
+
+    async fn forget_keys(&self, before: Millis, limit: usize) -> Result<u64, StoreError> {
+        list::forget_keys(&self.db, before, limit).await
+    }
+
+    async fn insert(&self, scope: Scope, histories: Vec<History>) -> Result<(), StoreError> {
+        let writer = self.writer(scope);
+        self.db.transact(async move |session| writer.insert(session, &histories).await).await
+    }
+
+    fn outbox(&self) -> Arc<dyn Outbox> {
+        Arc::new(log::MongoOutbox::new(self.db.clone()))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.db.ping().await?)
+    }
+
+    async fn close(&self) {
+        self.db.close().await;
+    }
+}
+
+impl MongoStore {
+    /// A lead that is not in the trash.
+    async fn live(&self, scope: Scope, id: LeadId) -> Result<Option<Lead>, StoreError> {
+        let leads = self.db.collection::<Document>("leads");
+        let found =
+            leads.find_one(document::of_id(scope, id)).projection(document::shown()).hint(document::by_id());
+        let Some(found) = self.db.run(found).await? else { return Ok(None) };
+        let lead = document::lead(&found)?.lead;
+        Ok(Some(lead).filter(|lead| lead.deleted_at.is_none()))
+    }
+}

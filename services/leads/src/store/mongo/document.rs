@@ -1,0 +1,244 @@
+//! Leads, notes and entries of the log as documents.
+
+use leadline_runtime::{
+    caller::Scope,
+    ids::{UserId, parse_uuid},
+    time::Millis,
+    version::Version,
+};
+use leadline_storage::{
+    StorageError,
+    bson::{Binary, Bson, Document, doc, spec::BinarySubtype},
+    mongodb::options::Hint,
+};
+
+use super::of_workspace;
+use crate::{
+    activity::{Encode, LeadEvent},
+    fields::{Company, Email, Fields, Name, NoteText, Phone, Tag, Tags},
+    filter::sort_text,
+    lead::{Lead, LeadId, Note},
+    search::Haystack,
+    stage::{Source, StageTimes, Stages, Status},
+    store::{Logged, StoreError},
+};
+
+/// A lead, with what a document says beyond it.
+pub(super) struct Stored {
+    pub(super) lead: Lead,
+    /// The revision of the follow-up that was told last.
+    pub(super) revision: i64,
+}
+
+/// The one document of a lead.
+pub(super) fn of_id(scope: Scope, id: LeadId) -> Document {
+    let mut filter = doc! { "_id": id.to_string() };
+    filter.extend(of_workspace(scope));
+    filter
+}
+
+/// The index for [`of_id`]: the others begin with the workspace too, and the server should not have to try them.
+pub(super) fn by_id() -> Hint {
+    Hint::Name("_id_".to_owned())
+}
+
+/// What [`lead`] reads: all but what is there for searching and sorting.
+pub(super) fn shown() -> Document {
+    doc! { "grams": 0, "search": 0, "digits": 0, "nameKey": 0, "companyKey": 0, "tagKeys": 0 }
+}
+
+/// Bytes.
+pub(super) fn binary(bytes: Vec<u8>) -> Bson {
+    Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })
+}
+
+fn text(text: Option<&str>) -> Bson {
+    text.map_or(Bson::Null, |text| Bson::String(text.to_owned()))
+}
+
+fn time(at: Option<Millis>) -> Bson {
+    at.map_or(Bson::Null, |at| Bson::Int64(at.0))
+}
+
+/// A lead as a document.
+pub(super) fn of_lead(scope: Scope, lead: &Lead, revision: i64) -> Document {
+    let fields = &lead.fields;
+    let haystack = Haystack::of(fields);
+    let stages: Vec<Document> = lead
+        .stages
+        .iter()
+        .map(|(status, times)| {
+            doc! { "status": i32::from(status.rank()), "first": times.first.0, "last": times.last.0 }
+        })
+        .collect();
+    doc! {
+        "_id": lead.id.to_string(),
+        "workspaceId": scope.workspace().to_string(),
+        "version": lead.version.0.cast_signed(),
+        "trashed": lead.deleted_at.is_some(),
+        "status": i32::from(fields.status.rank()),
+        "source": i32::from(fields.source.code()),
+        "ownerId": text(fields.owner.map(|id| id.to_string()).as_deref()),
+        "createdBy": lead.created_by.to_string(),
+        "createdAt": lead.created_at.0,
+        "updatedAt": lead.updated_at.0,
+        "statusChangedAt": lead.status_changed_at.0,
+        "lastActivityAt": lead.last_activity_at.0,
+        "nextFollowUpAt": time(lead.next_follow_up_at),
+        "followUpRevision": revision,
+        "deletedAt": time(lead.deleted_at),
+        "noteCount": i64::from(lead.note_count),
+        "stages": stages,
+        "name": fields.name.as_str(),
+        "email": text(fields.email.as_ref().map(Email::as_str)),
+        "phone": text(fields.phone.as_ref().map(Phone::as_str)),
+        "company": text(fields.company.as_ref().map(Company::as_str)),
+        "tags": fields.tags.to_texts(),
+        "nameKey": sort_text(fields.name.as_str()),
+        "companyKey": text(fields.company.as_ref().map(|company| sort_text(company.as_str())).as_deref()),
+        "tagKeys": fields.tags.iter().map(Tag::key).collect::<Vec<_>>(),
+        "grams": haystack.grams().into_iter().collect::<Vec<_>>(),
+        "search": haystack.text,
+        "digits": haystack.digits,
+    }
+}
+
+/// Reads one document, field by field.
+struct Reader<'d>(&'d Document);
+
+impl<'d> Reader<'d> {
+    fn broken(&self, key: &str) -> StoreError {
+        StorageError::Internal(format!("a document holds no good {key}")).into()
+    }
+
+    fn text(&self, key: &str) -> Result<&'d str, StoreError> {
+        self.0.get_str(key).map_err(|_| self.broken(key))
+    }
+
+    fn some_text(&self, key: &str) -> Result<Option<String>, StoreError> {
+        match self.0.get(key) {
+            None | Some(Bson::Null) => Ok(None),
+            Some(_) => self.text(key).map(|text| Some(text.to_owned())),
+        }
+    }
+
+    fn long(&self, key: &str) -> Result<i64, StoreError> {
+        self.0.get_i64(key).map_err(|_| self.broken(key))
+    }
+
+    fn time(&self, key: &str) -> Result<Millis, StoreError> {
+        self.long(key).map(Millis)
+    }
+
+    fn some_time(&self, key: &str) -> Result<Option<Millis>, StoreError> {
+        match self.0.get(key) {
+            None | Some(Bson::Null) => Ok(None),
+            Some(_) => self.time(key).map(Some),
+        }
+    }
+
+    fn code(&self, key: &str) -> Result<i64, StoreError> {
+        self.0.get_i32(key).map(i64::from).map_err(|_| self.broken(key))
+    }
+
+    fn id<T: From<uuid::Uuid>>(&self, key: &str) -> Result<T, StoreError> {
+        parse_uuid(self.text(key)?).map(T::from).map_err(|_| self.broken(key))
+    }
+
+    fn bytes(&self, key: &str) -> Result<Vec<u8>, StoreError> {
+        self.0.get_binary_generic(key).cloned().map_err(|_| self.broken(key))
+    }
+}
+
+/// A lead from its document.
+pub(super) fn lead(document: &Document) -> Result<Stored, StoreError> {
+    let read = Reader(document);
+    let tags = document.get_array("tags").map_err(|_| read.broken("tags"))?;
+    let tags = tags.iter().filter_map(Bson::as_str).map(str::to_owned).collect();
+    let status =
+        |read: &Reader<'_>| Status::of_rank(read.code("status")?).ok_or_else(|| read.broken("status"));
+    let mut stages = Stages::default();
+    for stage in document.get_array("stages").map_err(|_| read.broken("stages"))? {
+        let stage = Reader(stage.as_document().ok_or_else(|| read.broken("stages"))?);
+        stages.set(status(&stage)?, StageTimes { first: stage.time("first")?, last: stage.time("last")? });
+    }
+    let owner = match document.get("ownerId") {
+        None | Some(Bson::Null) => None,
+        Some(_) => Some(read.id::<UserId>("ownerId")?),
+    };
+    let fields = Fields {
+        name: Name::stored(read.text("name")?.to_owned()),
+        email: read.some_text("email")?.map(Email::stored),
+        phone: read.some_text("phone")?.map(Phone::stored),
+        company: read.some_text("company")?.map(Company::stored),
+        source: Source::of_code(read.code("source")?).ok_or_else(|| read.broken("source"))?,
+        status: status(&read)?,
+        tags: Tags::stored(tags),
+        owner,
+    };
+    let lead = Lead {
+        id: read.id("_id")?,
+        fields,
+        created_by: read.id("createdBy")?,
+        created_at: read.time("createdAt")?,
+        updated_at: read.time("updatedAt")?,
+        status_changed_at: read.time("statusChangedAt")?,
+        last_activity_at: read.time("lastActivityAt")?,
+        next_follow_up_at: read.some_time("nextFollowUpAt")?,
+        version: Version(read.long("version")?.cast_unsigned()),
+        note_count: u32::try_from(read.long("noteCount")?).map_err(|_| read.broken("noteCount"))?,
+        deleted_at: read.some_time("deletedAt")?,
+        stages,
+    };
+    Ok(Stored { lead, revision: read.long("followUpRevision")? })
+}
+
+/// A note as a document.
+pub(super) fn of_note(scope: Scope, lead: LeadId, note: &Note) -> Document {
+    doc! {
+        "_id": note.id.to_string(),
+        "workspaceId": scope.workspace().to_string(),
+        "leadId": lead.to_string(),
+        "authorId": note.author.to_string(),
+        "createdAt": note.created_at.0,
+        "text": note.text.as_str(),
+    }
+}
+
+/// A note from its document.
+pub(super) fn note(document: &Document) -> Result<Note, StoreError> {
+    let read = Reader(document);
+    Ok(Note {
+        id: read.id("_id")?,
+        text: NoteText::stored(read.text("text")?.to_owned()),
+        author: read.id("authorId")?,
+        created_at: read.time("createdAt")?,
+    })
+}
+
+/// An entry of the log as a document.
+pub(super) fn of_event(event: &LeadEvent, encode: Encode, hidden: bool) -> Document {
+    let activity = &event.activity;
+    doc! {
+        "_id": activity.id.to_string(),
+        "workspaceId": event.workspace.to_string(),
+        "leadId": activity.lead.to_string(),
+        "kind": activity.what.kind().name(),
+        "writtenAt": Millis::now().0,
+        "published": false,
+        "hidden": hidden,
+        "event": binary(encode(event)),
+    }
+}
+
+/// An entry of the log from its document.
+pub(super) fn logged(document: &Document) -> Result<Logged, StoreError> {
+    let read = Reader(document);
+    Ok(Logged { id: read.id("_id")?, event: read.bytes("event")? })
+}
+
+/// An id and its workspace from a document.
+pub(super) fn place(document: &Document) -> Result<(Scope, LeadId), StoreError> {
+    let read = Reader(document);
+    Ok((Scope::of_own_row(read.id("workspaceId")?), read.id("_id")?))
+}

@@ -1,0 +1,181 @@
+//! The collections of a database of leads.
+
+use leadline_storage::{
+    MongoMigration, StorageError,
+    bson::{Document, doc},
+    mongo::{ensure_collection, ensure_index, index},
+    mongodb::{Database, IndexModel, options::IndexOptions},
+};
+
+pub(super) const MIGRATIONS: &[MongoMigration] =
+    &[MongoMigration { name: "0001 leads, notes, log", run: |db| Box::pin(first(db)) }];
+
+async fn first(db: &Database) -> Result<(), StorageError> {
+    ensure_collection(db, "leads", leads()).await?;
+    for (name, behind) in [
+        ("by_created", doc! { "createdAt": 1, "_id": 1 }),
+        ("by_updated", doc! { "updatedAt": 1, "_id": 1 }),
+        ("by_name", doc! { "nameKey": 1, "_id": 1 }),
+        ("by_company", doc! { "companyKey": 1, "_id": 1 }),
+        ("by_stage", doc! { "status": 1, "_id": 1 }),
+        ("by_status", doc! { "status": 1, "createdAt": 1, "_id": 1 }),
+        ("by_source", doc! { "source": 1, "createdAt": 1, "_id": 1 }),
+        ("by_owner", doc! { "ownerId": 1, "createdAt": 1, "_id": 1 }),
+        ("by_follow_up", doc! { "nextFollowUpAt": 1, "createdAt": 1, "_id": 1 }),
+        ("by_activity", doc! { "lastActivityAt": 1 }),
+        ("by_status_changed", doc! { "status": 1, "statusChangedAt": 1 }),
+        ("by_tag", doc! { "tagKeys": 1, "createdAt": 1, "_id": 1 }),
+        ("by_gram", doc! { "grams": 1 }),
+    ] {
+        let mut keys = doc! { "workspaceId": 1, "trashed": 1 };
+        keys.extend(behind);
+        ensure_index(db, "leads", index(name, keys)).await?;
+    }
+    // For the sweep of the trash, which works across workspaces.
+    let in_trash = doc! { "trashed": true };
+    ensure_index(db, "leads", partial("by_deleted", doc! { "deletedAt": 1 }, in_trash)).await?;
+
+    ensure_collection(db, "notes", notes()).await?;
+    ensure_index(db, "notes", index("by_lead", doc! { "workspaceId": 1, "leadId": 1, "_id": 1 })).await?;
+
+    ensure_collection(db, "activity", activity()).await?;
+    for (name, keys) in [
+        ("by_workspace", doc! { "workspaceId": 1, "_id": 1 }),
+        ("by_lead", doc! { "workspaceId": 1, "leadId": 1, "_id": 1 }),
+        ("by_kind", doc! { "workspaceId": 1, "kind": 1, "_id": 1 }),
+    ] {
+        ensure_index(db, "activity", partial(name, keys, doc! { "hidden": false })).await?;
+    }
+    // For the relay, which works across workspaces.
+    let waiting = partial("unpublished", doc! { "published": 1, "_id": 1 }, doc! { "published": false });
+    ensure_index(db, "activity", waiting).await?;
+
+    ensure_collection(db, "parked", object(&["consumer", "reason", "event"], doc! {})).await?;
+    ensure_collection(db, "once", once()).await?;
+    // For the sweep of keys, which works across workspaces.
+    ensure_index(db, "once", index("by_time", doc! { "at": 1 })).await
+}
+
+fn partial(name: &str, keys: Document, only: Document) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).partial_filter_expression(only).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+fn object(required: &[&str], properties: Document) -> Document {
+    doc! { "$jsonSchema": { "bsonType": "object", "required": required, "properties": properties } }
+}
+
+fn leads() -> Document {
+    let (text, time) = (doc! { "bsonType": "string" }, doc! { "bsonType": "long" });
+    let (some_text, some_time) =
+        (doc! { "bsonType": ["string", "null"] }, doc! { "bsonType": ["long", "null"] });
+    let texts = doc! { "bsonType": "array", "items": { "bsonType": "string" } };
+    let code = |most: i32| doc! { "bsonType": "int", "minimum": 1, "maximum": most };
+    let required = [
+        "_id",
+        "workspaceId",
+        "version",
+        "trashed",
+        "status",
+        "source",
+        "createdBy",
+        "createdAt",
+        "updatedAt",
+        "statusChangedAt",
+        "lastActivityAt",
+        "nextFollowUpAt",
+        "followUpRevision",
+        "deletedAt",
+        "noteCount",
+        "stages",
+        "name",
+        "tags",
+        "nameKey",
+        "companyKey",
+        "tagKeys",
+        "search",
+        "digits",
+        "grams",
+    ];
+    object(
+        &required,
+        doc! {
+            "_id": &text,
+            "workspaceId": &text,
+            "version": { "bsonType": "long", "minimum": 1 },
+            "trashed": { "bsonType": "bool" },
+            "status": code(5),
+            "source": code(4),
+            "ownerId": &some_text,
+            "createdBy": &text,
+            "createdAt": &time,
+            "updatedAt": &time,
+            "statusChangedAt": &time,
+            "lastActivityAt": &time,
+            "nextFollowUpAt": &some_time,
+            "followUpRevision": { "bsonType": "long", "minimum": 0 },
+            "deletedAt": &some_time,
+            "noteCount": { "bsonType": "long", "minimum": 0 },
+            "stages": { "bsonType": "array", "maxItems": 5, "items": {
+                "bsonType": "object",
+                "required": ["status", "first", "last"],
+                "properties": { "status": code(5), "first": &time, "last": &time },
+            } },
+            "name": &text,
+            "email": &some_text,
+            "phone": &some_text,
+            "company": &some_text,
+            "tags": &texts,
+            "nameKey": &text,
+            "companyKey": &some_text,
+            "tagKeys": &texts,
+            "search": &text,
+            "digits": &text,
+            "grams": &texts,
+        },
+    )
+}
+
+fn notes() -> Document {
+    let text = doc! { "bsonType": "string" };
+    object(
+        &["_id", "workspaceId", "leadId", "authorId", "createdAt", "text"],
+        doc! {
+            "_id": &text,
+            "workspaceId": &text,
+            "leadId": &text,
+            "authorId": &text,
+            "createdAt": { "bsonType": "long" },
+            "text": &text,
+        },
+    )
+}
+
+fn activity() -> Document {
+    let (text, yes) = (doc! { "bsonType": "string" }, doc! { "bsonType": "bool" });
+    object(
+        &["_id", "workspaceId", "leadId", "kind", "writtenAt", "published", "hidden", "event"],
+        doc! {
+            "_id": &text,
+            "workspaceId": &text,
+            "leadId": &text,
+            "kind": &text,
+            "writtenAt": { "bsonType": "long" },
+            "published": &yes,
+            "hidden": &yes,
+            "event": { "bsonType": "binData" },
+        },
+    )
+}
+
+fn once() -> Document {
+    object(
+        &["_id", "fingerprint", "answer", "at"],
+        doc! {
+            "_id": { "bsonType": "string" },
+            "fingerprint": { "bsonType": "string" },
+            "answer": { "bsonType": "binData" },
+            "at": { "bsonType": "long" },
+        },
+    )
+}
