@@ -1,6 +1,6 @@
 //! Turns events of leads into counted snapshots: at least once, in any order, always with the same result.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
@@ -35,6 +35,9 @@ impl Projection {
 
     async fn apply(&self, scope: Scope, news: News) -> Result<(), StoreError> {
         let applied = self.store.apply(scope, newest(news.snapshots), news.at).await?;
+        let behind = Millis::now().0.saturating_sub(news.at.0).max(0);
+        metrics::histogram!("leadline_figures_behind_seconds")
+            .record(Duration::from_millis(behind.unsigned_abs()));
         if applied.changed {
             self.signals.changed(scope.workspace(), applied.as_of);
         }

@@ -1,0 +1,105 @@
+//! The program as an operator meets it.
+
+use std::{process::Command, time::Duration};
+
+use leadline_storage::{Sqlite, SqliteOptions};
+use leadline_testbed::{Folder, Process, free_port};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program with settings that work, its store in `folder`, listening on `port`.
+fn program(folder: &Folder, port: u16) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leadline-analytics"));
+    command
+        .env("LEADLINE_STORE", format!("file:{}", folder.join("analytics.db").display()))
+        .env("LEADLINE_BUS", "memory:")
+        .env("LEADLINE_SERVICE_SECRET", "0123456789abcdef0123456789abcdef")
+        .env("LEADLINE_GRPC_LISTEN", format!("127.0.0.1:{port}"))
+        .env("LEADLINE_METRICS_LISTEN", "off")
+        // Nobody listens there.
+        .env("LEADLINE_AUTH", "http://127.0.0.1:9")
+        .env("LEADLINE_LEADS", "http://127.0.0.1:9");
+    command
+}
+
+async fn end_of(command: &Command, folder: &Folder, name: &str) -> anyhow::Result<(i32, String)> {
+    let mut process = Process::start(command, folder.join(name))?;
+    leadline_testbed::wait_until(PATIENCE, "the program ends", async || process.exit_code().is_some())
+        .await?;
+    Ok((process.exit_code().unwrap_or(-1), process.output()))
+}
+
+#[tokio::test]
+async fn it_says_where_it_listens_and_ends_cleanly_when_it_is_told() -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    let port = free_port()?;
+    let mut process = Process::start(&program(&folder, port), folder.join("log"))?;
+    let line = process.wait_for_line("listening on", PATIENCE).await?;
+    assert!(line.ends_with(&format!("leadline-analytics listening on 127.0.0.1:{port}")), "{line}");
+
+    // A second one on the same address says so in one line.
+    let (code, told) = end_of(&program(&folder, port), &folder, "second").await?;
+    assert_eq!(code, 1);
+    assert!(told.contains(&format!("can't listen on 127.0.0.1:{port}")), "{told}");
+    assert!(told.contains("LEADLINE_GRPC_LISTEN"), "{told}");
+
+    assert_eq!(process.terminate(Duration::from_secs(10)).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_wrong_setting_is_told_at_once() -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    let mut command = program(&folder, 0);
+    command
+        .env_remove("LEADLINE_STORE")
+        .env("LEADLINE_BUS", "kafka://x")
+        .env("LEADLINE_SERVICE_SECRET", "short-but-secret")
+        .env("LEADLINE_LEADS", "leads");
+    let (code, told) = end_of(&command, &folder, "log").await?;
+    assert_ne!(code, 0);
+    for name in ["LEADLINE_STORE", "LEADLINE_BUS", "LEADLINE_SERVICE_SECRET", "LEADLINE_LEADS"] {
+        assert!(told.contains(name), "{name} is not in {told}");
+    }
+    assert!(!told.contains("short-but-secret"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn counters_are_verified_and_a_rebuild_without_leads_service_says_what_is_missing() -> anyhow::Result<()>
+{
+    let folder = Folder::new()?;
+    let mut verify = program(&folder, 0);
+    verify.arg("verify");
+    let (code, told) = end_of(&verify, &folder, "verify").await?;
+    assert_eq!((code, told.contains("equal a recount")), (0, true), "{told}");
+
+    let mut rebuild = program(&folder, 0);
+    rebuild.arg("rebuild");
+    let (code, told) = end_of(&rebuild, &folder, "rebuild").await?;
+    assert_eq!(code, 1);
+    assert!(told.contains("the leads service does not give its snapshots"), "{told}");
+
+    // Counters that nothing stands behind are found.
+    let path = folder.join("analytics.db");
+    damage(&path).await?;
+    let (code, told) = end_of(&verify, &folder, "damaged").await?;
+    assert_eq!(code, 1);
+    assert!(told.contains("leadline-analytics rebuild"), "{told}");
+    Ok(())
+}
+
+/// Gives a workspace one lead too many, in the counters only.
+async fn damage(path: &std::path::Path) -> anyhow::Result<()> {
+    let plain = leadline_storage::rusqlite::Connection::open(path)?;
+    plain.execute_batch(
+        "INSERT INTO workspaces (id, live, newest) VALUES (zeroblob(16), 1, 1);
+         INSERT INTO pages (workspace, generation, day, sum, counts, times)
+         VALUES (zeroblob(16), 1, 20000, X'010002', X'010002', X'');",
+    )?;
+    drop(plain);
+    // Still a file that the service opens: its schema is known.
+    let refused = Sqlite::open(path, &[], SqliteOptions::default());
+    assert!(refused.is_err(), "an older program must not open it");
+    Ok(())
+}
