@@ -39,7 +39,7 @@ export function Entries({ entries, own }: { entries: Activity[]; own?: boolean }
     <ol className={css.entries}>
       {entries.map((entry) => {
         const Icon = ICONS[entry.type] ?? Pencil;
-        const to = entry.type === 'lead.status_changed' ? (entry.data['to'] as Status) : undefined;
+        const to = entry.type === 'lead.status_changed' ? (entry.data as { to: Status }).to : undefined;
         const name: ReactNode = own ? (
           <b />
         ) : (

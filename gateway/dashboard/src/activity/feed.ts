@@ -1,13 +1,18 @@
 import { type InfiniteData, infiniteQueryOptions } from '@tanstack/react-query';
 import { api, ok } from '../api/client';
-import type { Activity, ActivityPage } from '../api/model';
+import type { Activity, ActivityPage, ActivityType } from '../api/model';
 import { queryClient } from '../query';
 
-export const feedQuery = (type?: string) =>
+export const feedQuery = (type?: ActivityType) =>
   infiniteQueryOptions({
     queryKey: ['activity', type ?? 'all'] as const,
     queryFn: ({ pageParam, signal }) =>
-      ok(api.GET('/api/v1/activity', { params: { query: { limit: 40, cursor: pageParam, type } }, signal })),
+      ok(
+        api.GET('/api/v1/activity', {
+          params: { query: { limit: 40, cursor: pageParam, type: type ? [type] : undefined } },
+          signal,
+        }),
+      ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextCursor ?? undefined,
   });

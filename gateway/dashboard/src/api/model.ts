@@ -1,4 +1,4 @@
-import type { components } from './schema';
+import type { components, paths } from './schema';
 
 type Schemas = components['schemas'];
 
@@ -19,10 +19,15 @@ export type Lead = Schemas['Lead'];
 export type LeadRow = Schemas['LeadRow'];
 export type LeadPage = Schemas['LeadPage'];
 export type NewLead = Schemas['NewLead'];
-export type LeadPatch = Schemas['LeadPatch'];
-export type LeadQuery = Schemas['LeadQuery'];
+/** The fields of a lead that a person writes. */
+export type LeadPatch = Partial<Pick<Lead, 'name' | 'email' | 'phone' | 'company' | 'source' | 'status' | 'tags'>> & {
+  ownerId?: string | null;
+};
+/** Which leads a list has, and in what order. */
+export type LeadQuery = Omit<NonNullable<paths['/api/v1/leads']['get']['parameters']['query']>, 'limit' | 'cursor'>;
 export type Note = Schemas['Note'];
 export type Activity = Schemas['Activity'];
+export type ActivityType = Schemas['ActivityType'];
 export type ActivityPage = Schemas['ActivityPage'];
 export type BulkChange = Schemas['BulkChange'];
 export type BulkResult = Schemas['BulkResult'];
@@ -35,7 +40,6 @@ export type Funnel = Schemas['Funnel'];
 export type Report = Schemas['Report'];
 export type Figures = Schemas['Figures'];
 export type DashboardData = Schemas['Dashboard'];
-export type Import = Schemas['Import'];
 
 /** The stages in the order of the pipeline. */
 export const STATUSES: readonly Status[] = ['New', 'Contacted', 'Qualified', 'Converted', 'Lost'];

@@ -36,7 +36,8 @@ export class ApiError extends Error {
 export function problem(body: unknown, response: Response): ApiError {
   const known = typeof body === 'object' && body !== null ? (body as Partial<Problem>) : {};
   const fields: Record<string, string> = {};
-  for (const fault of known.errors ?? []) fields[fault.field] ??= fault.message;
+  for (const { field, message } of known.errors ?? [])
+    fields[field] ??= message.charAt(0).toUpperCase() + message.slice(1);
   const wait = Number(response.headers.get('Retry-After'));
   return new ApiError(
     response.status,

@@ -1,6 +1,7 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, ok } from '../api/client';
 import type { Interval } from '../api/model';
+import { feedQuery } from '../activity/feed';
 import { queryClient } from '../query';
 import type { Range } from '../time/range';
 
@@ -20,6 +21,10 @@ export const dashboardQuery = (interval: Interval) =>
     queryFn: async ({ signal }) => {
       const data = await ok(api.GET('/api/v1/analytics/dashboard', { params: { query: { interval } }, signal }));
       queryClient.setQueryData(summaryQuery.queryKey, data.summary);
+      // The feed begins with what came along; a feed that is there already knows more.
+      const feed = feedQuery().queryKey;
+      if (!queryClient.getQueryData(feed))
+        queryClient.setQueryData(feed, { pages: [data.activity], pageParams: [undefined] });
       return data;
     },
     staleTime: FRESH_MS,

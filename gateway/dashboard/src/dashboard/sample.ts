@@ -1,5 +1,6 @@
-import { api, ok, raw } from '../api/client';
+import { api, ok } from '../api/client';
 import type { NewLead } from '../api/model';
+import { importState, startImport } from '../api/undescribed';
 import { stir } from '../leads/cache';
 import { queryClient } from '../query';
 import { csv } from '../reports/download';
@@ -119,14 +120,9 @@ async function importSample(leads: Sample[]): Promise<boolean> {
     lead.createdAt,
   ]);
   try {
-    const response = await raw('/api/v1/leads/import?onDuplicate=create', {
-      method: 'POST',
-      headers: { 'Content-Type': 'text/csv' },
-      body: csv([head, ...rows]),
-    });
-    const { id } = (await response.json()) as { id: string };
+    const { id } = await startImport(csv([head, ...rows]), '?onDuplicate=create');
     for (let i = 0; i < 60; i += 1) {
-      const state = await ok(api.GET('/api/v1/leads/imports/{id}', { params: { path: { id } } }));
+      const state = await importState(id);
       if (state.state === 'done') return state.created > 0;
       if (state.state === 'failed') return false;
       await new Promise((go) => setTimeout(go, 250));

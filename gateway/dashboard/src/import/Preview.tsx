@@ -1,7 +1,7 @@
 import { ArrowLeft, TriangleAlert } from 'lucide-react';
 import { useState } from 'react';
-import { raw } from '../api/client';
 import { ApiError } from '../api/problem';
+import { startImport } from '../api/undescribed';
 import { Button } from '../design/Button';
 import { reason, Segmented } from '../design/Small';
 import { num } from '../time/format';
@@ -46,9 +46,7 @@ export function Preview({
     form.set('onDuplicate', onDuplicate);
     form.set('file', table.file, table.file.name);
     try {
-      const response = await raw('/api/v1/leads/import', { method: 'POST', body: form });
-      const { id } = (await response.json()) as { id: string };
-      onStarted(id);
+      onStarted((await startImport(form)).id);
     } catch (error) {
       setBusy(false);
       setWrong(

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { CircleCheck, CircleX, Download, LoaderCircle } from 'lucide-react';
 import { useEffect } from 'react';
-import { api, ok } from '../api/client';
+import { importErrorsUrl, importState } from '../api/undescribed';
 import { Button, buttonClass } from '../design/Button';
 import { Failed } from '../design/Small';
 import { stir } from '../leads/cache';
@@ -15,7 +15,7 @@ import css from './import.module.css';
 export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
   const query = useQuery({
     queryKey: ['import', id],
-    queryFn: ({ signal }) => ok(api.GET('/api/v1/leads/imports/{id}', { params: { path: { id } }, signal })),
+    queryFn: ({ signal }) => importState(id, signal),
     refetchInterval: (one) => (one.state.data && !['queued', 'running'].includes(one.state.data.state) ? false : 700),
     staleTime: 0,
   });
@@ -53,11 +53,7 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
               {t('import.see')}
             </Link>
             {job.failed > 0 && (
-              <Button
-                onClick={() =>
-                  void download(`/api/v1/leads/imports/${encodeURIComponent(id)}/errors`, 'import-errors.csv')
-                }
-              >
+              <Button onClick={() => void download(importErrorsUrl(id), 'import-errors.csv')}>
                 <Download size={15} aria-hidden="true" />
                 {t('import.errors')}
               </Button>

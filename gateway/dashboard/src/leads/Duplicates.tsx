@@ -2,8 +2,8 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { GitMerge } from 'lucide-react';
 import { useState } from 'react';
-import { api, ok } from '../api/client';
 import type { Lead, LeadRow } from '../api/model';
+import { mergeLeads } from '../api/undescribed';
 import { Button } from '../design/Button';
 import { Modal, ModalActions } from '../design/Modal';
 import { useCanWrite } from '../shell/me';
@@ -54,13 +54,7 @@ export function Duplicates({ lead }: { lead: Lead }) {
                 setMerging(null);
                 quietly(
                   change({
-                    send: () =>
-                      ok(
-                        api.POST('/api/v1/leads/{id}/merge', {
-                          params: { path: { id: lead.id } },
-                          body: { from: [merging.id] },
-                        }),
-                      ),
+                    send: () => mergeLeads(lead.id, [merging.id]),
                     settle: (merged) => {
                       dropRow(merging.id);
                       settleLead(merged);

@@ -11,7 +11,7 @@ const isPages = (data: unknown): data is Pages =>
 /** What a list's rows have of a lead. */
 export function toRow(lead: Lead): LeadRow {
   const { notes, ...row } = lead;
-  return { ...row, noteCount: lead.noteCount ?? notes.length };
+  return { ...row, noteCount: notes.length };
 }
 
 /** Keeps everything that is known of leads, to put it back if a change is refused. */

@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, ok } from '../api/client';
 import type { Status } from '../api/model';
+import { duplicatesOf } from '../api/undescribed';
 import { type LeadFilter, toQuery } from './filter';
 
 const PAGE = 100;
@@ -101,7 +102,7 @@ export const notesQuery = (id: string) =>
 export const duplicatesQuery = (id: string) =>
   queryOptions({
     queryKey: [...keys.lead(id), 'duplicates'],
-    queryFn: ({ signal }) => ok(api.GET('/api/v1/leads/{id}/duplicates', { params: { path: { id } }, signal })),
+    queryFn: ({ signal }) => duplicatesOf(id, signal),
     staleTime: 60_000,
     retry: false,
   });

@@ -229,7 +229,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           sub={t('report.createdIn')}
           table={{
             head: [t('leads.source'), t('report.created'), t('status.Converted'), '%'],
-            rows: report.bySource.map((item) => [
+            rows: report.bySource.items.map((item) => [
               t(`source.${item.source}`),
               item.count,
               item.converted,
@@ -238,7 +238,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           }}
         >
           <Bars
-            rows={report.bySource.map((item) => ({
+            rows={report.bySource.items.map((item) => ({
               key: item.source,
               label: t(`source.${item.source}`),
               value: item.count,
@@ -252,11 +252,11 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           sub={t('report.createdIn')}
           table={{
             head: [t('leads.status'), t('nav.leads')],
-            rows: report.byStatus.map((item) => [t(`status.${item.status}`), item.count]),
+            rows: report.byStatus.items.map((item) => [t(`status.${item.status}`), item.count]),
           }}
         >
           <Bars
-            rows={report.byStatus.map((item) => ({
+            rows={report.byStatus.items.map((item) => ({
               key: item.status,
               label: t(`status.${item.status}`),
               value: item.count,
@@ -312,9 +312,9 @@ function reportCsv(report: Report, name: string): string {
     [t('chart.conversion'), percent(figures.rate, 1), percent(previous.rate, 1)],
     [],
     [t('leads.status'), t('nav.leads')],
-    ...report.byStatus.map((item) => [t(`status.${item.status}`), item.count]),
+    ...report.byStatus.items.map((item) => [t(`status.${item.status}`), item.count]),
     [],
     [t('leads.source'), t('nav.leads'), t('status.Converted')],
-    ...report.bySource.map((item) => [t(`source.${item.source}`), item.count, item.converted]),
+    ...report.bySource.items.map((item) => [t(`source.${item.source}`), item.count, item.converted]),
   ]);
 }
