@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What can be done to a lead, as the contract names it.
-const TYPES: [&str; 9] = [
+pub(crate) const TYPES: [&str; 9] = [
     "lead.created",
     "lead.updated",
     "lead.status_changed",

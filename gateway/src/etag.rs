@@ -17,7 +17,11 @@ pub(crate) struct IfMatch(pub(crate) Option<Precondition>);
 pub(crate) struct IfMatchHeader {
     /// The write is carried out only if the thing has one of these versions, as told by `ETag`: `"7"`, a list of tags,
     /// or `*` for any. Otherwise the answer is 412.
-    #[param(rename = "If-Match", example = "\"7\"")]
+    #[param(
+        rename = "If-Match",
+        pattern = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#,
+        example = "\"7\""
+    )]
     if_match: Option<String>,
 }
 

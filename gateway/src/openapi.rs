@@ -441,6 +441,25 @@ mod tests {
     }
 
     #[test]
+    fn every_enumeration_is_described_by_the_words_that_are_read_and_written() {
+        fn check<T: serde::Serialize>(document: &Value, name: &str, all: &[T]) {
+            let words: Vec<Value> = all.iter().map(|word| serde_json::to_value(word).unwrap()).collect();
+            assert_eq!(document["components"]["schemas"][name]["enum"], Value::from(words), "{name}");
+        }
+        let document = build();
+        check(&document, "Status", crate::leads::lead::Status::ALL);
+        check(&document, "Source", crate::leads::lead::Source::ALL);
+        check(&document, "FollowUp", crate::leads::filter::FollowUp::ALL);
+        check(&document, "Role", crate::workspace::Role::ALL);
+        check(&document, "View", View::ALL);
+        check(&document, "ReminderStatus", crate::reminders::ReminderStatus::ALL);
+        check(&document, "Interval", crate::analytics::figures::Interval::ALL);
+        check(&document, "ActivityType", &crate::activity::TYPES);
+        assert_eq!(View::Today.text(), "today");
+        assert_eq!(serde_json::to_value(View::Today).unwrap(), "today");
+    }
+
+    #[test]
     fn no_body_takes_members_that_are_not_described() {
         let document = build();
         for (path, method, mut operation) in operations(&document) {

@@ -1,8 +1,9 @@
 //! The words of the contract: enumerations that are one thing in JSON and another in the gRPC contracts.
 
+// The words are token trees: a literal fragment would hide them from the macros that read the attributes.
 /// Declares an enumeration of words over one of the gRPC contracts; the first word stands for what has none.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident = $proto:ty { $($(#[$variant_doc:meta])* $variant:ident $text:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident = $proto:ty { $($(#[$variant_doc:meta])* $variant:ident $text:tt,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
         pub(crate) enum $name {
@@ -40,7 +41,7 @@ macro_rules! words {
 }
 
 macro_rules! listed {
-    ($first:literal $(, $rest:literal)*) => { concat!($first $(, ", ", $rest)*) };
+    ($first:tt $(, $rest:tt)*) => { concat!($first $(, ", ", $rest)*) };
 }
 
 pub(crate) use {listed, words};

@@ -13,6 +13,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
+    fields::Tag,
     filter::{Filter, LeadQuery},
     lead::Status,
     resolve,
@@ -43,10 +44,10 @@ pub(crate) struct BulkChange {
     set_status: Option<Status>,
     /// Add these tags.
     #[schema(min_items = 1, max_items = 50, nullable = false)]
-    add_tags: Option<Vec<String>>,
+    add_tags: Option<Vec<Tag>>,
     /// Take these tags away.
     #[schema(min_items = 1, max_items = 50, nullable = false)]
-    remove_tags: Option<Vec<String>>,
+    remove_tags: Option<Vec<Tag>>,
     /// Give them to this member, or to nobody (`null`).
     #[schema(format = "uuid")]
     assign_to: Option<String>,

@@ -36,6 +36,12 @@ pub(crate) fn read(body: &mut Fields) -> proto::LeadFields {
     }
 }
 
+/// A tag of a lead; compared case-insensitively.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 50, pattern = r"\S", example = "vip")]
+#[allow(dead_code, reason = "describes a field in the OpenAPI document")]
+pub(crate) struct Tag(String);
+
 /// A new lead.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -62,7 +68,7 @@ pub(crate) struct NewLead {
     status: Option<Status>,
     /// Each 1 to 50 characters; duplicates are dropped.
     #[schema(max_items = 50)]
-    tags: Option<Vec<String>>,
+    tags: Option<Vec<Tag>>,
     /// A member of the workspace.
     #[schema(format = "uuid")]
     owner_id: Option<String>,
@@ -94,7 +100,7 @@ pub(crate) struct LeadPatch {
     status: Option<Status>,
     /// All tags; `null`: none.
     #[schema(max_items = 50)]
-    tags: Option<Vec<String>>,
+    tags: Option<Vec<Tag>>,
     /// A member of the workspace, or `null` for nobody.
     #[schema(format = "uuid")]
     owner_id: Option<String>,
@@ -119,7 +125,7 @@ pub(crate) struct LeadPut {
     source: Option<Source>,
     status: Option<Status>,
     #[schema(max_items = 50)]
-    tags: Option<Vec<String>>,
+    tags: Option<Vec<Tag>>,
     /// A member of the workspace.
     #[schema(format = "uuid")]
     owner_id: Option<String>,

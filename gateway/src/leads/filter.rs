@@ -4,7 +4,10 @@ use leadline_proto::{leads as proto, types::TimeRange};
 use leadline_runtime::{caller::Caller, time::Millis, zone::Zone};
 use utoipa::{IntoParams, ToSchema};
 
-use super::lead::{Source, Status};
+use super::{
+    fields::Tag,
+    lead::{Source, Status},
+};
 use crate::{
     query::{Bound, Query},
     words::words,
@@ -43,7 +46,7 @@ pub(crate) struct LeadQuery {
     source: Option<Vec<Source>>,
     /// One of these tags, compared case-insensitively. Repeated, or with commas between.
     #[schema(min_items = 1)]
-    tag: Option<Vec<String>>,
+    tag: Option<Vec<Tag>>,
     /// Whose: a member's id, `me`, or `none`.
     #[param(example = "me")]
     #[schema(example = "me")]
