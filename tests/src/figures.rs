@@ -52,7 +52,11 @@ pub async fn compare(
     faults.same("by-status", &get("by-status?tz=UTC").await?["items"], &by_status.into());
     let by_source: Vec<Value> = SOURCES
         .iter()
-        .map(|source| json!({ "source": source, "count": count(&|lead| lead["source"] == *source) }))
+        .map(|source| {
+            let of = |lead: &Value| lead["source"] == *source;
+            let converted = count(&|lead| of(lead) && lead["status"] == "Converted");
+            json!({ "source": source, "count": count(&of), "converted": converted })
+        })
         .collect();
     faults.same("by-source", &get("by-source?tz=UTC").await?["items"], &by_source.into());
 
