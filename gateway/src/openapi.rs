@@ -126,7 +126,9 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         .is_some_and(|parameters| parameters.iter().any(|parameter| parameter["name"] == "If-Match"));
 
     let mut parameters = path_parameters(path);
-    parameters.extend(operation["parameters"].as_array().cloned().unwrap_or_default());
+    let described = operation["parameters"].as_array().cloned().unwrap_or_default();
+    // Those of the path are told better here than the handlers' extractors do.
+    parameters.extend(described.into_iter().filter(|parameter| parameter["in"] != "path").map(without_null));
     if v1 && method == "post" {
         parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
     }
@@ -188,6 +190,16 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     }
     add(answers, "500");
     add(answers, "503");
+}
+
+/// A parameter is there or not, and never `null`.
+fn without_null(mut parameter: Value) -> Value {
+    let kind = &mut parameter["schema"]["type"];
+    if let Some(only) = kind.as_array().and_then(|kinds| kinds.iter().find(|kind| **kind != "null")).cloned()
+    {
+        *kind = only;
+    }
+    parameter
 }
 
 fn path_parameters(path: &str) -> Vec<Value> {
@@ -364,6 +376,13 @@ mod tests {
             let id = operation["operationId"].as_str().unwrap().to_owned();
             assert!(ids.insert(id), "{method} {path}: its id is another's");
             assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+            let mut names = std::collections::HashSet::new();
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter.to_string();
+                let name = parameter["name"].as_str().unwrap_or(&name).to_owned();
+                assert!(names.insert(name.clone()), "{method} {path}: {name} is there twice");
+                assert!(!parameter["schema"]["type"].is_array(), "{method} {path}: {name} may be null");
+            }
             let answers = operation["responses"].as_object().unwrap();
             assert!(answers.keys().any(|status| status.starts_with('2')), "{method} {path}");
             if path.starts_with("/api/v1/") {
