@@ -194,10 +194,10 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
 
 /// A parameter is there or not, and never `null`.
 fn without_null(mut parameter: Value) -> Value {
-    let kind = &mut parameter["schema"]["type"];
-    if let Some(only) = kind.as_array().and_then(|kinds| kinds.iter().find(|kind| **kind != "null")).cloned()
+    if let Some(kind) = parameter.pointer_mut("/schema/type")
+        && let Some(only) = kind.as_array().and_then(|kinds| kinds.iter().find(|kind| **kind != "null"))
     {
-        *kind = only;
+        *kind = only.clone();
     }
     parameter
 }
