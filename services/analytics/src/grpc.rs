@@ -148,6 +148,9 @@ impl Asked {
         let (from, to) = self.range(range);
         let last = to.unwrap_or_else(|| clock.today());
         let days = from.map_or_else(|| interval.default_days(last), |from| from..=last);
+        if self.violations.has("from") || self.violations.has("to") {
+            return days;
+        }
         if days.start() > days.end() {
             self.violations.add("from", "must not be after `to`, which is today unless it is given");
         } else if interval.buckets(&days) > MOST_BUCKETS {

@@ -1,6 +1,6 @@
 //! The program `leadline-analytics`: settings and commands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use leadline_bus::{Bus, BusUrl, Heard};
 use leadline_runtime::{
@@ -27,6 +27,8 @@ const LISTEN: Setting = settings::grpc_listen("127.0.0.1:50054");
 const WORKSPACE: Setting =
     Setting::optional("LEADLINE_WORKSPACE", "Only the workspace with this id, instead of all");
 
+/// How long tasks have to finish what they have begun.
+const LAST_WORK: Duration = Duration::from_secs(5);
 /// Account events that a slow reader may be behind.
 const ACCOUNT_EVENTS: usize = 1024;
 
@@ -93,17 +95,22 @@ async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
     stop.spawn(revocations.clone().keep_loaded(auth.clone(), secret.clone(), stop.clone()));
     stop.spawn(hear_accounts(bus.clone(), revocations.clone(), stop.clone()));
     let parts = Parts { bus: bus.clone(), verifier: Verifier::remote(auth, revocations), secret, leads };
-    let service = crate::start(Config { store: url }, parts, &stop).await?;
+    let service = match crate::start(Config { store: url }, parts, &stop).await {
+        Ok(service) => service,
+        // The store was still being waited for.
+        Err(_) if stop.is_stopping() => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
     bus.start();
     let routes =
         serve::with_health_and_reflection(service.routes.clone(), NAME, service.health.clone(), &stop)
             .await?;
     announce(&format!("leadline-analytics listening on {bound}"));
-    serve::grpc(listener, routes, stop.clone()).await?;
+    let served = serve::grpc(listener, routes, stop.clone()).await;
     stop.now();
-    stop.finished(serve::STOP_TIME).await;
+    stop.finished(LAST_WORK).await;
     service.close().await;
-    Ok(())
+    Ok(served?)
 }
 
 /// Learns of void tokens as soon as they are; the list that is loaded every few seconds makes up for what is missed.

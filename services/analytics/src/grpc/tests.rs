@@ -272,6 +272,7 @@ async fn every_bad_field_is_named_at_once() -> anyhow::Result<()> {
         ("Mars/Olympus", 9, range("2026-02-30", "yesterday"), vec!["tz", "interval", "from", "to"]),
         ("", 1, range("2026-11-23", "2026-11-22"), vec!["tz", "from"]),
         ("UTC", 1, range("2023-01-01", "2026-11-22"), vec!["from"]),
+        ("UTC", 1, range("1900-01-01", "today"), vec!["to"]),
         ("UTC", 1, range("", "0001-01-01"), vec![]),
         ("UTC", 1, range("9999-12-31", ""), vec!["from"]),
         ("UTC", 3, range("1970-01-01", "2026-11-22"), vec![]),
