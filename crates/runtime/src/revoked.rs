@@ -108,7 +108,7 @@ impl Revocations {
 
     /// Loads the list from the auth service now and every 20 seconds until `stop`. Runs until then: spawn it.
     pub async fn keep_loaded(self, auth: Route, secret: ServiceSecret, stop: Stop) {
-        let mut client = AuthServiceClient::new(auth);
+        let mut client = AuthServiceClient::new(auth.clone());
         let mut told = false;
         loop {
             let asked = client.list_revocations(secret.request(ListRevocationsRequest {})).await;
@@ -122,6 +122,7 @@ impl Revocations {
                 Err(status) => {
                     if !told {
                         tracing::warn!(
+                            ?auth,
                             error = status.message(),
                             "waiting for the auth service to tell which tokens are void"
                         );
