@@ -45,11 +45,31 @@ impl<S: Sync> FromRequestParts<S> for Sender {
     }
 }
 
-/// The value of `Authorization`.
+/// The value of `Authorization`. Of two, nobody knows which one a proxy before us has looked at: there is none then.
 pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(only), None) => only.to_str().ok(),
+        _ => None,
+    }
 }
 
 fn origin(parts: &Parts) -> Origin {
     parts.extensions.get::<Origin>().cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn of_two_tokens_none_counts() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer a"));
+        assert_eq!(authorization(&headers), Some("Bearer a"));
+        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));
+        assert_eq!(authorization(&headers), None);
+    }
 }
