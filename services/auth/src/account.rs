@@ -47,6 +47,12 @@ impl Name {
         if text.chars().count() > LONGEST_NAME { Err(NotAName) } else { Ok(Self(text.to_owned())) }
     }
 
+    /// From the store, where only a parsed one was put: rules may have changed since.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// What a person's own workspace is called when they don't say.
     #[must_use]
     pub fn of_workspace_of(person: &Self) -> Self {
@@ -82,19 +88,28 @@ impl Email {
             && !local.starts_with('.')
             && !local.ends_with('.')
             && !local.contains("..")
-            && local.chars().all(|c| !c.is_control() && !c.is_whitespace() && !"\"(),:;<>@[\\]".contains(c));
+            && local.chars().all(|c| is_visible(c) && !"\"(),:;<>@[\\]".contains(c));
+        // Beyond ASCII every script is welcome, with its marks.
         let domain_is_good = domain.contains('.')
             && domain.split('.').all(|label| {
                 (1..=63).contains(&label.len())
                     && !label.starts_with('-')
                     && !label.ends_with('-')
-                    && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+                    && label.chars().all(|c| {
+                        if c.is_ascii() { c.is_ascii_alphanumeric() || c == '-' } else { is_visible(c) }
+                    })
             });
         if text.len() <= LONGEST_EMAIL && local_is_good && domain_is_good {
             Ok(Self(text.to_owned()))
         } else {
             Err(NotAnEmail)
         }
+    }
+
+    /// From the store, where only a parsed one was put: rules may have changed since.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
     }
 
     /// As typed.
@@ -108,6 +123,12 @@ impl Email {
     pub fn key(&self) -> EmailKey {
         EmailKey::of(&self.0)
     }
+}
+
+/// Whether a character shows itself and leaves the others where they are: no control, space, joiner or change of direction.
+fn is_visible(c: char) -> bool {
+    let hidden = matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !hidden && !c.is_control() && !c.is_whitespace()
 }
 
 /// What addresses are compared by: two that differ in case only are the same.
@@ -389,12 +410,41 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_every_script_are_accepted() {
+        for good in ["संपर्क@डाटामेल.भारत", "用户@例子.广告", "o'brien+x@sub-domain.example", "a@b.c"]
+        {
+            assert!(Email::parse(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
     fn what_is_no_address_is_refused() {
         let long = format!("{}@example.com", "a".repeat(65));
         let longer = format!("a@{}.com", "b.".repeat(130));
         for bad in [
-            "", "@", "a", "a@", "@b.c", "a@b", "a@b.", "a@.c", "a b@c.d", "a@b c.d", "a@b..c", ".a@b.c",
-            "a..b@c.d", "a@-b.c", "a@b.c\n", " a@b.c", "a@b@c.d", "<a@b.c>", "a@b,c.d", &long, &longer,
+            "",
+            "@",
+            "a",
+            "a@",
+            "@b.c",
+            "a@b",
+            "a@b.",
+            "a@.c",
+            "a b@c.d",
+            "a@b c.d",
+            "a@b..c",
+            ".a@b.c",
+            "a..b@c.d",
+            "a@-b.c",
+            "a@b.c\n",
+            " a@b.c",
+            "a@b@c.d",
+            "<a@b.c>",
+            "a@b,c.d",
+            "a\u{202e}@b.c",
+            "a@b\u{200b}.c",
+            &long,
+            &longer,
         ] {
             assert_eq!(Email::parse(bad), Err(NotAnEmail), "{bad:?}");
         }

@@ -33,14 +33,6 @@ pub(super) fn id(text: &str) -> Result<Uuid, StoreError> {
     parse_uuid(text).map_err(|_| broken("id"))
 }
 
-fn name(text: &str) -> Result<Name, StoreError> {
-    Name::parse(text).map_err(|_| broken("name"))
-}
-
-fn email(text: &str) -> Result<Email, StoreError> {
-    Email::parse(text).map_err(|_| broken("address"))
-}
-
 fn role(text: &str) -> Result<Role, StoreError> {
     Role::parse(text).ok_or_else(|| broken("role"))
 }
@@ -82,8 +74,8 @@ impl UserRow {
     pub(super) fn user(&self) -> Result<User, StoreError> {
         Ok(User {
             id: id(&self.id)?.into(),
-            name: name(&self.name)?,
-            email: email(&self.email)?,
+            name: Name::stored(self.name.clone()),
+            email: Email::stored(self.email.clone()),
             created_at: Millis(self.created_at),
         })
     }
@@ -121,7 +113,7 @@ impl WorkspaceRow {
     pub(super) fn workspace(&self) -> Result<Workspace, StoreError> {
         Ok(Workspace {
             id: id(&self.id)?.into(),
-            name: name(&self.name)?,
+            name: Name::stored(self.name.clone()),
             zone: Zone::parse(&self.timezone).map_err(|_| broken("time zone"))?,
             created_at: Millis(self.created_at),
             version: Version(u64::try_from(self.version).map_err(|_| broken("version"))?),
@@ -166,7 +158,7 @@ impl MembershipRow {
     pub(super) fn membership(&self, workspace: &WorkspaceRow) -> Result<Membership, StoreError> {
         Ok(Membership {
             workspace: id(&workspace.id)?.into(),
-            name: name(&workspace.name)?,
+            name: Name::stored(workspace.name.clone()),
             role: self.role()?,
         })
     }
@@ -282,7 +274,7 @@ impl InvitationRow {
         Ok(Invitation {
             id: id(&self.id)?.into(),
             workspace: id(&self.workspace_id)?.into(),
-            email: email(&self.email)?,
+            email: Email::stored(self.email.clone()),
             role: role(&self.role)?,
             created_by: id(&self.created_by)?.into(),
             created_at: Millis(self.created_at),

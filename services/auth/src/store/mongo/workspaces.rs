@@ -210,7 +210,7 @@ impl Workspaces for Mongo {
                 let user = users.get(&row.user_id).ok_or_else(|| broken("membership"))?;
                 Ok(Person {
                     id: rows::id(&row.user_id)?.into(),
-                    name: Name::parse(&user.name).map_err(|_| broken("name"))?,
+                    name: Name::stored(user.name.clone()),
                     member: row.removed_at.is_none(),
                 })
             })

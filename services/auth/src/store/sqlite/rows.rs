@@ -26,11 +26,11 @@ pub(super) fn id(row: &Row<'_>, column: usize) -> Result<Uuid, StoreError> {
 }
 
 pub(super) fn name(row: &Row<'_>, column: usize) -> Result<Name, StoreError> {
-    Name::parse(&row.get::<_, String>(column)?).map_err(|_| broken("name"))
+    Ok(Name::stored(row.get(column)?))
 }
 
 pub(super) fn email(row: &Row<'_>, column: usize) -> Result<Email, StoreError> {
-    Email::parse(&row.get::<_, String>(column)?).map_err(|_| broken("address"))
+    Ok(Email::stored(row.get(column)?))
 }
 
 pub(super) fn role(row: &Row<'_>, column: usize) -> Result<Role, StoreError> {
