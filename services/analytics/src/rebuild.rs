@@ -174,3 +174,117 @@ async fn count(store: &Arc<dyn Store>, building: Building, delta: Delta) -> Resu
     }
     store.count(building, changes).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        task::{Context, Poll},
+    };
+
+    use leadline_proto::leads::{LeadSnapshot, leads_service_server};
+    use leadline_testbed::Folder;
+    use tonic::{
+        Request, Response,
+        body::Body,
+        codegen::{BoxFuture, Service, http},
+        server::{Grpc, NamedService, ServerStreamingService},
+        service::Routes,
+    };
+    use tonic_prost::ProstCodec;
+
+    use super::*;
+    use crate::{
+        counts::{Counts, Need, Span},
+        lead::LeadId,
+    };
+
+    /// As much of a leads service as a rebuild asks for, on the wire.
+    #[derive(Clone)]
+    struct Teller {
+        secret: ServiceSecret,
+        workspaces: Vec<WorkspaceId>,
+        leads_each: usize,
+    }
+
+    impl NamedService for Teller {
+        const NAME: &'static str = leads_service_server::SERVICE_NAME;
+    }
+
+    impl ServerStreamingService<StreamSnapshotsRequest> for Teller {
+        type Response = StreamSnapshotsResponse;
+        type ResponseStream = Snapshots;
+        type Future = BoxFuture<Response<Snapshots>, Status>;
+
+        fn call(&mut self, request: Request<StreamSnapshotsRequest>) -> Self::Future {
+            let this = self.clone();
+            Box::pin(async move {
+                this.secret.admit(request.metadata())?;
+                let only = request.into_inner().workspace_id;
+                let asked =
+                    this.workspaces.into_iter().filter(move |id| only.is_empty() || id.to_string() == only);
+                let parts = asked.flat_map(move |workspace| {
+                    (0..this.leads_each.div_ceil(100)).map(move |_| {
+                        let snapshots = (0..100).map(|_| lead()).collect();
+                        Ok(StreamSnapshotsResponse { workspace_id: workspace.to_string(), snapshots })
+                    })
+                });
+                Ok(Response::new(futures::stream::iter(parts).boxed()))
+            })
+        }
+    }
+
+    impl Service<http::Request<Body>> for Teller {
+        type Response = http::Response<Body>;
+        type Error = Infallible;
+        type Future = BoxFuture<Self::Response, Infallible>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+            let this = self.clone();
+            let codec: ProstCodec<StreamSnapshotsResponse, StreamSnapshotsRequest> = ProstCodec::default();
+            Box::pin(async move { Ok(Grpc::new(codec).server_streaming(this, request).await) })
+        }
+    }
+
+    fn lead() -> LeadSnapshot {
+        LeadSnapshot {
+            lead_id: LeadId::new().to_string(),
+            version: 1,
+            status: 1,
+            source: 1,
+            created_at_ms: 1_790_000_000_000,
+            ..LeadSnapshot::default()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn snapshots_are_streamed_from_the_leads_service_with_the_secret_of_the_deployment()
+    -> anyhow::Result<()> {
+        let folder = Folder::new()?;
+        let url = leadline_storage::StoreUrl::Sqlite(folder.join("analytics.db"));
+        let store = crate::store::open(&url, std::future::pending()).await?;
+        let (secret, workspaces) = (ServiceSecret::random(), vec![WorkspaceId::new(), WorkspaceId::new()]);
+        let teller = Teller { secret: secret.clone(), workspaces: workspaces.clone(), leads_each: 2500 };
+        let route = Route::in_process("leads", Routes::new(teller));
+
+        let leads = LeadsService { route: route.clone(), secret };
+        assert_eq!(rebuild(&store, &leads, None).await?, Rebuilt { leads: 5000, workspaces: 2 });
+        let mut need = Need::default();
+        need.cohort(Span::always());
+        let scope = Scope::of_own_row(workspaces[0]);
+        assert_eq!(store.read(scope, need).await?.cohort(Span::always()).total(), 2500);
+        assert_eq!(store.verify(scope).await?, []);
+
+        let stranger = LeadsService { route, secret: ServiceSecret::random() };
+        let refused = rebuild(&store, &stranger, None).await;
+        assert!(
+            matches!(refused, Err(RebuildError::Leads(status)) if status.code() == tonic::Code::Unauthenticated)
+        );
+        store.close().await;
+        Ok(())
+    }
+}
