@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{client::Client, journal::Journal, recount, system::System, traffic::Traffic};
 
-/// The time that what lags may take, on a busy machine.
-pub const SETTLE: Duration = Duration::from_secs(30);
+/// The time that what lags may take, on a busy machine. What a killed process had begun in MongoDB holds its locks for up to
+/// 23 seconds: `transactionLifetimeLimitSeconds` and half of it.
+pub const SETTLE: Duration = Duration::from_secs(45);
 
 /// A number that the environment may set.
 #[must_use]
@@ -72,7 +73,8 @@ impl Ground {
     pub async fn check(&self, system: &System) -> Result<()> {
         // In a long run the first token's time is over.
         let person = Client::login(system.base(), &self.person.email).await?;
-        let compared = recount::check(&person, &self.journal, SETTLE).await?;
+        let checked = recount::check(&person, &self.journal, SETTLE).await;
+        let compared = checked.with_context(|| system.last_words(40))?;
         recount::check_accounts(system.base(), &self.journal).await?;
         println!("{}: {compared}", self.journal.tally());
         Ok(())

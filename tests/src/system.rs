@@ -295,6 +295,19 @@ impl System {
         Ok(())
     }
 
+    /// The last lines that every program has written, for messages.
+    #[must_use]
+    pub fn last_words(&self, lines: usize) -> String {
+        let mut words = String::new();
+        for (part, process) in &self.running {
+            let output = process.output();
+            let all: Vec<&str> = output.lines().collect();
+            let last = all[all.len().saturating_sub(lines)..].join("\n");
+            words.push_str(&format!("== {} wrote last:\n{last}\n", part.program()));
+        }
+        words
+    }
+
     /// What every program has written.
     #[must_use]
     pub fn output(&self) -> String {

@@ -91,7 +91,21 @@ async fn any_service_may_be_killed_and_started_again_under_load() -> Result<()> 
     }
     stage.system.ready().await?;
     ground.rest().await?;
-    ground.check(&stage.system).await?;
+    if let Err(error) = ground.check(&stage.system).await {
+        return Err(error.context(
+            stage
+                .rabbit
+                .ctl(&[
+                    "list_queues",
+                    "name",
+                    "messages_ready",
+                    "messages_unacknowledged",
+                    "consumers",
+                    "state",
+                ])
+                .await?,
+        ));
+    }
     let person = Client::login(stage.system.base(), &ground.person.email).await?;
     let told = watcher.check(&person, SETTLE).await?;
     println!("{kills} kills, {told} live events");

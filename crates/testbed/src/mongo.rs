@@ -252,6 +252,9 @@ async fn launch(binary: &Path, folder: &Folder, port: u16) -> Result<Process> {
         .args(["--replSet", REPLICA_SET, "--oplogSize", "128"])
         .args(["--wiredTigerCacheSizeGB", "0.5"])
         .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+        // What a killed process had begun holds its locks for this long. As the deployments set it: a little more than
+        // the ten seconds that a transaction of ours may take.
+        .args(["--setParameter", "transactionLifetimeLimitSeconds=15"])
         // In good order, but without the fifteen seconds in which clients could look for another primary.
         .args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);
     let mut process = Process::start(&command, folder.join("mongod.log"))?;
