@@ -159,7 +159,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     let routes = [AUTH, LEADS, REMINDERS, ANALYTICS].map(|setting| settings.require(&setting, Route::remote));
     let bus = settings.require(&BUS, BusUrl::parse);
     let secret = settings.require(&SERVICE_SECRET, ServiceSecret::new);
-    settings.finish().map_err(Failure::new)?;
+    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let ([Some(auth), Some(leads), Some(reminders), Some(analytics)], Some(config), Some(bus), Some(secret)) =
         (routes, config, bus, secret)
     else {

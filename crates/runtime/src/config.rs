@@ -184,7 +184,9 @@ impl Settings {
         match parse(&text) {
             Ok(value) => Some(value),
             Err(error) => {
-                let shown = if setting.secret { String::new() } else { format!(" (it is `{text}`)") };
+                // An address may hold a password before its `@`.
+                let private = setting.secret || text.contains('@');
+                let shown = if private { String::new() } else { format!(" (it is `{text}`)") };
                 self.fault(setting.name, format!("{error}{shown}"));
                 None
             }
@@ -350,6 +352,13 @@ mod tests {
         let told = settings.finish().unwrap_err().to_string();
         assert!(told.contains("LEADLINE_LISTEN") && told.contains("nowhere"), "{told}");
         assert!(told.contains("LEADLINE_SERVICE_SECRET") && !told.contains("hunter2"), "{told}");
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_not_shown() {
+        let mut settings = read(&[], &[("LEADLINE_LISTEN", "mongodb://ada:hunter2@nowhere:x")]).unwrap();
+        settings.parse(&LISTEN, str::parse::<std::net::SocketAddr>);
+        assert!(!settings.finish().unwrap_err().to_string().contains("hunter2"));
     }
 
     #[test]

@@ -23,14 +23,24 @@ pub const METRICS_LISTEN: Setting =
 /// The settings that every program has.
 pub const SETTINGS: [Setting; 3] = [LOG, LOG_FORMAT, METRICS_LISTEN];
 
-/// Why a program ends with an error: one line that says what, where, and what to do.
+/// Why a program ends with an error: a line that says what, where, and what to do (several for several settings).
 #[derive(Debug)]
-pub struct Failure(String);
+pub struct Failure {
+    what: String,
+    /// 1, or 2 for settings that can't be used.
+    code: u8,
+}
 
 impl Failure {
     /// From a sentence.
     pub fn new(what: impl fmt::Display) -> Self {
-        Self(what.to_string())
+        Self { what: what.to_string(), code: 1 }
+    }
+
+    /// From settings that can't be used.
+    #[must_use]
+    pub fn unusable(settings: &Unusable) -> Self {
+        Self { what: settings.to_string(), code: 2 }
     }
 }
 
@@ -45,7 +55,7 @@ impl<E: std::error::Error> From<E> for Failure {
             }
             source = cause.source();
         }
-        Self(text)
+        Self::new(text)
     }
 }
 
@@ -102,9 +112,11 @@ where
         }
         match ended {
             Ok(()) => ExitCode::SUCCESS,
-            Err(Failure(what)) => {
-                say(&format!("{name}: {what}"));
-                ExitCode::FAILURE
+            Err(Failure { what, code }) => {
+                for line in what.lines() {
+                    say(&format!("{name}: {line}"));
+                }
+                ExitCode::from(code)
             }
         }
     })

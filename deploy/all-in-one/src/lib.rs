@@ -127,7 +127,7 @@ struct Services {
 pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     let config = Config::read(&mut settings);
     let demo = (settings.command == Some("demo")).then(|| demo::Config::read(&mut settings));
-    settings.finish().map_err(Failure::new)?;
+    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let Some(config) = config else { return Err(Failure::new("the settings can't be used")) };
     if let Some(demo) = demo {
         let services = Services::start(&config, &stop).await?;

@@ -76,7 +76,7 @@ async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
     let auth = settings.require(&settings::AUTH, Route::remote);
     let leads = settings.require(&settings::LEADS, Route::remote);
-    settings.finish().map_err(Failure::new)?;
+    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(address), Some(url), Some(bus), Some(secret), Some(auth), Some(leads)) =
         (address, url, bus, secret, auth, leads)
     else {
@@ -138,7 +138,7 @@ async fn run_rebuild(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
     let route = settings.require(&settings::LEADS, Route::remote);
     let only = only_workspace(&mut settings);
-    settings.finish().map_err(Failure::new)?;
+    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(url), Some(secret), Some(route)) = (url, secret, route) else {
         return Err(Failure::new("the settings can't be used"));
     };
@@ -157,7 +157,7 @@ async fn run_rebuild(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
 async fn run_verify(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     let url = settings.require(&settings::STORE, StoreUrl::parse);
     let only = only_workspace(&mut settings);
-    settings.finish().map_err(Failure::new)?;
+    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let Some(url) = url else { return Err(Failure::new("the settings can't be used")) };
     let store = store::open(&url, stop.stopping()).await?;
     let verified = tokio::select! {

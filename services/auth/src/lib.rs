@@ -230,7 +230,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
     let rate_limits = settings.require(&settings::RATE_LIMITS, switch);
     let address = settings.require(&GRPC_LISTEN, str::parse::<SocketAddr>);
-    settings.finish().map_err(Failure::new)?;
+    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(store), Some(bus), Some(keys), Some(secret), Some(rate_limits), Some(address)) =
         (store, bus, keys, secret, rate_limits, address)
     else {

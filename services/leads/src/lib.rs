@@ -105,7 +105,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     let bus = settings.require(&settings::BUS, BusUrl::parse);
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
     let auth = settings.require(&settings::AUTH, Route::remote);
-    settings.finish().map_err(Failure::new)?;
+    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(address), Some(store), Some(bus), Some(secret), Some(auth)) =
         (address, store, bus, secret, auth)
     else {

@@ -127,7 +127,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     let auth = settings.require(&settings::AUTH, Route::remote);
     let leads = settings.require(&settings::LEADS, Route::remote);
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
-    settings.finish().map_err(Failure::new)?;
+    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(listen), Some(store), Some(bus), Some(auth), Some(leads), Some(secret)) =
         (listen, store, bus, auth, leads, secret)
     else {
