@@ -21,6 +21,7 @@ use crate::{
     gateway::Gateway,
     limits::{Peer, client_address},
     problem::{self, Problem},
+    unread,
 };
 
 /// How long a request may take until its answer begins.
@@ -74,8 +75,15 @@ pub(crate) async fn frame(State(gateway): State<Arc<Gateway>>, mut request: Requ
     request.extensions_mut().insert(Peer(address));
     request.extensions_mut().insert(origin.clone());
 
+    let (request, unread) = unread::keep(request);
+
     let mut response = bounded(&gateway, area, request, next).await;
 
+    if let Some(unread) = unread
+        && response.status().is_client_error()
+    {
+        unread.discard().await;
+    }
     response = tell_problem(response, &method, &path, &origin.request_id);
     protect(response.headers_mut(), area);
     if let Ok(value) = HeaderValue::try_from(&origin.request_id) {

@@ -23,6 +23,7 @@ mod problem;
 mod query;
 mod reminders;
 mod routes;
+mod unread;
 mod words;
 mod workspace;
 
