@@ -8,8 +8,8 @@ use crate::{
     calendar::spoken_time,
     csv,
     figures::{
-        Bucket, ConversionMonth, Figures, FunnelStep, SourceCount, StageCount, by_source, by_status, conversion,
-        funnel, report,
+        Bucket, ConversionMonth, Figures, FunnelStep, SourceCount, StageCount, by_source, by_status,
+        conversion, funnel, report,
     },
     sheets,
     stage::palette,
@@ -116,7 +116,13 @@ impl Analytics {
     /// [`Error::Workbook`], if its writer refuses.
     pub fn to_xlsx(&self) -> Result<Vec<u8>, Error> {
         let title = format!("{}: figures", self.workspace);
-        sheets::workbook(&self.tables(), self.zone, &title, &format!("Days in {}", self.zone), self.generated_at)
+        sheets::workbook(
+            &self.tables(),
+            self.zone,
+            &title,
+            &format!("Days in {}", self.zone),
+            self.generated_at,
+        )
     }
 
     /// As one CSV: for each table a line with its name, its header, its rows; an empty line between two tables. Rates
@@ -151,7 +157,8 @@ impl Analytics {
     }
 
     fn summary(&self) -> Table {
-        let Summary { total_leads, new_today, converted_this_week, lost_this_month, previous, as_of } = self.summary;
+        let Summary { total_leads, new_today, converted_this_week, lost_this_month, previous, as_of } =
+            self.summary;
         let row = |name, now, before: Option<u64>| {
             vec![Cell::text(name), Cell::count(now), before.map_or(Cell::Empty, Cell::count)]
         };
@@ -178,8 +185,10 @@ impl Analytics {
 
     fn created(&self) -> Table {
         let buckets = &self.created.buckets;
-        let sources: Vec<&String> =
-            buckets.first().map(|it| it.by_source.iter().map(|(source, _)| source).collect()).unwrap_or_default();
+        let sources: Vec<&String> = buckets
+            .first()
+            .map(|it| it.by_source.iter().map(|(source, _)| source).collect())
+            .unwrap_or_default();
         let (first, kind) = match self.created.interval {
             Interval::Day => ("Day", Kind::Date),
             Interval::Week => ("Week from", Kind::Date),
@@ -190,7 +199,8 @@ impl Analytics {
         let row = |bucket: &Bucket| {
             let mut row = vec![Cell::Date(bucket.start), Cell::count(bucket.count)];
             row.extend(sources.iter().map(|source| {
-                let count = bucket.by_source.iter().find(|(it, _)| it == *source).map_or(0, |(_, count)| *count);
+                let count =
+                    bucket.by_source.iter().find(|(it, _)| it == *source).map_or(0, |(_, count)| *count);
                 Cell::count(count)
             }));
             row

@@ -101,7 +101,9 @@ pub(crate) fn tables(tables: &[Table], zone: Tz) -> Result<Vec<u8>, Error> {
         csv.write_record([table.name])?;
         csv.write_record(table.columns.iter().map(Column::with_unit))?;
         for row in &table.rows {
-            csv.write_record(row.iter().zip(&table.columns).map(|(cell, column)| written(cell, column.kind, zone)))?;
+            csv.write_record(
+                row.iter().zip(&table.columns).map(|(cell, column)| written(cell, column.kind, zone)),
+            )?;
         }
         out = csv.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
     }

@@ -137,7 +137,11 @@ pub(crate) fn by_status(name: &'static str, items: &[StageCount]) -> Table {
 }
 
 /// The sources; with what they brought the month before, if that is known.
-pub(crate) fn by_source(name: &'static str, items: &[SourceCount], before: Option<(&str, &[SourceCount])>) -> Table {
+pub(crate) fn by_source(
+    name: &'static str,
+    items: &[SourceCount],
+    before: Option<(&str, &[SourceCount])>,
+) -> Table {
     let all = items.iter().fold(0u64, |sum, item| sum.saturating_add(item.created));
     let mut columns = vec![
         Column::new("Source", Kind::Text),
@@ -236,7 +240,13 @@ pub(crate) fn funnel(items: &[FunnelStep]) -> Table {
 }
 
 /// The figures beside those of the period before.
-pub(crate) fn report(name: &'static str, now: &str, before: &str, figures: &Figures, previous: &Figures) -> Table {
+pub(crate) fn report(
+    name: &'static str,
+    now: &str,
+    before: &str,
+    figures: &Figures,
+    previous: &Figures,
+) -> Table {
     let mut rows: Vec<Vec<Cell>> = figures
         .counts()
         .into_iter()
@@ -253,7 +263,8 @@ pub(crate) fn report(name: &'static str, now: &str, before: &str, figures: &Figu
             ]
         })
         .collect();
-    let points = figures.rate_tenths.zip(previous.rate_tenths).map(|(now, before)| words::points(now, before));
+    let points =
+        figures.rate_tenths.zip(previous.rate_tenths).map(|(now, before)| words::points(now, before));
     rows.push(vec![
         Cell::text("Conversion rate (%)"),
         figures.rate_tenths.map_or(Cell::Empty, Cell::Rate),

@@ -2,8 +2,20 @@
 
 /// The columns of every export of leads, in order.
 pub const COLUMNS: [&str; 14] = [
-    "Id", "Name", "Email", "Phone", "Company", "Source", "Status", "Tags", "Owner", "Created at", "Updated at",
-    "Status changed at", "Next follow-up", "Notes",
+    "Id",
+    "Name",
+    "Email",
+    "Phone",
+    "Company",
+    "Source",
+    "Status",
+    "Tags",
+    "Owner",
+    "Created at",
+    "Updated at",
+    "Status changed at",
+    "Next follow-up",
+    "Notes",
 ];
 
 /// A lead, as its row in an export. What is not set is empty; times are milliseconds since the epoch.

@@ -8,8 +8,8 @@ use crate::{
     calendar::{YearMonth, day_and_month, local, spoken_time, weekday},
     csv,
     figures::{
-        ConversionMonth, Figures, FunnelStep, SourceCount, StageCount, by_source, by_status, conversion, funnel,
-        report, share_tenths,
+        ConversionMonth, Figures, FunnelStep, SourceCount, StageCount, by_source, by_status, conversion,
+        funnel, report, share_tenths,
     },
     pdf, sheets,
     stage::palette,
@@ -74,8 +74,8 @@ pub struct Outcome {
 }
 
 impl Month {
-    /// As PDF: A4, to be forwarded as it is. Takes some tens of milliseconds of processor time, and up to a second
-    /// for a thousand rows in an unoptimised build.
+    /// As PDF: A4, tagged for screen readers, to be forwarded as it is. It takes processor time, more the more leads
+    /// are listed: not a thing to do on a thread that serves others.
     ///
     /// # Errors
     /// [`Error::Pdf`], if its writer refuses.
@@ -89,7 +89,13 @@ impl Month {
     /// [`Error::Workbook`], if its writer refuses.
     pub fn to_xlsx(&self) -> Result<Vec<u8>, Error> {
         let title = format!("{}: {}", self.workspace, self.month.title());
-        sheets::workbook(&self.tables(), self.zone, &title, &format!("Times in {}", self.zone), self.generated_at)
+        sheets::workbook(
+            &self.tables(),
+            self.zone,
+            &title,
+            &format!("Times in {}", self.zone),
+            self.generated_at,
+        )
     }
 
     /// As one CSV, in the form that [`Analytics::to_csv`](crate::Analytics::to_csv) has.
@@ -127,14 +133,20 @@ impl Month {
         if self.figures.are_nothing() {
             return match self.previous.created {
                 0 => format!("Nothing was created, won or lost in {month}{so_far}."),
-                count => format!("Nothing was created, won or lost in {month}{so_far}; {before} had {}.", new(count)),
+                count => format!(
+                    "Nothing was created, won or lost in {month}{so_far}; {before} had {}.",
+                    new(count)
+                ),
             };
         }
         let mut story = format!("{month} brought {}{so_far}", new(created));
         match (words::way(created, self.previous.created), relative(created, self.previous.created)) {
             (words::Way::Same, _) => story.push_str(&format!(", as many as {before}")),
-            (_, None) => story.push_str(&format!(", after none in {before}")),
-            (words::Way::Up, Some(by)) => story.push_str(&format!(", {} more than {before}", by.trim_start_matches('+'))),
+            (_, None) if self.previous.created == 0 => story.push_str(&format!(", after none in {before}")),
+            (_, None) => story.push_str(&format!(", after {} in {before}", grouped(self.previous.created))),
+            (words::Way::Up, Some(by)) => {
+                story.push_str(&format!(", {} more than {before}", by.trim_start_matches('+')))
+            }
             (words::Way::Down, Some(by)) => {
                 story.push_str(&format!(", {} fewer than {before}", by.trim_start_matches('–')));
             }
@@ -149,8 +161,8 @@ impl Month {
             story.push_str(&format!("; {source} converted best, at {}", about(rate)));
         }
         story.push('.');
-        if self.has_best_rate() {
-            story.push_str(" Its conversion rate is the best of twelve months.");
+        if !self.is_unfinished() && self.has_best_rate() {
+            story.push_str(" The conversion rate is the best of twelve months.");
         } else if let Some((day, count)) = self.busiest_day().filter(|(_, count)| *count > 1) {
             story.push_str(&format!(
                 " The busiest day was {} {}, with {}.",
@@ -165,8 +177,10 @@ impl Month {
     /// The source whose leads converted best, of those that brought at least five.
     fn best_source(&self) -> Option<(&str, u64)> {
         let able = self.by_source.iter().rev().filter(|item| item.created >= 5 && item.converted > 0);
-        let rates = able.filter_map(|item| Some((item.source.as_str(), share_tenths(item.converted, item.created)?)));
-        rates.max_by_key(|(_, rate)| *rate)
+        let rates =
+            able.filter_map(|item| Some((item.source.as_str(), share_tenths(item.converted, item.created)?)));
+        // Under one per cent is nothing to speak of.
+        rates.filter(|(_, rate)| *rate >= 10).max_by_key(|(_, rate)| *rate)
     }
 
     fn has_best_rate(&self) -> bool {
@@ -190,8 +204,8 @@ impl Month {
         ] {
             summary.rows.push(vec![Cell::text(name), Cell::Text(value)]);
         }
-        let sources_before =
-            (!self.by_source_before.is_empty()).then_some((before.as_str(), self.by_source_before.as_slice()));
+        let sources_before = (!self.by_source_before.is_empty())
+            .then_some((before.as_str(), self.by_source_before.as_slice()));
         vec![
             summary,
             self.per_day(),
@@ -210,7 +224,11 @@ impl Month {
         let row = |day: u32| {
             let i = day as usize;
             let count = |days: &[u64]| days.get(i).map_or(Cell::Empty, |count| Cell::count(*count));
-            let date = self.month.first_day().checked_add_days(Days::new(day.into())).map_or(Cell::Empty, Cell::Date);
+            let date = self
+                .month
+                .first_day()
+                .checked_add_days(Days::new(day.into()))
+                .map_or(Cell::Empty, Cell::Date);
             let now = if i < begun { count(&self.created_per_day) } else { Cell::Empty };
             vec![date, now, count(&self.created_per_day_before)]
         };
@@ -269,9 +287,16 @@ fn outcomes(name: &'static str, items: &[Outcome], total: u64) -> Table {
     }
     Table {
         name,
-        columns: ["Name", "Company", "Source", "Owner", if name == "Won" { "Won at" } else { "Lost at" }, "Reason"]
-            .map(|it| Column::new(it, Kind::Text))
-            .into(),
+        columns: [
+            "Name",
+            "Company",
+            "Source",
+            "Owner",
+            if name == "Won" { "Won at" } else { "Lost at" },
+            "Reason",
+        ]
+        .map(|it| Column::new(it, Kind::Text))
+        .into(),
         rows,
         picture: None,
     }

@@ -3,8 +3,8 @@
 use chrono::NaiveTime;
 use chrono_tz::Tz;
 use rust_xlsxwriter::{
-    Chart, ChartDataLabel, ChartFont, ChartFormat, ChartLegendPosition, ChartLine, ChartLineDashType, ChartMarker,
-    ChartMarkerType, ChartPoint, ChartSolidFill, ChartType, Color, Format, Workbook, Worksheet,
+    Chart, ChartDataLabel, ChartFont, ChartFormat, ChartLegendPosition, ChartLine, ChartLineDashType,
+    ChartMarker, ChartMarkerType, ChartPoint, ChartSolidFill, ChartType, Color, Format, Workbook, Worksheet,
 };
 
 use crate::{
@@ -26,7 +26,13 @@ struct Formats {
 }
 
 /// The tables as XLSX. `title` and `comment` go into its properties, `made_at` too.
-pub(crate) fn workbook(tables: &[Table], zone: Tz, title: &str, comment: &str, made_at: i64) -> Result<Vec<u8>, Error> {
+pub(crate) fn workbook(
+    tables: &[Table],
+    zone: Tz,
+    title: &str,
+    comment: &str,
+    made_at: i64,
+) -> Result<Vec<u8>, Error> {
     let formats = Formats {
         header: header(),
         count: Format::new().set_num_format("#,##0"),
@@ -160,14 +166,22 @@ fn chart(table: &Table, picture: &Picture) -> Chart {
         chart.legend().set_position(ChartLegendPosition::Right).set_font(&small);
     } else {
         let along = if table.columns[0].kind == Kind::Date { "d mmm" } else { "General" };
-        chart.x_axis().set_font(&small).set_format(ChartFormat::new().set_line(&line(palette::LINE_STRONG, 0.75)));
+        chart
+            .x_axis()
+            .set_font(&small)
+            .set_format(ChartFormat::new().set_line(&line(palette::LINE_STRONG, 0.75)));
         if matches!(table.columns[0].kind, Kind::Date | Kind::Month) {
             chart.x_axis().set_text_axis(true);
-            chart.x_axis().set_num_format(if table.columns[0].kind == Kind::Month { "mmm yy" } else { along });
+            chart.x_axis().set_num_format(if table.columns[0].kind == Kind::Month {
+                "mmm yy"
+            } else {
+                along
+            });
         }
         chart.y_axis().set_font(&small).set_min(0).set_major_gridlines_line(&line(palette::LINE, 0.75));
         chart.y_axis().set_format(ChartFormat::new().set_no_line());
-        let kind = picture.series.first().and_then(|(column, _)| table.columns.get(*column)).map(|it| it.kind);
+        let kind =
+            picture.series.first().and_then(|(column, _)| table.columns.get(*column)).map(|it| it.kind);
         chart.y_axis().set_num_format(if kind == Some(Kind::Percent) { "0%" } else { "#,##0" });
         if picture.shape == Shape::Bars {
             // The first row on top.
@@ -185,7 +199,15 @@ fn chart(table: &Table, picture: &Picture) -> Chart {
     chart
 }
 
-fn series(chart: &mut Chart, table: &Table, column: usize, last: u32, with: Colour, picture: &Picture, dashed: bool) {
+fn series(
+    chart: &mut Chart,
+    table: &Table,
+    column: usize,
+    last: u32,
+    with: Colour,
+    picture: &Picture,
+    dashed: bool,
+) {
     let column = column as u16;
     let series = chart.add_series();
     series.set_name((table.name, 0, column));

@@ -15,29 +15,27 @@ pub(crate) fn grouped(count: impl Into<u128>) -> String {
     out
 }
 
-/// As short as an axis needs it: `950`, `12k`, `3.4M`.
+/// As short as an axis needs it: `950`, `12k`, `3.4M`, `2bn`.
 pub(crate) fn compact(count: u64) -> String {
-    const UNITS: [(u64, &str); 5] = [
-        (1_000_000_000_000_000, "P"),
-        (1_000_000_000_000, "T"),
-        (1_000_000_000, "G"),
-        (1_000_000, "M"),
-        (1_000, "k"),
-    ];
+    const UNITS: [(u64, &str); 4] =
+        [(1_000_000_000_000, "tn"), (1_000_000_000, "bn"), (1_000_000, "M"), (1_000, "k")];
     if count < 10_000 {
         return grouped(count);
     }
-    for (unit, name) in UNITS {
-        if count >= unit {
+    match UNITS.into_iter().find(|(unit, _)| count >= *unit) {
+        Some((unit, name)) => {
             let tenths = count / (unit / 10);
-            return if tenths.is_multiple_of(10) {
-                format!("{}{name}", grouped(tenths / 10))
-            } else {
-                format!("{}.{}{name}", grouped(tenths / 10), tenths % 10)
-            };
+            let rest = if tenths.is_multiple_of(10) { String::new() } else { format!(".{}", tenths % 10) };
+            format!("{}{rest}{name}", grouped(tenths / 10))
         }
+        None => grouped(count),
     }
-    grouped(count)
+}
+
+/// In full, unless that is longer than `most` characters.
+pub(crate) fn within(count: u64, most: usize) -> String {
+    let full = grouped(count);
+    if full.len() > most { compact(count) } else { full }
 }
 
 /// `1 lead`, `2 leads`.
@@ -47,12 +45,16 @@ pub(crate) fn leads(count: u64) -> String {
 
 /// Tenths of a per cent: `18.3 %`.
 pub(crate) fn percent(tenths: u64) -> String {
-    format!("{} %", tenths_as_decimal(tenths.into()))
+    format!("{}.{} %", grouped(tenths / 10), tenths % 10)
 }
 
 /// Tenths of a per cent without needless digits: `18 %`, `0.4 %`.
 pub(crate) fn about(tenths: u64) -> String {
-    if tenths < 10 && tenths > 0 { percent(tenths) } else { format!("{} %", grouped((u128::from(tenths) + 5) / 10)) }
+    if tenths < 10 && tenths > 0 {
+        percent(tenths)
+    } else {
+        format!("{} %", grouped((u128::from(tenths) + 5) / 10))
+    }
 }
 
 /// Which way a figure went.
@@ -71,13 +73,17 @@ pub(crate) fn way(now: u64, before: u64) -> Way {
     }
 }
 
-/// The relative change, signed: `+18 %`, `–4 %`, `under 1 %`; `None`: from nothing.
+/// The relative change, signed: `+18 %`, `–4 %`, `under 1 %`; `None`: from nothing,
+/// or so large that it says nothing.
 pub(crate) fn relative(now: u64, before: u64) -> Option<String> {
     if before == 0 {
         return None;
     }
     let (difference, whole) = (u128::from(now.abs_diff(before)), u128::from(before));
     let rounded = (difference * 200 + whole) / (2 * whole);
+    if rounded > 9_999 {
+        return None;
+    }
     Some(match (rounded, now >= before) {
         (0, _) => "under 1 %".to_owned(),
         (rounded, true) => format!("+{} %", grouped(rounded)),
@@ -110,14 +116,21 @@ pub(crate) fn points(now: u64, before: u64) -> String {
     }
 }
 
-/// A rate against that of a month: `2.1 points more than in September`.
+/// A rate against that of a month: `2.1 points above September's 20.4 %`.
 pub(crate) fn rate_change(now: Option<u64>, before: Option<u64>, month: &str) -> String {
-    match (now, before) {
-        (Some(now), Some(before)) if now == before => format!("the same as in {month}"),
-        (Some(now), Some(before)) => format!("{} than in {month} ({})", points(now, before), percent(before)),
-        (Some(_), None) => format!("none in {month}: nothing was created"),
-        (None, Some(before)) => format!("nothing was created; {} in {month}", percent(before)),
-        (None, None) => "nothing was created".to_owned(),
+    let (Some(now), Some(before)) = (now, before) else {
+        return match (now, before) {
+            (None, Some(before)) => format!("nothing was created; {month} had {}", percent(before)),
+            (Some(_), _) => format!("none in {month}: nothing was created"),
+            (None, None) => "nothing was created".to_owned(),
+        };
+    };
+    let difference = tenths_as_decimal(now.abs_diff(before).into());
+    let unit = if difference == "1.0" { "point" } else { "points" };
+    match way(now, before) {
+        Way::Same => format!("the same as in {month}"),
+        Way::Up => format!("{difference} {unit} above {month}'s {}", percent(before)),
+        Way::Down => format!("{difference} {unit} below {month}'s {}", percent(before)),
     }
 }
 
@@ -147,8 +160,8 @@ mod tests {
 
     #[test]
     fn rates_differ_by_points() {
-        assert_eq!(rate_change(Some(225), Some(204), "September"), "2.1 points more than in September (20.4 %)");
-        assert_eq!(rate_change(Some(194), Some(204), "May"), "1.0 point less than in May (20.4 %)");
+        assert_eq!(rate_change(Some(225), Some(204), "September"), "2.1 points above September's 20.4 %");
+        assert_eq!(rate_change(Some(194), Some(204), "May"), "1.0 point below May's 20.4 %");
         assert_eq!(rate_change(None, None, "May"), "nothing was created");
     }
 
@@ -160,7 +173,7 @@ mod tests {
         assert_eq!(compact(9_999), "9,999");
         assert_eq!(compact(12_000), "12k");
         assert_eq!(compact(3_450_000), "3.4M");
-        assert_eq!(compact(u64::MAX), "18,446.7P");
+        assert_eq!(compact(u64::MAX), "18,446,744tn");
         assert_eq!(duration(4), "24 min");
         assert_eq!(duration(35), "3.5 h");
         assert_eq!(duration(480), "2.0 days");

@@ -8,7 +8,9 @@ use std::{
 };
 
 use chrono_tz::Tz;
-use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, IgnoreError, Workbook, Worksheet};
+use rust_xlsxwriter::{
+    DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, IgnoreError, Workbook, Worksheet,
+};
 
 use crate::{
     Error,
@@ -52,7 +54,12 @@ impl LeadsXlsx {
         Self::with_rows(zone, created_at, temp_dir, ROWS_OF_A_SHEET)
     }
 
-    fn with_rows(zone: Tz, created_at: i64, temp_dir: Option<&Path>, rows_of_a_sheet: u32) -> Result<Self, Error> {
+    fn with_rows(
+        zone: Tz,
+        created_at: i64,
+        temp_dir: Option<&Path>,
+        rows_of_a_sheet: u32,
+    ) -> Result<Self, Error> {
         let mut workbook = Workbook::new();
         if let Some(dir) = temp_dir {
             workbook.set_tempdir(dir)?;
@@ -152,7 +159,10 @@ impl LeadsXlsx {
 
 impl fmt::Debug for LeadsXlsx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LeadsXlsx").field("sheet", &self.sheet).field("row", &self.row).finish_non_exhaustive()
+        f.debug_struct("LeadsXlsx")
+            .field("sheet", &self.sheet)
+            .field("row", &self.row)
+            .finish_non_exhaustive()
     }
 }
 

@@ -75,7 +75,13 @@ pub(super) enum Op {
     Fill(Path, Ink),
     Stroke(Path, Pen),
     /// From a point on the base line.
-    Text { x: f32, y: f32, size: f32, colour: Colour, line: Line },
+    Text {
+        x: f32,
+        y: f32,
+        size: f32,
+        colour: Colour,
+        line: Line,
+    },
     /// All that is drawn until `Unclip` shows only within.
     Clip(Path),
     Unclip,
@@ -295,7 +301,14 @@ fn along(path: &mut PathBuilder, centre: (f32, f32), r: f32, from: f32, to: f32)
         let (start, end) = (on_circle(centre, r, a), on_circle(centre, r, b));
         let (sa, ca) = (a * std::f32::consts::TAU).sin_cos();
         let (sb, cb) = (b * std::f32::consts::TAU).sin_cos();
-        path.cubic_to(start.0 + handle * ca, start.1 + handle * sa, end.0 - handle * cb, end.1 - handle * sb, end.0, end.1);
+        path.cubic_to(
+            start.0 + handle * ca,
+            start.1 + handle * sa,
+            end.0 - handle * cb,
+            end.1 - handle * sb,
+            end.0,
+            end.1,
+        );
     }
 }
 

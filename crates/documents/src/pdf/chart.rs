@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     stage::{Colour, Stage, palette},
-    words::{Way, compact, grouped},
+    words::{Way, compact, within},
 };
 
 const SMALL: f32 = 7.0;
@@ -48,7 +48,8 @@ pub(super) fn glyph(canvas: &mut Canvas, stage: Stage, x: f32, y: f32, r: f32) {
         }
         Stage::Converted => {
             canvas.fill(circle(x, y, r), colour);
-            let check = [(x - r * 0.42, y + r * 0.02), (x - r * 0.1, y + r * 0.34), (x + r * 0.44, y - r * 0.32)];
+            let check =
+                [(x - r * 0.42, y + r * 0.02), (x - r * 0.1, y + r * 0.34), (x + r * 0.44, y - r * 0.32)];
             canvas.stroke(polyline(&check), Pen::new(palette::SURFACE, r * 0.26));
         }
         Stage::Lost => {
@@ -75,17 +76,25 @@ fn steps(most: u64) -> (u64, u64) {
     let most = most.max(1);
     let raw = most.div_ceil(5).max(1);
     let power = 10u64.pow(raw.ilog10());
-    let step = [1, 2, 5, 10].into_iter().map(|it| power.saturating_mul(it)).find(|it| *it >= raw).unwrap_or(raw);
+    let step =
+        [1, 2, 5, 10].into_iter().map(|it| power.saturating_mul(it)).find(|it| *it >= raw).unwrap_or(raw);
     (most.div_ceil(step).saturating_mul(step), step)
 }
 
 /// The lines of an axis with their labels; gives what is left for the chart, and the height of one.
-fn axis(canvas: &mut Canvas, fonts: &Fonts, place: Place, most: u64, label: impl Fn(u64) -> String) -> (Place, f32) {
+fn axis(
+    canvas: &mut Canvas,
+    fonts: &Fonts,
+    place: Place,
+    most: u64,
+    label: impl Fn(u64) -> String,
+) -> (Place, f32) {
     let (top, step) = steps(most);
     let count = top / step;
     let labels: Vec<String> = (0..=count).map(|i| label(i * step)).collect();
     let wide = labels.iter().map(|it| fonts.width(it, Weight::Regular, SMALL)).fold(0.0, f32::max);
-    let plot = Place { x: place.x + wide + 7.0, y: place.y + 4.0, w: place.w - wide - 7.0, h: place.h - 20.0 };
+    let plot =
+        Place { x: place.x + wide + 7.0, y: place.y + 4.0, w: place.w - wide - 7.0, h: place.h - 20.0 };
     for (i, label) in labels.iter().enumerate() {
         let y = plot.bottom() - plot.h * i as f32 / count.max(1) as f32;
         let pen = if i == 0 {
@@ -98,6 +107,12 @@ fn axis(canvas: &mut Canvas, fonts: &Fonts, place: Place, most: u64, label: impl
         canvas.text_right(plot.x - 6.0, y + 2.4, line, SMALL, palette::INK_3);
     }
     (plot, plot.h / top as f32)
+}
+
+/// Says in the middle of a chart why it is empty.
+fn nothing(canvas: &mut Canvas, fonts: &Fonts, plot: Place, words: &str) {
+    let line = fonts.line(words, Weight::Regular);
+    canvas.text_centred(plot.x + plot.w / 2.0, plot.y + plot.h / 2.0 + 3.0, line, 8.5, palette::INK_3);
 }
 
 /// Leads created on the days of a month, and dashed those of the month before.
@@ -119,8 +134,13 @@ pub(super) fn days(canvas: &mut Canvas, fonts: &Fonts, place: Place, data: &Days
     let (plot, unit) = axis(canvas, fonts, place, all.copied().max().unwrap_or(0), compact);
     let step = plot.w / (data.days.max(2) - 1) as f32;
     let at = |(i, count): (usize, &u64)| (plot.x + step * i as f32, plot.bottom() - unit * *count as f32);
+    if data.counts.iter().chain(data.before).all(|count| *count == 0) {
+        nothing(canvas, fonts, plot, "No leads were created");
+    }
     let before: Vec<_> = data.before.iter().take(data.days).enumerate().map(at).collect();
     let now: Vec<_> = data.counts.iter().enumerate().map(at).collect();
+    // A line on the ground would look like the axis.
+    let now = if data.counts.iter().all(|count| *count == 0) { Vec::new() } else { now };
     let (whole, open) = if data.unfinished && now.len() > 1 {
         (&now[..now.len() - 1], &now[now.len() - 2..])
     } else {
@@ -176,7 +196,7 @@ pub(super) fn donut(canvas: &mut Canvas, fonts: &Fonts, centre: (f32, f32), r: f
         canvas.fill(ring_part(centre, inner, r, from, to), stage.colour());
         from += share;
     }
-    let (size, line) = fonts.largest(&grouped(all), Weight::Bold, &[20.0, 16.0, 13.0, 10.0, 8.0, 6.0], inner * 1.7);
+    let (size, line) = fonts.largest(&within(all, 9), Weight::Bold, &[20.0, 16.0, 13.0, 10.0], inner * 1.7);
     canvas.text_centred(centre.0, centre.1 + size * 0.2, line, size, palette::INK);
     let words = if all == 1 { "lead" } else { "leads" };
     let line = fonts.line(words, Weight::Regular);
@@ -215,8 +235,14 @@ pub(super) fn rates(canvas: &mut Canvas, fonts: &Fonts, place: Place, months: &[
         }
     }
     pieces.push(piece);
+    if pieces.iter().all(Vec::is_empty) {
+        nothing(canvas, fonts, plot, "No leads were created");
+    }
     let fade = || {
-        Ink::Gradient([(plot.x, plot.y), (plot.x, plot.bottom())], [(palette::BRAND, 0.24), (palette::BRAND, 0.02)])
+        Ink::Gradient(
+            [(plot.x, plot.y), (plot.x, plot.bottom())],
+            [(palette::BRAND, 0.24), (palette::BRAND, 0.02)],
+        )
     };
     for piece in &pieces {
         if let [(x, y)] = piece[..] {

@@ -17,23 +17,25 @@ pub(super) struct Flow<'a> {
     pub canvas: Canvas,
     pub fonts: &'a Fonts,
     pub y: f32,
+    /// Whether a line parts the next row from what is above.
+    ruled: bool,
 }
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
-    pub name: &'static str,
+pub(super) struct Column<'a> {
+    pub name: &'a str,
     pub width: f32,
     pub right: bool,
     /// On how many lines a cell may stand.
     pub lines: usize,
 }
 
-impl Column {
-    pub(super) const fn left(name: &'static str, width: f32, lines: usize) -> Self {
+impl<'a> Column<'a> {
+    pub(super) const fn left(name: &'a str, width: f32, lines: usize) -> Self {
         Self { name, width, right: false, lines }
     }
-    pub(super) const fn number(name: &'static str, width: f32) -> Self {
+    pub(super) const fn number(name: &'a str, width: f32) -> Self {
         Self { name, width, right: true, lines: 1 }
     }
 }
@@ -53,7 +55,7 @@ pub(super) struct Row {
 
 impl<'a> Flow<'a> {
     pub(super) fn new(fonts: &'a Fonts) -> Self {
-        Self { canvas: Canvas::new(), fonts, y: MARGIN }
+        Self { canvas: Canvas::new(), fonts, y: MARGIN, ruled: false }
     }
 
     /// Goes to the next page unless `height` is left on this one.
@@ -69,7 +71,13 @@ impl<'a> Flow<'a> {
     }
 
     /// A table in a card, on as many pages as it takes; `foot` stands under it. Without rows, `foot` alone.
-    pub(super) fn table(&mut self, heading: &Heading<'_>, columns: &[Column], rows: &[Row], foot: Option<&str>) {
+    pub(super) fn table(
+        &mut self,
+        heading: &Heading<'_>,
+        columns: &[Column<'_>],
+        rows: &[Row],
+        foot: Option<&str>,
+    ) {
         let needed = 34.0 + HEADER + 3.0 * (LEADING + 8.0);
         self.ensure(if rows.is_empty() { 64.0 } else { needed });
         self.canvas.bookmark(heading.title, self.y);
@@ -89,7 +97,7 @@ impl<'a> Flow<'a> {
                     (mark, top) = self.begin_card(heading, true);
                     self.header(columns, false);
                 }
-                self.row(columns, row, cells, height, i + 1 == rows.len());
+                self.row(columns, row, cells, height);
             }
             self.canvas.close();
         }
@@ -131,11 +139,15 @@ impl<'a> Flow<'a> {
     fn end_card(&mut self, mark: usize, top: f32) {
         let height = self.y - top + 6.0;
         self.canvas.beneath(mark, rect(MARGIN, top, WIDTH, height, 12.0), palette::SURFACE);
-        self.canvas.beneath(mark, rect(MARGIN - 0.5, top - 0.5, WIDTH + 1.0, height + 1.0, 12.5), palette::LINE);
+        self.canvas.beneath(
+            mark,
+            rect(MARGIN - 0.5, top - 0.5, WIDTH + 1.0, height + 1.0, 12.5),
+            palette::LINE,
+        );
         self.y += 6.0;
     }
 
-    fn header(&mut self, columns: &[Column], first: bool) {
+    fn header(&mut self, columns: &[Column<'_>], first: bool) {
         let y = self.y + 12.0;
         let fonts = self.fonts;
         let names = |it: &mut Canvas| {
@@ -145,16 +157,21 @@ impl<'a> Flow<'a> {
                 if first { it.part(Role::ColumnHeader, draw) } else { it.decoration(draw) }
             }
         };
-        if first { self.canvas.part(Role::Row, names) } else { self.canvas.decoration(names) }
+        if first {
+            self.canvas.part(Role::Row, names)
+        } else {
+            self.canvas.decoration(names)
+        }
         let rule = self.y + HEADER - 2.0;
         let pen = Pen::new(palette::BRAND, 0.8);
         self.canvas.decoration(|it| it.line((MARGIN + INSET, rule), (MARGIN + WIDTH - INSET, rule), pen));
         self.y += HEADER;
+        self.ruled = false;
     }
 
-    fn set(&self, columns: &[Column], row: &Row) -> Vec<Vec<Line>> {
+    fn set(&self, columns: &[Column<'_>], row: &Row) -> Vec<Vec<Line>> {
         let weight = if row.bold { Weight::Bold } else { Weight::Regular };
-        let set = |(column, text): (&Column, &String)| {
+        let set = |(column, text): (&Column<'_>, &String)| {
             // The name is what is looked for.
             let weight = if column.lines > 1 && column.name == "Name" { Weight::Bold } else { weight };
             self.fonts.wrap(text, weight, TEXT, column.width - 8.0, column.lines)
@@ -162,7 +179,11 @@ impl<'a> Flow<'a> {
         columns.iter().zip(&row.cells).map(set).collect()
     }
 
-    fn row(&mut self, columns: &[Column], row: &Row, cells: Vec<Vec<Line>>, height: f32, last: bool) {
+    fn row(&mut self, columns: &[Column<'_>], row: &Row, cells: Vec<Vec<Line>>, height: f32) {
+        if std::mem::replace(&mut self.ruled, true) {
+            let (rule, pen) = (self.y, Pen::new(palette::LINE, 0.5));
+            self.canvas.decoration(|it| it.line((MARGIN + INSET, rule), (MARGIN + WIDTH - INSET, rule), pen));
+        }
         let y = self.y + 11.4;
         let colour = if row.bold { palette::INK } else { palette::INK_2 };
         self.canvas.part(Role::Row, |it| {
@@ -178,15 +199,10 @@ impl<'a> Flow<'a> {
             }
         });
         self.y += height;
-        if !last {
-            let rule = self.y;
-            let pen = Pen::new(palette::LINE, 0.5);
-            self.canvas.decoration(|it| it.line((MARGIN + INSET, rule), (MARGIN + WIDTH - INSET, rule), pen));
-        }
     }
 }
 
-fn places(columns: &[Column]) -> impl Iterator<Item = (f32, &Column)> {
+fn places<'a>(columns: &'a [Column<'a>]) -> impl Iterator<Item = (f32, &'a Column<'a>)> {
     columns.iter().scan(MARGIN + INSET, |x, column| {
         let at = *x;
         *x += column.width;
@@ -194,7 +210,7 @@ fn places(columns: &[Column]) -> impl Iterator<Item = (f32, &Column)> {
     })
 }
 
-fn put(canvas: &mut Canvas, x: f32, y: f32, column: &Column, line: Line, size: f32, colour: Colour) {
+fn put(canvas: &mut Canvas, x: f32, y: f32, column: &Column<'_>, line: Line, size: f32, colour: Colour) {
     if column.right {
         canvas.text_right(x + column.width - 4.0, y, line, size, colour);
     } else {

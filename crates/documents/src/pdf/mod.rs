@@ -15,9 +15,13 @@ use krilla::{
     num::NormalizedF32,
     outline::{Outline, OutlineNode},
     page::PageSettings,
-    paint::{Fill, FillRule, LinearGradient, LineCap, LineJoin, Paint, SpreadMethod, Stop, Stroke, StrokeDash},
+    paint::{
+        Fill, FillRule, LineCap, LineJoin, LinearGradient, Paint, SpreadMethod, Stop, Stroke, StrokeDash,
+    },
     surface::Surface,
-    tagging::{Artifact, ArtifactType, ContentTag, Node, SpanTag, TableHeaderScope, Tag, TagGroup, TagKind, TagTree},
+    tagging::{
+        Artifact, ArtifactType, ContentTag, Node, SpanTag, TableHeaderScope, Tag, TagGroup, TagKind, TagTree,
+    },
 };
 
 use crate::{Error, calendar::local, monthly::Month, stage::Colour};
@@ -35,7 +39,8 @@ fn render(month: &Month, settings: SerializeSettings) -> Result<Vec<u8>, Error> 
     let mut document = Document::new_with(settings);
     let mut leaves = vec![Vec::new(); canvas.parts.len()];
     for page in &canvas.pages {
-        let settings = PageSettings::from_wh(PAGE.0, PAGE.1).ok_or_else(|| Error::Pdf("no such page".into()))?;
+        let settings =
+            PageSettings::from_wh(PAGE.0, PAGE.1).ok_or_else(|| Error::Pdf("no such page".into()))?;
         let mut sheet = document.start_page_with(settings);
         let mut surface = sheet.surface();
         let mut clips = 0;
@@ -63,7 +68,8 @@ fn render(month: &Month, settings: SerializeSettings) -> Result<Vec<u8>, Error> 
     let mut outline = Outline::new();
     for bookmark in &canvas.bookmarks {
         let point = Point::from_xy(0.0, bookmark.y);
-        outline.push_child(OutlineNode::new(bookmark.text.clone(), XyzDestination::new(bookmark.page, point)));
+        outline
+            .push_child(OutlineNode::new(bookmark.text.clone(), XyzDestination::new(bookmark.page, point)));
     }
     document.set_outline(outline);
     document.set_metadata(metadata(month));
@@ -152,7 +158,14 @@ fn draw(surface: &mut Surface<'_>, op: &Op, clips: &mut u32) {
             surface.set_fill(Some(fill(&Ink::from(*colour))));
             let mut x = *x;
             for run in &line.runs {
-                surface.draw_glyphs(Point::from_xy(x, *y), &run.glyphs, run.font.clone(), &run.text, *size, false);
+                surface.draw_glyphs(
+                    Point::from_xy(x, *y),
+                    &run.glyphs,
+                    run.font.clone(),
+                    &run.text,
+                    *size,
+                    false,
+                );
                 x += run.width * size;
             }
         }

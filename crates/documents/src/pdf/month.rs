@@ -11,7 +11,7 @@ use crate::{
     figures::{created_by, share_tenths},
     monthly::{Month, Outcome},
     stage::{Colour, Stage, palette},
-    words::{Way, about, change, duration, grouped, percent, rate_change, way},
+    words::{Way, about, change, duration, grouped, percent, rate_change, way, within},
 };
 use chrono::Datelike;
 
@@ -25,12 +25,22 @@ pub(super) fn draw(month: &Month, fonts: &Fonts) -> Canvas {
     hero(&mut flow, month);
     cards(&mut flow, month);
     created(&mut flow, month);
-    two(&mut flow, 178.0, |it, fonts, place| by_status(it, fonts, place, month), |it, fonts, place| {
-        by_source(it, fonts, place, month);
-    });
-    two(&mut flow, 190.0, |it, fonts, place| conversion(it, fonts, place, month), |it, fonts, place| {
-        funnel(it, fonts, place, month);
-    });
+    two(
+        &mut flow,
+        206.0,
+        |it, fonts, place| by_status(it, fonts, place, month),
+        |it, fonts, place| {
+            by_source(it, fonts, place, month);
+        },
+    );
+    two(
+        &mut flow,
+        190.0,
+        |it, fonts, place| conversion(it, fonts, place, month),
+        |it, fonts, place| {
+            funnel(it, fonts, place, month);
+        },
+    );
     sources(&mut flow, month);
     outcomes(&mut flow, month, Stage::Converted, &month.won, month.won_total);
     outcomes(&mut flow, month, Stage::Lost, &month.lost, month.lost_total);
@@ -46,7 +56,8 @@ fn hero(flow: &mut Flow<'_>, month: &Month) {
     let panel = || rect(x, y, w, h, 18.0);
     let centre = (x + w - 76.0, y + 66.0);
     it.decoration(|it| {
-        let ink = Ink::Gradient([(x, y), (x + w, y + h)], [(palette::HERO_FROM, 1.0), (palette::HERO_TO, 1.0)]);
+        let ink =
+            Ink::Gradient([(x, y), (x + w, y + h)], [(palette::HERO_FROM, 1.0), (palette::HERO_TO, 1.0)]);
         it.fill(panel(), ink);
         it.clipped(panel(), |it| {
             for i in 1..=9u8 {
@@ -61,7 +72,9 @@ fn hero(flow: &mut Flow<'_>, month: &Month) {
     let name = fonts.fit(&month.workspace, Weight::Bold, 9.5, room - 24.0);
     it.part(Role::Paragraph, |it| it.text(left + 22.0, y + 29.0, name, 9.5, palette::HERO_INK));
     let title = fonts.line(&month.month.title(), Weight::Bold);
-    it.part(Role::Heading(1, month.month.title()), |it| it.text(left, y + 66.0, title, 25.0, palette::SURFACE));
+    it.part(Role::Heading(1, month.month.title()), |it| {
+        it.text(left, y + 66.0, title, 25.0, palette::SURFACE)
+    });
     let (first, last) = (month.month.first_day(), month.month.last_day());
     let span = if month.is_unfinished() {
         let begun = month.days_begun().max(1) as u32;
@@ -110,7 +123,8 @@ fn logo(it: &mut Canvas, x: f32, y: f32, size: f32) {
 fn cards(flow: &mut Flow<'_>, month: &Month) {
     let (now, then) = (month.figures, month.previous);
     let before = month.month.previous();
-    let than = if month.is_unfinished() { format!("all of {}", before.name()) } else { before.name().to_owned() };
+    let than =
+        if month.is_unfinished() { format!("all of {}", before.name()) } else { before.name().to_owned() };
     let counts = [
         ("Created", Some(Stage::New), now.created, then.created, true),
         ("Contacted", Some(Stage::Contacted), now.contacted, then.contacted, true),
@@ -129,7 +143,7 @@ fn cards(flow: &mut Flow<'_>, month: &Month) {
         "Conversion rate",
         None,
         now.rate_tenths.map_or("–".to_owned(), percent),
-        rate_change(now.rate_tenths, then.rate_tenths, &than),
+        rate_change(now.rate_tenths, then.rate_tenths, before.name()),
         rates.map_or(Way::Same, |(now, then)| way(now, then)),
         true,
     ));
@@ -168,13 +182,15 @@ fn cards(flow: &mut Flow<'_>, month: &Month) {
 /// The title of a card with a chart, and a quieter line under it.
 fn title(it: &mut Canvas, fonts: &Fonts, place: Place, name: &str, note: &str) {
     let line = fonts.fit(name, Weight::Bold, 11.0, place.w - 28.0);
-    it.part(Role::Heading(2, name.to_owned()), |it| it.text(place.x + 14.0, place.y + 21.0, line, 11.0, palette::INK));
+    it.part(Role::Heading(2, name.to_owned()), |it| {
+        it.text(place.x + 14.0, place.y + 21.0, line, 11.0, palette::INK)
+    });
     let line = fonts.fit(note, Weight::Regular, 8.0, place.w - 28.0);
     it.part(Role::Paragraph, |it| it.text(place.x + 14.0, place.y + 33.0, line, 8.0, palette::INK_3));
 }
 
 fn created(flow: &mut Flow<'_>, month: &Month) {
-    let place = Place { x: MARGIN, y: flow.y, w: WIDTH, h: 178.0 };
+    let place = Place { x: MARGIN, y: flow.y, w: WIDTH, h: 216.0 };
     let (fonts, it) = (flow.fonts, &mut flow.canvas);
     it.card(place.x, place.y, place.w, place.h);
     let before = month.month.previous().name();
@@ -202,7 +218,11 @@ fn created(flow: &mut Flow<'_>, month: &Month) {
         let y = place.y + 20.0;
         let mut x = place.right() - 14.0 - b.width * 8.0;
         it.text(x, y, b, 8.0, palette::INK_2);
-        it.line((x - 20.0, y - 2.8), (x - 5.0, y - 2.8), Pen::new(palette::LINE_STRONG, 0.9).dashed(3.0, 2.4));
+        it.line(
+            (x - 20.0, y - 2.8),
+            (x - 5.0, y - 2.8),
+            Pen::new(palette::LINE_STRONG, 0.9).dashed(3.0, 2.4),
+        );
         x -= 34.0 + a.width * 8.0;
         it.text(x, y, a, 8.0, palette::INK_2);
         it.line((x - 20.0, y - 2.8), (x - 5.0, y - 2.8), Pen::new(palette::BRAND, 1.7));
@@ -242,20 +262,20 @@ fn by_status(it: &mut Canvas, fonts: &Fonts, place: Place, month: &Month) {
     title(it, fonts, place, "Leads by status", &format!("Of those created in {}, now", month.month.name()));
     let counts: Vec<_> = month.by_status.iter().map(|item| (item.stage, item.count)).collect();
     let all = counts.iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
-    let spoken: Vec<String> = counts.iter().map(|(stage, count)| format!("{} {}", stage.name(), grouped(*count))).collect();
+    let spoken: Vec<String> =
+        counts.iter().map(|(stage, count)| format!("{} {}", stage.name(), grouped(*count))).collect();
     it.part(Role::Figure(format!("Ring chart. {}.", spoken.join(", "))), |it| {
-        let centre = (place.x + 68.0, place.y + 43.0 + (place.h - 56.0) / 2.0);
-        donut(it, fonts, centre, 50.0, &counts);
-        let (left, right) = (place.x + 136.0, place.right() - 14.0);
-        let top = centre.1 - 9.0 * counts.len() as f32;
+        let centre = (place.x + 62.0, place.y + 43.0 + (place.h - 56.0) / 2.0);
+        donut(it, fonts, centre, 48.0, &counts);
+        let (left, right) = (place.x + 122.0, place.right() - 14.0);
+        let top = centre.1 - 10.0 * counts.len() as f32;
         for (i, (stage, count)) in counts.iter().enumerate() {
-            let y = top + 18.0 * i as f32 + 11.5;
+            let y = top + 20.0 * i as f32 + 12.5;
             glyph(it, *stage, left + 4.5, y - 2.9, 4.4);
             it.text(left + 14.0, y, fonts.line(stage.name(), Weight::Regular), 8.5, palette::INK_2);
             let share = share_tenths(*count, all).map_or(String::new(), about);
             it.text_right(right, y, fonts.line(&share, Weight::Regular), 7.5, palette::INK_3);
-            let (size, line) = fonts.largest(&grouped(*count), Weight::Bold, &[8.5, 7.0, 5.5, 4.5], right - left - 84.0);
-            it.text_right(right - 30.0, y, line, size, palette::INK);
+            it.text_right(right - 27.0, y, fonts.line(&within(*count, 6), Weight::Bold), 8.5, palette::INK);
         }
     });
 }
@@ -269,19 +289,26 @@ fn by_source(it: &mut Canvas, fonts: &Fonts, place: Place, month: &Month) {
     let spoken: Vec<String> = month.by_source.iter().map(say).collect();
     it.part(Role::Figure(format!("Bar chart. {}.", spoken.join("; "))), |it| {
         let shown = month.by_source.iter().take(6);
-        let step = ((place.h - 54.0) / shown.len().max(1) as f32).min(32.0);
+        let step = ((place.h - 54.0) / shown.len().max(1) as f32).min(36.0);
         for (i, item) in shown.enumerate() {
             let y = place.y + 52.0 + step * i as f32;
             let (left, right) = (place.x + 14.0, place.right() - 14.0);
             it.text(left, y, fonts.fit(&item.source, Weight::Regular, 8.5, 90.0), 8.5, palette::INK_2);
-            let won = share_tenths(item.converted, item.created).map_or("–".to_owned(), about);
-            let won = fonts.line(&format!("{won} won"), Weight::Regular);
+            let won = share_tenths(item.converted, item.created).map(|won| format!("{} won", about(won)));
+            let won = fonts.line(&won.unwrap_or_default(), Weight::Regular);
             it.text_right(right, y, won, 7.5, palette::INK_3);
             let count = fonts.fit(&grouped(item.created), Weight::Bold, 8.5, 90.0);
             it.text_right(right - 48.0, y, count, 8.5, palette::INK);
             let share = |count: u64| (count as f64 / most as f64) as f32;
             let at = Place { x: left, y: y + 5.0, w: right - left, h: 7.0 };
-            bar(it, at, share(item.created), share(item.converted), Stage::Converted.colour(), palette::BRAND_PALE);
+            bar(
+                it,
+                at,
+                share(item.created),
+                share(item.converted),
+                Stage::Converted.colour(),
+                palette::BRAND_PALE,
+            );
         }
     });
 }
@@ -289,8 +316,10 @@ fn by_source(it: &mut Canvas, fonts: &Fonts, place: Place, month: &Month) {
 fn conversion(it: &mut Canvas, fonts: &Fonts, place: Place, month: &Month) {
     title(it, fonts, place, "Conversion rate", "Leads converted per lead created, by month");
     let months: Vec<_> = month.conversion.iter().map(|item| (item.month.short(), item.rate_tenths)).collect();
-    let spoken: Vec<String> =
-        months.iter().map(|(name, rate)| format!("{name} {}", rate.map_or("none".to_owned(), percent))).collect();
+    let spoken: Vec<String> = months
+        .iter()
+        .map(|(name, rate)| format!("{name} {}", rate.map_or("none".to_owned(), percent)))
+        .collect();
     it.part(Role::Figure(format!("Line chart. {}.", spoken.join(", "))), |it| {
         let plot = Place { x: place.x + 14.0, y: place.y + 44.0, w: place.w - 28.0, h: place.h - 52.0 };
         rates(it, fonts, plot, &months);
@@ -310,13 +339,17 @@ fn funnel(it: &mut Canvas, fonts: &Fonts, place: Place, month: &Month) {
             glyph(it, step.stage, left + 4.5, y - 2.9, 4.4);
             it.text(left + 14.0, y, fonts.line(step.stage.name(), Weight::Regular), 8.5, palette::INK_2);
             let mut words = Vec::new();
-            if i > 0 && let Some(rate) = step.step_rate_tenths {
+            if i > 0
+                && let Some(rate) = step.step_rate_tenths
+            {
                 words.push(format!("{} went on", about(rate)));
             }
-            if i > 0 && let Some(median) = step.median_tenths_of_hours {
+            if i > 0
+                && let Some(median) = step.median_tenths_of_hours
+            {
                 words.push(format!("median {}", duration(median)));
             }
-            let count = fonts.fit(&grouped(step.reached), Weight::Bold, 8.5, 70.0);
+            let count = fonts.line(&within(step.reached, 9), Weight::Bold);
             let wide = count.width * 8.5;
             it.text_right(right, y, count, 8.5, palette::INK);
             let line = fonts.fit(&words.join(" · "), Weight::Regular, 7.5, right - left - 78.0 - wide);
@@ -332,17 +365,18 @@ fn sources(flow: &mut Flow<'_>, month: &Month) {
     let known = !month.by_source_before.is_empty();
     let before = month.month.previous().name();
     let of = |count: u64, all: u64| share_tenths(count, all).map_or("–".to_owned(), percent);
-    let sum = |of: fn(&crate::SourceCount) -> u64| month.by_source.iter().map(of).fold(0u64, u64::saturating_add);
+    let sum =
+        |of: fn(&crate::SourceCount) -> u64| month.by_source.iter().map(of).fold(0u64, u64::saturating_add);
     let (all, won) = (sum(|item| item.created), sum(|item| item.converted));
     let before_all = month.by_source_before.iter().fold(0u64, |sum, item| sum.saturating_add(item.created));
     let row = |name: &str, created: u64, converted: u64, then: u64, bold: bool| {
-        let mut cells = vec![name.to_owned(), grouped(created), of(created, all)];
+        let mut cells = vec![name.to_owned(), within(created, 11), of(created, all)];
         if known {
-            cells.push(grouped(then));
+            cells.push(within(then, 11));
             let words = crate::words::relative(created, then);
             cells.push(if created == then { "same".to_owned() } else { words.unwrap_or("–".to_owned()) });
         }
-        cells.extend([grouped(converted), of(converted, created)]);
+        cells.extend([within(converted, 11), of(converted, created)]);
         Row { cells, bold }
     };
     let mut rows: Vec<Row> = month
@@ -359,7 +393,7 @@ fn sources(flow: &mut Flow<'_>, month: &Month) {
             Column::left("Source", ROOM - 6.0 * 66.0, 1),
             Column::number("Leads", 66.0),
             Column::number("Share", 66.0),
-            Column::number("Month before", 66.0),
+            Column::number(before, 66.0),
             Column::number("Change", 66.0),
             Column::number("Converted", 66.0),
             Column::number("Converted share", 66.0),
@@ -412,7 +446,11 @@ fn outcomes(flow: &mut Flow<'_>, month: &Month, stage: Stage, items: &[Outcome],
     } else {
         None
     };
-    let note = if total == 0 { String::new() } else { format!("{} in {}", grouped(total.max(rows.len() as u64)), month.month.name()) };
+    let note = if total == 0 {
+        String::new()
+    } else {
+        format!("{} in {}", grouped(total.max(rows.len() as u64)), month.month.name())
+    };
     let heading = Heading { title, note: &note, stage: Some(stage) };
     flow.table(&heading, &columns, &rows, foot.as_deref());
 }

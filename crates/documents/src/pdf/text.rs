@@ -1,9 +1,9 @@
 //! Text set in the fonts that ship with the program: shaped, measured, wrapped, cut.
 
-use std::ops::Range;
+use std::{cell::RefCell, collections::HashMap, ops::Range, rc::Rc};
 
 use krilla::text::{Font, GlyphId, KrillaGlyph};
-use rustybuzz::{Direction, UnicodeBuffer};
+use rustybuzz::{Direction, Script, ShapePlan, UnicodeBuffer};
 use unicode_bidi::{BidiInfo, Level};
 
 use crate::Error;
@@ -30,6 +30,8 @@ pub(super) struct Line {
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     pub font: Font,
+    /// Where its text begins in the line's.
+    start: usize,
     pub text: String,
     pub glyphs: Vec<KrillaGlyph>,
     pub width: f32,
@@ -43,6 +45,8 @@ struct Face {
     shaper: rustybuzz::Face<'static>,
     font: Font,
     per_em: f32,
+    /// How a script is shaped, worked out once: it takes longer than the shaping.
+    plans: RefCell<HashMap<(Script, bool), Rc<ShapePlan>>>,
 }
 
 const REGULAR: usize = 0;
@@ -67,7 +71,7 @@ impl Fonts {
             let shaper = rustybuzz::Face::from_slice(bytes, 0)?;
             let font = Font::new(bytes.into(), 0)?;
             let per_em = font.units_per_em();
-            Some(Face { shaper, font, per_em })
+            Some(Face { shaper, font, per_em, plans: RefCell::default() })
         };
         let faces: Option<Vec<_>> = FILES.into_iter().map(face).collect();
         Ok(Self { faces: faces.ok_or_else(|| Error::Pdf("a font is damaged".into()))? })
@@ -76,20 +80,7 @@ impl Fonts {
     /// The text on one line, however long. Line breaks and other control characters become spaces, marks without a
     /// width vanish.
     pub(super) fn line(&self, text: &str, weight: Weight) -> Line {
-        let text: String = text.chars().filter(|c| !is_mark_of_nothing(*c)).take(LONGEST).map(printable).collect();
-        let mut runs = Vec::new();
-        for (range, rtl) in directions(&text) {
-            let mut pieces = self.by_face(&text[range.clone()], weight);
-            if rtl {
-                pieces.reverse();
-            }
-            for (piece, face) in pieces {
-                let piece = &text[range.start + piece.start..range.start + piece.end];
-                runs.push(self.faces[face].shape(piece, rtl));
-            }
-        }
-        let width = runs.iter().map(|run| run.width).sum();
-        Line { runs, width }
+        self.set(&clean(text), weight)
     }
 
     /// How wide the text is at a size.
@@ -99,13 +90,7 @@ impl Fonts {
 
     /// The text on one line, cut with an ellipsis if it is wider than `width`.
     pub(super) fn fit(&self, text: &str, weight: Weight, size: f32, width: f32) -> Line {
-        let line = self.line(text, weight);
-        if line.width * size <= width {
-            return line;
-        }
-        let room = width - self.width(ELLIPSIS, weight, size);
-        let kept = &text[..self.fitting_prefix(text, weight, size, room)];
-        self.line(&format!("{}{ELLIPSIS}", kept.trim_end()), weight)
+        self.fit_clean(&clean(text), weight, size, width)
     }
 
     /// The largest size of `sizes`, largest first, at which the text is no wider than `width`; the last, if at none.
@@ -121,44 +106,50 @@ impl Fonts {
     /// The text on no more than `most` lines, broken between words (within one only if it is wider than a line); the
     /// last one is cut with an ellipsis if there is more.
     pub(super) fn wrap(&self, text: &str, weight: Weight, size: f32, width: f32, most: usize) -> Vec<Line> {
+        let text = clean(text);
         let mut lines = Vec::new();
         let mut rest = text.trim();
         while !rest.is_empty() {
             if lines.len() + 1 >= most {
-                lines.push(self.fit(rest, weight, size, width));
+                lines.push(self.fit_clean(rest, weight, size, width));
                 break;
             }
-            let end = self.break_at(rest, weight, size, width);
-            lines.push(self.line(rest[..end].trim_end(), weight));
+            let line = self.set(rest, weight);
+            if line.width * size <= width {
+                lines.push(line);
+                break;
+            }
+            let end = break_at(rest, fitting_prefix(rest, &line, width / size));
+            lines.push(self.set(rest[..end].trim_end(), weight));
             rest = rest[end..].trim_start();
         }
         lines
     }
 
-    /// Where the first line of the text ends.
-    fn break_at(&self, text: &str, weight: Weight, size: f32, width: f32) -> usize {
-        if self.width(text, weight, size) <= width && text.chars().count() <= LONGEST {
-            return text.len();
+    fn fit_clean(&self, text: &str, weight: Weight, size: f32, width: f32) -> Line {
+        let line = self.set(text, weight);
+        if line.width * size <= width {
+            return line;
         }
-        let fits = self.fitting_prefix(text, weight, size, width);
-        if text[fits..].starts_with(char::is_whitespace) && !text[fits..].trim_start().starts_with('%') {
-            return fits;
-        }
-        // A number and its % stay together.
-        let words = text[..fits].char_indices().rev().filter(|(_, c)| c.is_whitespace()).map(|(i, _)| i);
-        let mut breaks = words.filter(|i| *i > 0 && !text[*i..].trim_start().starts_with('%'));
-        match breaks.next() {
-            Some(word) => word,
-            None if fits > 0 => fits,
-            None => text.chars().next().map_or(text.len(), char::len_utf8),
-        }
+        let room = width / size - self.set(ELLIPSIS, weight).width;
+        let kept = &text[..fitting_prefix(text, &line, room)];
+        self.set(&format!("{}{ELLIPSIS}", kept.trim_end()), weight)
     }
 
-    /// How many bytes of the text fit into `width`.
-    fn fitting_prefix(&self, text: &str, weight: Weight, size: f32, width: f32) -> usize {
-        let ends: Vec<usize> = text.char_indices().map(|(i, c)| i + c.len_utf8()).take(LONGEST).collect();
-        let count = ends.partition_point(|end| self.width(&text[..*end], weight, size) <= width);
-        if count == 0 { 0 } else { ends[count - 1] }
+    fn set(&self, text: &str, weight: Weight) -> Line {
+        let mut runs = Vec::new();
+        for (range, rtl) in directions(text) {
+            let mut pieces = self.by_face(&text[range.clone()], weight);
+            if rtl {
+                pieces.reverse();
+            }
+            for (piece, face) in pieces {
+                let piece = range.start + piece.start..range.start + piece.end;
+                runs.push(self.faces[face].shape(&text[piece.clone()], piece.start, rtl));
+            }
+        }
+        let width = runs.iter().map(|run| run.width).sum();
+        Line { runs, width }
     }
 
     /// Pieces of the text, each in a face that has its characters.
@@ -185,20 +176,25 @@ impl Fonts {
 }
 
 impl Face {
-    fn shape(&self, text: &str, rtl: bool) -> Run {
+    fn shape(&self, text: &str, start: usize, rtl: bool) -> Run {
         let mut buffer = UnicodeBuffer::new();
         buffer.push_str(text);
         buffer.guess_segment_properties();
-        buffer.set_direction(if rtl { Direction::RightToLeft } else { Direction::LeftToRight });
-        let shaped = rustybuzz::shape(&self.shaper, &[], buffer);
+        let direction = if rtl { Direction::RightToLeft } else { Direction::LeftToRight };
+        buffer.set_direction(direction);
+        let script = buffer.script();
+        let plan = Rc::clone(self.plans.borrow_mut().entry((script, rtl)).or_insert_with(|| {
+            Rc::new(ShapePlan::new(&self.shaper, direction, Some(script), buffer.language().as_ref(), &[]))
+        }));
+        let shaped = rustybuzz::shape_with_plan(&self.shaper, &plan, buffer);
         let infos = shaped.glyph_infos();
         let mut starts: Vec<usize> = infos.iter().map(|info| info.cluster as usize).collect();
         starts.sort_unstable();
         starts.dedup();
         let mut width = 0.0;
         let glyphs = infos.iter().zip(shaped.glyph_positions()).map(|(info, at)| {
-            let start = info.cluster as usize;
-            let next = starts.partition_point(|it| *it <= start);
+            let first = info.cluster as usize;
+            let next = starts.partition_point(|it| *it <= first);
             let end = starts.get(next).copied().unwrap_or(text.len());
             let em = |units: i32| units as f32 / self.per_em;
             width += em(at.x_advance);
@@ -208,12 +204,52 @@ impl Face {
                 em(at.x_offset),
                 em(at.y_offset),
                 em(at.y_advance),
-                start..end,
+                first..end,
                 None,
             )
         });
         let glyphs = glyphs.collect();
-        Run { font: self.font.clone(), text: text.to_owned(), glyphs, width }
+        Run { font: self.font.clone(), start, text: text.to_owned(), glyphs, width }
+    }
+}
+
+/// What of a text is printed, without line breaks.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| !is_mark_of_nothing(*c)).take(LONGEST).map(printable).collect()
+}
+
+/// How many bytes of the text that is set in `line` are no wider than `width`, in ems.
+fn fitting_prefix(text: &str, line: &Line, width: f32) -> usize {
+    let mut clusters: Vec<(usize, f32)> = line
+        .runs
+        .iter()
+        .flat_map(|run| run.glyphs.iter().map(|glyph| (run.start + glyph.text_range.start, glyph.x_advance)))
+        .collect();
+    // Right-to-left runs are set from their end.
+    clusters.sort_by_key(|(start, _)| *start);
+    let mut left = width;
+    for (start, advance) in clusters {
+        left -= advance;
+        if left < 0.0 {
+            return start;
+        }
+    }
+    text.len()
+}
+
+/// Where a line ends of which `fits` bytes fit: before a word, or within one that is wider than the line. A number and
+/// its % stay together.
+fn break_at(text: &str, fits: usize) -> usize {
+    let may_end =
+        |at: usize| text[at..].starts_with(char::is_whitespace) && !text[at..].trim_start().starts_with('%');
+    if fits > 0 && may_end(fits) {
+        return fits;
+    }
+    let mut ends = text[..fits].char_indices().rev().map(|(at, _)| at).filter(|at| *at > 0 && may_end(*at));
+    match ends.next() {
+        Some(end) => end,
+        None if fits > 0 => fits,
+        None => text.chars().next().map_or(text.len(), char::len_utf8),
     }
 }
 
