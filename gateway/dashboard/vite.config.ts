@@ -15,7 +15,15 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         codeSplitting: {
-          groups: [{ name: 'react', test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ }],
+          // Without these the first page is fifty small files: an icon here, a helper there.
+          groups: [
+            { name: 'react', test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
+            { name: 'icons', test: /node_modules[\\/]lucide-react[\\/]/ },
+            {
+              name: 'kit',
+              test: /src[\\/](api|time|undo|design[\\/](Button|Card|Small|Avatar|StageGlyph|Menu|button|card|small)\b|leads[\\/](cache|queries|filter|changes|NextStep)\b|reminders[\\/](queries|changes)\b)/,
+            },
+          ],
         },
       },
     },

@@ -23,6 +23,7 @@ function List() {
       toast={toast}
       className={css.toast}
       data-kind={toast.type}
+      data-toast=""
       swipeDirection={['down', 'right']}
     >
       <div className={css.words}>

@@ -57,9 +57,12 @@ export default function LeadDrawer({ id }: { id: string }) {
               <header className={css.head}>
                 <Avatar name={lead.name} size={48} />
                 <div>
-                  <Dialog.Title className={css.title} render={<div />}>
-                    <EditableName key={lead.id} lead={lead} />
+                  <Dialog.Title className="sr" render={<span />}>
+                    {lead.name}
                   </Dialog.Title>
+                  <div className={css.title}>
+                    <EditableName key={lead.id} lead={lead} />
+                  </div>
                   {lead.company && <p>{lead.company}</p>}
                 </div>
                 <div className={css.tools}>

@@ -6,7 +6,7 @@ import { useEffect, useEffectEvent, useRef } from 'react';
 import type { LeadRow } from '../api/model';
 import { Checkbox, Skeleton } from '../design/Small';
 import { useCanWrite } from '../shell/me';
-import { isPageKey } from '../shell/shortcuts';
+import { isPageKey, underDialog } from '../shell/shortcuts';
 import { t } from '../words';
 import { Cell } from './Cell';
 import { ABOUT, COLUMNS, type Column, useShownColumns } from './columns';
@@ -184,7 +184,7 @@ interface Keys {
 function useKeys({ rows, selection, cursor, setCursor, show, canWrite }: Keys) {
   const navigate = useNavigate();
   const onKey = useEffectEvent((event: KeyboardEvent) => {
-    if (!isPageKey(event) || document.querySelector('[role=dialog]')) return;
+    if (!isPageKey(event) || underDialog()) return;
     const key = event.key.toLowerCase();
     const row = rows[cursor];
     if (key === 'j' || key === 'k') {

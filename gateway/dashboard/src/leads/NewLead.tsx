@@ -88,7 +88,7 @@ export default function NewLead() {
       >
         <FormError>{fault}</FormError>
         <TextField name="name" label={t('field.name')} required maxLength={200} autoComplete="off" ref={name} />
-        <div className={css.pair}>
+        <div className={`${css.pair} ${css.stack}`}>
           <TextField
             name="email"
             label={t('field.emailName')}

@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, ok } from '../api/client';
 import type { Status } from '../api/model';
+import { ApiError } from '../api/problem';
 import { duplicatesOf } from '../api/undescribed';
 import { type LeadFilter, toQuery } from './filter';
 
@@ -99,10 +100,21 @@ export const notesQuery = (id: string) =>
     getNextPageParam: (page) => page.nextCursor ?? undefined,
   });
 
+// A server that doesn't look for duplicates is asked once.
+let looksForDuplicates = true;
 export const duplicatesQuery = (id: string) =>
   queryOptions({
-    queryKey: [...keys.lead(id), 'duplicates'],
-    queryFn: ({ signal }) => duplicatesOf(id, signal),
+    queryKey: ['duplicates', id],
+    queryFn: async ({ signal }) => {
+      try {
+        return await duplicatesOf(id, signal);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 404) throw error;
+        looksForDuplicates = false;
+        return { items: [] };
+      }
+    },
+    enabled: () => looksForDuplicates,
     staleTime: 60_000,
     retry: false,
   });

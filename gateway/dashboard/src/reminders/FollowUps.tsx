@@ -9,7 +9,7 @@ import { NoteForm } from '../leads/NoteForm';
 import { leadQuery } from '../leads/queries';
 import { Stages } from '../leads/Stages';
 import { useZone } from '../shell/me';
-import { isPageKey } from '../shell/shortcuts';
+import { isPageKey, underDialog } from '../shell/shortcuts';
 import { ago, due } from '../time/format';
 import { useNow } from '../time/now';
 import { quietly } from '../undo/change';
@@ -50,7 +50,7 @@ export function FollowUps({ onClose }: { onClose: () => void }) {
     close: onClose,
   };
   const onKey = useEffectEvent((event: KeyboardEvent) => {
-    if (!isPageKey(event) || document.querySelector('[role=dialog]')) return;
+    if (!isPageKey(event) || underDialog()) return;
     const { complete, snooze, pass, close } = act;
     const run = {
       d: complete,

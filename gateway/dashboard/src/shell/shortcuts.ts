@@ -27,7 +27,9 @@ const TYPING =
 /** Whether a key press belongs to what has the focus and not to the page. */
 export const isTyping = (event: KeyboardEvent) =>
   event.target instanceof Element && event.target.closest(TYPING) !== null;
-/** Whether a dialog stands over the page and has the keys. */
+/** Whether a panel or a dialog is open, which have the keys; what is said at the lower edge doesn't count. */
+export const underDialog = () => document.querySelector('[role=dialog]:not([data-toast])') !== null;
+/** Whether a dialog stands over the whole page. */
 const inModal = () => document.querySelector('[data-base-ui-inert], [role=dialog][aria-modal=true]') !== null;
 /** A single key meant for the page. */
 export const isPageKey = (event: KeyboardEvent) =>

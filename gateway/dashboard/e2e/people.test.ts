@@ -1,0 +1,99 @@
+import { expect, newEmail, PASSWORD, test } from './program';
+
+test('a viewer reads everything and is offered nothing to change', async ({
+  someone: { page, caller },
+  browser,
+  url,
+}) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  await page.goto('/settings');
+  const email = newEmail();
+  await page.getByLabel('Email').fill(email);
+  await page.getByRole('combobox', { name: 'Role', exact: true }).selectOption('viewer');
+  await page.getByRole('button', { name: 'Make the link' }).click();
+  const link = await page.locator('code').innerText();
+  expect(link).toContain('/invitation?token=');
+
+  const viewer = await (await browser.newContext({ baseURL: url })).newPage();
+  await viewer.goto(link);
+  await viewer.getByLabel('Your name').fill('Priya Nair');
+  await viewer.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await viewer.getByRole('button', { name: 'Join the workspace' }).click();
+  await expect(viewer.getByRole('heading', { name: 'Dashboard', level: 1 })).toBeVisible();
+  await expect(viewer.getByRole('button', { name: /New lead/ })).toHaveCount(0);
+  await expect(viewer.getByRole('link', { name: 'Import' })).toHaveCount(0);
+
+  await viewer.goto(`/leads?lead=${lead.id}`);
+  const panel = viewer.getByRole('dialog', { name: 'Ada Larsen', exact: true });
+  await expect(panel.getByRole('button', { name: 'Contacted' })).toBeDisabled();
+  await expect(panel.getByLabel('Add a note')).toHaveCount(0);
+  await expect(viewer.getByRole('checkbox')).toHaveCount(0);
+  // The invitation is spent.
+  const late = await (await browser.newContext({ baseURL: url })).newPage();
+  await late.goto(link);
+  await late.getByLabel('Your name').fill('Somebody Else');
+  await late.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await late.getByRole('button', { name: 'Join the workspace' }).click();
+  await expect(late.getByRole('heading', { name: /no longer good/ })).toBeVisible();
+
+  // The page of the owner shows who came, and takes them out again.
+  await page.reload();
+  await expect(page.getByText('Priya Nair')).toBeVisible();
+  await page.getByRole('button', { name: 'More about Priya Nair' }).click();
+  await page.getByRole('menuitem', { name: 'Remove from the workspace' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove from the workspace' }).click();
+  await expect(page.getByRole('list').getByText('Priya Nair')).toHaveCount(0);
+  await viewer.context().close();
+  await late.context().close();
+});
+
+test('a session that ends asks for the password over the page and keeps the work', async ({
+  someone: { page, caller },
+}) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  await page.goto(`/leads?lead=${lead.id}`);
+  const panel = page.getByRole('dialog', { name: 'Ada Larsen', exact: true });
+  await panel.getByLabel('Add a note').fill('Half a thought');
+
+  // Somebody ends every session of this person.
+  const { items } = await caller.get<{ items: { id: string }[] }>('/auth/sessions');
+  await Promise.all(
+    items.map(({ id }) =>
+      fetch(`${new URL(page.url()).origin}/api/v1/auth/sessions/${id}`, {
+        method: 'DELETE',
+        headers: { Authorization: `Bearer ${caller.token}` },
+      }),
+    ),
+  );
+  await panel.getByLabel('Add a note').press('Control+Enter');
+  const again = page.getByRole('dialog', { name: 'Your session has ended' });
+  await expect(again).toBeVisible({ timeout: 70_000 });
+  await again.getByLabel(/Password of/).fill('not the password');
+  await again.getByRole('button', { name: 'Continue' }).click();
+  await expect(again.getByRole('alert')).toContainText('not right');
+  await again.getByLabel(/Password of/).fill(PASSWORD);
+  await again.getByRole('button', { name: 'Continue' }).click();
+  await expect(again).toHaveCount(0);
+  await expect(panel.getByRole('list').getByText('Half a thought')).toBeVisible();
+});
+
+test('signing out ends it in every tab', async ({ someone: { page } }) => {
+  const second = await page.context().newPage();
+  await second.goto('/leads');
+  await expect(second.getByRole('heading', { name: 'Leads', level: 1 })).toBeVisible();
+  await page.getByRole('button', { name: /Account of/ }).click();
+  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await expect(page).toHaveURL(/sign-in/);
+  await expect(second).toHaveURL(/sign-in/);
+  await page.goto('/leads');
+  await expect(page).toHaveURL(/sign-in\?next=%2Fleads/);
+});
+
+test('the page speaks German and remembers it', async ({ someone: { page } }) => {
+  await page.goto('/settings?tab=preferences');
+  await page.getByRole('radio', { name: 'Deutsch' }).check();
+  await expect(page.getByRole('heading', { name: 'Einstellungen', level: 1 })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole('link', { name: 'Erinnerungen' }).first()).toBeVisible();
+  await expect(page.locator('html')).toHaveAttribute('lang', 'de');
+});

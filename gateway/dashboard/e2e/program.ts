@@ -1,0 +1,115 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test as base, expect, type Page } from '@playwright/test';
+
+const PROGRAM = process.env['LEADLINE'] ?? fileURLToPath(new URL('../../../target/debug/leadline', import.meta.url));
+export const PASSWORD = 'a quiet river at dawn';
+
+async function start(folder: string): Promise<{ process: ChildProcess; url: string }> {
+  const child = spawn(PROGRAM, [], {
+    env: {
+      ...process.env,
+      LEADLINE_LISTEN: '127.0.0.1:0',
+      LEADLINE_METRICS_LISTEN: 'off',
+      LEADLINE_DATA_DIR: folder,
+      LEADLINE_RATE_LIMITS: 'off',
+    },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const url = await new Promise<string>((found, failed) => {
+    let said = '';
+    child.stdout.on('data', (part: Buffer) => {
+      said += part.toString();
+      const match = /listening on (http:\/\/\S+)/.exec(said);
+      if (match?.[1]) found(match[1]);
+    });
+    child.once('exit', (code) => failed(new Error(`the program ended with ${code} before it listened:\n${said}`)));
+    child.once('error', failed);
+  });
+  return { process: child, url };
+}
+
+/** A call to the API as somebody, past the page. */
+export interface Caller {
+  token: string;
+  post: <T>(path: string, body: unknown) => Promise<T>;
+  patch: <T>(path: string, body: unknown) => Promise<T>;
+  get: <T>(path: string) => Promise<T>;
+}
+
+interface Fixtures {
+  /** A page of somebody new, signed in to an empty workspace of theirs. */
+  someone: { page: Page; email: string; caller: Caller };
+}
+interface WorkerFixtures {
+  /** The real program, on a port and a data folder of its own. */
+  url: string;
+}
+
+let count = 0;
+export const newEmail = () => `person${Date.now()}.${(count += 1)}@example.com`;
+
+export function callerOf(url: string, token: string): Caller {
+  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    const response = await fetch(`${url}/api/v1${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return (response.status === 204 ? undefined : await response.json()) as T;
+  };
+  return {
+    token,
+    post: (path, body) => call('POST', path, body),
+    patch: (path, body) => call('PATCH', path, body),
+    get: (path) => call('GET', path),
+  };
+}
+
+export async function signIn(page: Page, email: string, password = PASSWORD) {
+  await page.goto('/sign-in');
+  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('Password', { exact: true }).fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page.getByRole('heading', { name: 'Dashboard', level: 1 })).toBeVisible();
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  url: [
+    // oxlint-disable-next-line no-empty-pattern -- Playwright wants a pattern here
+    async ({}, use) => {
+      const folder = await mkdtemp(join(tmpdir(), 'leadline-e2e-'));
+      const { process: child, url } = await start(folder);
+      await use(url);
+      const ended = new Promise((go) => child.once('exit', go));
+      child.kill('SIGTERM');
+      await ended;
+      await rm(folder, { recursive: true, force: true });
+    },
+    { scope: 'worker' },
+  ],
+  baseURL: async ({ url }, use) => use(url),
+  someone: async ({ page, url }, use) => {
+    const email = newEmail();
+    const made = (await (
+      await fetch(`${url}/api/v1/auth/register`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({
+          name: 'Amara Obi',
+          email,
+          password: PASSWORD,
+          workspaceName: 'Northwind',
+          timezone: 'Europe/London',
+        }),
+      })
+    ).json()) as { accessToken: string };
+    await signIn(page, email);
+    await use({ page, email, caller: callerOf(url, made.accessToken) });
+  },
+});
+export { expect };
