@@ -125,6 +125,12 @@ impl Grpc {
         }
     }
 
+    /// The answer that was given under a key: looked for first, since what the request needs may be gone since.
+    async fn answered(&self, once: Option<&Once>) -> Result<Option<Response<Wire>>, Refusal> {
+        let Some(once) = once else { return Ok(None) };
+        self.store.answered(once).await.map_err(refuse)?.map(respond).transpose()
+    }
+
     async fn change(
         &self,
         caller: &Caller,
@@ -218,6 +224,9 @@ impl RemindersService for Grpc {
         let caller = self.admit(request.metadata(), Role::Member).await?;
         let once = Once::of(request.metadata(), &caller);
         let _guard = self.in_flight.begin(once.as_ref())?;
+        if let Some(answer) = self.answered(once.as_ref()).await? {
+            return Ok(answer);
+        }
         let request = request.into_inner();
         let mut violations = Violations::from_edge(request.faults);
         let message = match request.message.as_deref() {
@@ -302,6 +311,9 @@ impl RemindersService for Grpc {
     ) -> Result<Response<Wire>, Status> {
         let caller = self.admit(request.metadata(), Role::Member).await?;
         let (metadata, _, request) = request.into_parts();
+        if let Some(answer) = self.answered(Once::of(&metadata, &caller).as_ref()).await? {
+            return Ok(answer);
+        }
         let id = reminder_id(&request.id)?;
         self.store.get(caller.scope(), id).await.map_err(refuse)?.ok_or(Refusal::NotFound("reminder"))?;
         let mut violations = Violations::from_edge(request.faults);

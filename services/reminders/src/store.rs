@@ -143,6 +143,10 @@ pub trait Store: Send + Sync + 'static {
         by: By,
     ) -> Result<(), StoreError>;
 
+    /// The answer that was given under a key. Writes look for it too; asked before the rest of the request is looked at, it
+    /// is found even if the request could not be carried out any more.
+    async fn answered(&self, once: &Once) -> Result<Option<Answer>, StoreError>;
+
     /// One of them; `None` also for one whose lead is deleted.
     async fn get(&self, scope: Scope, id: ReminderId) -> Result<Option<Named>, StoreError>;
 

@@ -157,7 +157,13 @@ async fn an_idempotency_key_is_answered_again_and_done_once(store: Arc<dyn Store
     assert_eq!(answer.id, first.id.to_string());
     assert_eq!(store.get(scope, second.id).await.unwrap(), None);
 
+    let Some(Answer::Replayed(known)) = store.answered(&once).await.unwrap() else { panic!("forgotten") };
+    assert_eq!(known, bytes);
+    let unknown = Once { id: new_uuid().to_string(), ..once.clone() };
+    assert!(store.answered(&unknown).await.unwrap().is_none());
+
     let other = Once { fingerprint: "other".into(), ..once };
+    assert!(matches!(store.answered(&other).await, Err(StoreError::Refused(Refusal::KeyReused))));
     let reused = store.create(scope, second, lead, by(), Some(other)).await;
     assert!(matches!(reused, Err(StoreError::Refused(Refusal::KeyReused))));
 }
@@ -229,6 +235,9 @@ async fn a_resumed_stream_gets_what_fell_due_since(store: Arc<dyn Store>) {
     let first: uuid::Uuid = all[0].event_id.parse().unwrap();
     let rest = store.due_after(scope, first, 10).await.unwrap();
     assert!(all[1..].iter().all(|due| rest.contains(due)), "none is missed");
+    let second: uuid::Uuid = all[1].event_id.parse().unwrap();
+    let next = store.due_after(scope, second, 1).await.unwrap();
+    assert!(next.contains(&all[2]), "what is repeated takes the place of nothing new");
     assert_eq!(store.due_after(self::scope(), before, 10).await.unwrap(), []);
 }
 

@@ -28,6 +28,8 @@ mod outbox;
 
 /// Replicas commit in another order than they make ids: a resumed stream reads so much again.
 const OVERLAP: Duration = Duration::from_secs(15);
+/// The most events that it reads again.
+const MOST_LATE: i64 = 2_000;
 
 /// Reminders in MongoDB.
 #[derive(Clone)]
@@ -161,6 +163,11 @@ impl Store for MongoStore {
             .await
     }
 
+    async fn answered(&self, once: &Once) -> Result<Option<Answer>, StoreError> {
+        let stored = self.mongo.run(self.tables.once.find_one(doc! { "_id": &once.id })).await?;
+        stored.map(|stored| replayed(once, &stored)).transpose()
+    }
+
     async fn get(&self, scope: Scope, id: ReminderId) -> Result<Option<Named>, StoreError> {
         let mut filter = key(scope, id);
         filter.insert("hidden", false);
@@ -189,31 +196,30 @@ impl Store for MongoStore {
         event_id: uuid::Uuid,
         limit: usize,
     ) -> Result<Vec<Due>, StoreError> {
-        let from = time_of(event_id).unwrap_or_default().before(OVERLAP);
-        let filter = doc! {
-            "workspaceId": scope.workspace().to_string(),
-            "key": "reminder.due",
-            "_id": { "$gte": uuid_at(from).to_string()[..13].to_owned() },
-        };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows: Vec<Document> = self
-            .mongo
-            .run(async {
-                self.tables
-                    .outbox
-                    .find(filter)
-                    .sort(doc! { "_id": 1 })
-                    .limit(limit)
-                    .await?
-                    .try_collect()
-                    .await
+        let read = |range: Document, direction: i32, limit: i64| {
+            let filter = doc! {
+                "workspaceId": scope.workspace().to_string(),
+                "key": "reminder.due",
+                "_id": range,
+            };
+            let outbox = self.tables.outbox.clone();
+            self.mongo.run(async move {
+                let found = outbox.find(filter).sort(doc! { "_id": direction }).limit(limit).await?;
+                found.try_collect::<Vec<Document>>().await
             })
-            .await?;
-        let own = event_id.to_string();
-        Ok(rows
+        };
+        // Each has a limit of its own: what is repeated must not take the place of what is new.
+        let from = time_of(event_id).unwrap_or_default().before(OVERLAP);
+        let (from, own) = (uuid_at(from).to_string()[..13].to_owned(), event_id.to_string());
+        let (late, new) = futures::try_join!(
+            read(doc! { "$gte": from, "$lt": &own }, -1, MOST_LATE),
+            read(doc! { "$gt": &own }, 1, i64::try_from(limit).unwrap_or(i64::MAX)),
+        )?;
+        Ok(late
             .iter()
+            .rev()
+            .chain(&new)
             .filter_map(|row| event::decode_due(row.get_binary_generic("event").ok()?))
-            .filter(|due| due.event_id != own)
             .collect())
     }
 
@@ -329,6 +335,12 @@ impl Store for MongoStore {
 #[allow(non_snake_case, reason = "a constant that bson can't make at compile time")]
 fn ORDER() -> Document {
     doc! { "dueAt": 1, "_id": 1 }
+}
+
+/// What stands under a key, for the same request.
+fn replayed(once: &Once, stored: &Document) -> Result<Answer, StoreError> {
+    once.check(stored.get_str("fingerprint").unwrap_or_default())?;
+    Ok(Answer::Replayed(stored.get_binary_generic("answer").cloned().unwrap_or_default()))
 }
 
 fn key(scope: Scope, id: ReminderId) -> Document {
@@ -582,11 +594,8 @@ impl Tables {
         once: Option<&Once>,
     ) -> Result<Option<Answer>, StoreError> {
         let Some(once) = once else { return Ok(None) };
-        let Some(stored) = self.once.find_one(doc! { "_id": &once.id }).session(&mut *session).await? else {
-            return Ok(None);
-        };
-        once.check(stored.get_str("fingerprint").unwrap_or_default())?;
-        Ok(Some(Answer::Replayed(stored.get_binary_generic("answer").cloned().unwrap_or_default())))
+        let stored = self.once.find_one(doc! { "_id": &once.id }).session(&mut *session).await?;
+        stored.map(|stored| replayed(once, &stored)).transpose()
     }
 
     async fn answered(

@@ -173,6 +173,11 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn answered(&self, once: &Once) -> Result<Option<Answer>, StoreError> {
+        let once = once.clone();
+        self.db.read(move |conn| replay(conn, Some(&once))).await
+    }
+
     async fn get(&self, scope: Scope, id: ReminderId) -> Result<Option<Named>, StoreError> {
         self.db.read(move |conn| find(conn, scope, id)).await
     }
