@@ -3,6 +3,7 @@
 //! [`System`] runs the real programs in one of three [`Mode`]s, on ports and folders of their own; [`Client`] is a person with a
 //! token. What they must do stands in `tests/`.
 
+pub mod census;
 pub mod client;
 pub mod figures;
 pub mod files;

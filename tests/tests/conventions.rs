@@ -32,7 +32,8 @@ async fn every_error_is_a_complete_problem(system: &'static System) -> Result<()
     let lead = owner.lead("Ada").await?;
     let path = format!("/leads/{}", text(&lead, "id"));
 
-    let raw = owner.request(Method::POST, "/leads").header("content-type", "application/json").body("{\"name\":");
+    let raw =
+        owner.request(Method::POST, "/leads").header("content-type", "application/json").body("{\"name\":");
     owner.send(raw).await?.problem(400, "not-json")?;
     let unauthorised = stranger.get("/leads").await?.problem(401, "unauthenticated")?;
     ensure!(unauthorised.header("www-authenticate").starts_with("Bearer"), "{:?}", unauthorised.headers);
@@ -50,14 +51,17 @@ async fn every_error_is_a_complete_problem(system: &'static System) -> Result<()
     stale.problem(412, "version-mismatch")?;
     let large = owner.request(Method::POST, "/leads").header("content-type", "application/json");
     owner.send(large.body(" ".repeat(1024 * 1024 + 1))).await?.problem(413, "too-large")?;
-    let plain = owner.request(Method::POST, "/leads").header("content-type", "text/plain").body("{\"name\":\"Ada\"}");
+    let plain =
+        owner.request(Method::POST, "/leads").header("content-type", "text/plain").body("{\"name\":\"Ada\"}");
     owner.send(plain).await?.problem(415, "unsupported-media-type")?;
     owner.post("/leads", &json!({})).await?.refused(422, &["name"])?;
     owner.get("/leads?limit=0").await?.refused(400, &["limit"])?;
     Ok(())
 }
 
-async fn a_method_that_a_path_does_not_know_is_told_which_ones_it_does(system: &'static System) -> Result<()> {
+async fn a_method_that_a_path_does_not_know_is_told_which_ones_it_does(
+    system: &'static System,
+) -> Result<()> {
     let owner = system.register("Una").await?;
     let lead = format!("/leads/{}", text(&owner.lead("Ada").await?, "id"));
     for (method, path, allowed) in [
@@ -101,9 +105,11 @@ async fn every_bad_field_is_told_at_once(system: &'static System) -> Result<()> 
         .patch(&format!("{lead_path}/status"), &json!({ "status": "Gone", "reason": 5, "why": "x" }))
         .await?
         .refused(422, &["reason", "status", "why"])?;
-    owner.post(&format!("{lead_path}/notes"), &json!({ "text": " ", "x": 1 })).await?.refused(422, &["text", "x"])?;
-    let bad_reminder =
-        json!({ "leadId": 7, "dueAt": "tomorrow", "message": "", "assigneeId": unknown_id(), "status": "done" });
+    owner
+        .post(&format!("{lead_path}/notes"), &json!({ "text": " ", "x": 1 }))
+        .await?
+        .refused(422, &["text", "x"])?;
+    let bad_reminder = json!({ "leadId": 7, "dueAt": "tomorrow", "message": "", "assigneeId": unknown_id(), "status": "done" });
     let fields = ["assigneeId", "dueAt", "leadId", "message", "status"];
     owner.post("/reminders", &bad_reminder).await?.refused(422, &fields)?;
     let unknown_lead = json!({ "leadId": unknown_id(), "dueAt": "2026-12-01", "message": "m".repeat(1001) });
@@ -119,7 +125,10 @@ async fn every_bad_field_is_told_at_once(system: &'static System) -> Result<()> 
     let fields = ["email", "name", "password", "role", "session", "timezone", "workspaceName"];
     Client::stranger(system.base()).post("/auth/register", &bad_account).await?.refused(422, &fields)?;
     let injected = json!({ "email": { "$gt": "" }, "password": { "$ne": "" } });
-    Client::stranger(system.base()).post("/auth/login", &injected).await?.refused(422, &["email", "password"])?;
+    Client::stranger(system.base())
+        .post("/auth/login", &injected)
+        .await?
+        .refused(422, &["email", "password"])?;
     owner
         .post("/leads/bulk", &json!({ "ids": ["x", 5], "setStatus": "Gone", "force": true }))
         .await?
@@ -134,7 +143,10 @@ async fn a_refused_write_has_written_nothing(system: &'static System) -> Result<
     owner.post("/leads", &json!({ "name": "Bob", "note": " " })).await?.refused(422, &["note"])?;
     owner.patch(&path, &json!({ "company": "Acme", "bogus": 1 })).await?.refused(422, &["bogus"])?;
     owner.patch(&path, &json!({ "status": "Lost", "email": "no" })).await?.refused(422, &["email"])?;
-    owner.post("/leads/bulk", &json!({ "filter": {}, "delete": true, "setStatus": "Lost" })).await?.expect(422)?;
+    owner
+        .post("/leads/bulk", &json!({ "filter": {}, "delete": true, "setStatus": "Lost" }))
+        .await?
+        .expect(422)?;
     let page = owner.get("/leads").await?.expect(200)?;
     ensure!(page.ids() == [text(&lead, "id")], "{}", page.body);
     ensure!(owner.get(&path).await?.expect(200)?.body == lead);
@@ -153,7 +165,10 @@ async fn an_allowed_word_is_named_when_another_was_given(system: &'static System
     ] {
         let errors = answer.body["errors"].as_array().cloned().unwrap_or_default();
         let message = errors.iter().find(|error| error["field"] == field).map(|error| text(error, "message"));
-        ensure!(message.is_some_and(|message| words.iter().all(|word| message.contains(word))), "{message:?}");
+        ensure!(
+            message.is_some_and(|message| words.iter().all(|word| message.contains(word))),
+            "{message:?}"
+        );
     }
     Ok(())
 }
@@ -161,8 +176,23 @@ async fn an_allowed_word_is_named_when_another_was_given(system: &'static System
 async fn fields_of_the_server_are_not_taken_from_a_body(system: &'static System) -> Result<()> {
     let owner = system.register("Una").await?;
     let names = [
-        "id", "version", "createdAt", "updatedAt", "statusChangedAt", "lastActivityAt", "nextFollowUpAt", "createdBy",
-        "owner", "notes", "noteCount", "workspaceId", "deletedAt", "_id", "$where", "a.b", "__proto__",
+        "id",
+        "version",
+        "createdAt",
+        "updatedAt",
+        "statusChangedAt",
+        "lastActivityAt",
+        "nextFollowUpAt",
+        "createdBy",
+        "owner",
+        "notes",
+        "noteCount",
+        "workspaceId",
+        "deletedAt",
+        "_id",
+        "$where",
+        "a.b",
+        "__proto__",
     ];
     let mut body = json!({ "name": "Ada" });
     for name in names {
@@ -178,8 +208,16 @@ async fn a_body_that_is_not_json_is_told_from_one_that_is_wrong(system: &'static
     let owner = system.register("Una").await?;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for bad in [
-        &b""[..], b"name=Ada", b"{\"name\":\"Ada\",}", b"{\"name\":\"\\ud800\"}", b"{\"name\":\"\xff\"}", b"{name:1}",
-        b"{\"name\":\"Ada\",\"name\":\"Eve\"}", b"{\"name\":1e400}", b"{\"name\":\"Ada\"} {}", deep.as_bytes(),
+        &b""[..],
+        b"name=Ada",
+        b"{\"name\":\"Ada\",}",
+        b"{\"name\":\"\\ud800\"}",
+        b"{\"name\":\"\xff\"}",
+        b"{name:1}",
+        b"{\"name\":\"Ada\",\"name\":\"Eve\"}",
+        b"{\"name\":1e400}",
+        b"{\"name\":\"Ada\"} {}",
+        deep.as_bytes(),
     ] {
         let request = owner.request(Method::POST, "/leads").header("content-type", "application/json");
         owner.send(request.body(bad.to_vec())).await?.problem(400, "not-json")?;
@@ -194,12 +232,18 @@ async fn a_body_that_is_not_json_is_told_from_one_that_is_wrong(system: &'static
 async fn a_body_has_a_media_type_and_a_largest_size(system: &'static System) -> Result<()> {
     let owner = system.register("Una").await?;
     let post = |kind: &str| owner.request(Method::POST, "/leads").header("content-type", kind);
-    for good in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\""] {
+    for good in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\""]
+    {
         owner.send(post(good).body("{\"name\":\"Ada\"}")).await?.expect(201)?;
     }
     let kinds = [
-        "text/plain", "text/json", "application/x-www-form-urlencoded", "application/jsonx",
-        "application/json; charset=latin1", "multipart/form-data; boundary=x", "application/merge-patch+json",
+        "text/plain",
+        "text/json",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "application/json; charset=latin1",
+        "multipart/form-data; boundary=x",
+        "application/merge-patch+json",
     ];
     for bad in kinds {
         owner.send(post(bad).body("{\"name\":\"Ada\"}")).await?.problem(415, "unsupported-media-type")?;
@@ -233,23 +277,57 @@ async fn every_bad_query_parameter_is_told_at_once(system: &'static System) -> R
     let owner = system.register("Una").await?;
     let lead = text(&owner.lead("Ada").await?, "id").to_owned();
     let everything = query(&[
-        ("status[$gt]", ""), ("limit", "1e9"), ("sort", "colour"), ("tz", "Mars/Olympus"), ("owner", "x"),
-        ("createdFrom", "yesterday"), ("inactiveFor", "soon"), ("trashed", "maybe"), ("source", "Moon"), ("$where", "1"),
-        ("followUp", "never"), ("status", "new"),
+        ("status[$gt]", ""),
+        ("limit", "1e9"),
+        ("sort", "colour"),
+        ("tz", "Mars/Olympus"),
+        ("owner", "x"),
+        ("createdFrom", "yesterday"),
+        ("inactiveFor", "soon"),
+        ("trashed", "maybe"),
+        ("source", "Moon"),
+        ("$where", "1"),
+        ("followUp", "never"),
+        ("status", "new"),
     ]);
     let names = [
-        "status[$gt]", "limit", "sort", "tz", "owner", "createdFrom", "inactiveFor", "trashed", "source", "$where",
-        "followUp", "status",
+        "status[$gt]",
+        "limit",
+        "sort",
+        "tz",
+        "owner",
+        "createdFrom",
+        "inactiveFor",
+        "trashed",
+        "source",
+        "$where",
+        "followUp",
+        "status",
     ];
     owner.get(&format!("/leads{everything}")).await?.refused(400, &names)?;
     for path in [
-        "/leads".to_owned(), format!("/leads/{lead}"), format!("/leads/{lead}/notes"), format!("/leads/{lead}/activity"),
-        "/activity".to_owned(), "/reminders".to_owned(), "/reminders/today".to_owned(), "/reminders/overdue".to_owned(),
-        "/analytics/summary".to_owned(), "/analytics/by-status".to_owned(), "/analytics/by-source".to_owned(),
-        "/analytics/created".to_owned(), "/analytics/conversion".to_owned(), "/analytics/funnel".to_owned(),
-        "/analytics/report".to_owned(), "/analytics/dashboard".to_owned(), "/auth/me".to_owned(),
-        "/auth/sessions".to_owned(), "/workspace".to_owned(), "/workspace/members".to_owned(),
-        "/workspace/invitations".to_owned(), "/events".to_owned(),
+        "/leads".to_owned(),
+        format!("/leads/{lead}"),
+        format!("/leads/{lead}/notes"),
+        format!("/leads/{lead}/activity"),
+        "/activity".to_owned(),
+        "/reminders".to_owned(),
+        "/reminders/today".to_owned(),
+        "/reminders/overdue".to_owned(),
+        "/analytics/summary".to_owned(),
+        "/analytics/by-status".to_owned(),
+        "/analytics/by-source".to_owned(),
+        "/analytics/created".to_owned(),
+        "/analytics/conversion".to_owned(),
+        "/analytics/funnel".to_owned(),
+        "/analytics/report".to_owned(),
+        "/analytics/dashboard".to_owned(),
+        "/auth/me".to_owned(),
+        "/auth/sessions".to_owned(),
+        "/workspace".to_owned(),
+        "/workspace/members".to_owned(),
+        "/workspace/invitations".to_owned(),
+        "/events".to_owned(),
     ] {
         owner.get(&format!("{path}?bogus=1")).await?.refused(400, &["bogus"])?;
     }
@@ -262,14 +340,14 @@ async fn every_bad_query_parameter_is_told_at_once(system: &'static System) -> R
             owner.get(&format!("{path}{}", query(&[("cursor", cursor)]))).await?.refused(400, &["cursor"])?;
         }
     }
-    owner.get("/reminders?view=soon&status=late&tz=x&assignee=x&leadId=y").await?.refused(
-        400,
-        &["view", "status", "tz", "assignee", "leadId"],
-    )?;
-    owner.get("/analytics/created?interval=year&from=x&to=2026-13-01&tz=x").await?.refused(
-        400,
-        &["interval", "from", "to", "tz"],
-    )?;
+    owner
+        .get("/reminders?view=soon&status=late&tz=x&assignee=x&leadId=y")
+        .await?
+        .refused(400, &["view", "status", "tz", "assignee", "leadId"])?;
+    owner
+        .get("/analytics/created?interval=year&from=x&to=2026-13-01&tz=x")
+        .await?
+        .refused(400, &["interval", "from", "to", "tz"])?;
     owner.get("/analytics/conversion?months=0").await?.refused(400, &["months"])?;
     owner.get("/analytics/report?period=year&date=2026-02-30").await?.refused(400, &["period", "date"])?;
     owner.get("/activity?type=lead.exploded&leadId=x").await?.refused(400, &["type", "leadId"])?;
@@ -301,13 +379,16 @@ async fn times_are_taken_with_any_offset_and_given_in_utc(system: &'static Syste
         let reminder = owner.post("/reminders", &body).await?.expect(201)?;
         ensure!(reminder.text("dueAt") == told, "{given}: {}", reminder.body);
     }
-    for bad in ["2031-03-01T10:00:00", "2031-03-01", "1 March", "2031-02-30T10:00:00Z", "12031-01-01T00:00:00Z", ""] {
+    for bad in
+        ["2031-03-01T10:00:00", "2031-03-01", "1 March", "2031-02-30T10:00:00Z", "12031-01-01T00:00:00Z", ""]
+    {
         let body = json!({ "leadId": id, "dueAt": bad, "message": "Call" });
         owner.post("/reminders", &body).await?.refused(422, &["dueAt"])?;
     }
     // The same instant in two zones, one of them with a `+` that has to be encoded.
     let created = chrono::DateTime::parse_from_rfc3339(text(&lead, "createdAt"))?;
-    let elsewhere = created.with_timezone(&chrono::FixedOffset::east_opt(5 * 3600 + 45 * 60).unwrap_or(*created.offset()));
+    let elsewhere = created
+        .with_timezone(&chrono::FixedOffset::east_opt(5 * 3600 + 45 * 60).unwrap_or(*created.offset()));
     for at in [created.to_rfc3339(), elsewhere.to_rfc3339()] {
         let from = owner.get(&format!("/leads{}", query(&[("createdFrom", &at)]))).await?.expect(200)?;
         ensure!(from.ids() == [id], "from {at}: {}", from.body);
@@ -337,11 +418,22 @@ async fn a_request_has_one_id_in_header_and_problem(system: &'static System) -> 
 async fn a_list_has_items_a_cursor_and_a_total(system: &'static System) -> Result<()> {
     let owner = system.register("Una").await?;
     let id = text(&owner.lead_of(&json!({ "name": "Ada", "note": "First" })).await?, "id").to_owned();
-    owner.post("/reminders", &json!({ "leadId": id, "dueAt": "2031-01-01T00:00:00Z", "message": "Call" })).await?.expect(201)?;
-    owner.post("/workspace/invitations", &json!({ "email": "ina@example.test", "role": "member" })).await?.expect(201)?;
+    owner
+        .post("/reminders", &json!({ "leadId": id, "dueAt": "2031-01-01T00:00:00Z", "message": "Call" }))
+        .await?
+        .expect(201)?;
+    owner
+        .post("/workspace/invitations", &json!({ "email": "ina@example.test", "role": "member" }))
+        .await?
+        .expect(201)?;
     for path in [
-        "/leads".to_owned(), format!("/leads/{id}/notes"), format!("/leads/{id}/activity"), "/activity".to_owned(),
-        "/reminders".to_owned(), "/workspace/members".to_owned(), "/workspace/invitations".to_owned(),
+        "/leads".to_owned(),
+        format!("/leads/{id}/notes"),
+        format!("/leads/{id}/activity"),
+        "/activity".to_owned(),
+        "/reminders".to_owned(),
+        "/workspace/members".to_owned(),
+        "/workspace/invitations".to_owned(),
     ] {
         let page = owner.get(&path).await?.expect(200)?;
         let count = page.items().len();
@@ -366,7 +458,12 @@ async fn every_answer_is_protected_by_its_headers(system: &'static System) -> Re
         owner.get("/auth/me").await?.expect(200)?,
         stranger.get("//readyz").await?.expect(200)?,
     ] {
-        ensure!(answer.header("cache-control").contains("no-store"), "{}: {:?}", answer.asked, answer.headers);
+        ensure!(
+            answer.header("cache-control").contains("no-store"),
+            "{}: {:?}",
+            answer.asked,
+            answer.headers
+        );
         ensure!(answer.header("content-security-policy").contains("default-src 'none'"), "{}", answer.asked);
     }
     for path in ["//", "//api/docs", "//api/openapi.json", "//healthz", "//leads", "//api/v1/leads"] {
@@ -403,15 +500,24 @@ async fn identity_headers_of_strangers_are_ignored(system: &'static System) -> R
             .header("x-user-id", &owner.user)
             .header("x-workspace-id", &owner.workspace)
             .header("x-role", "owner")
-            .header("grpc-metadata-authorization", format!("Bearer {}", owner.token.as_deref().unwrap_or_default()))
+            .header(
+                "grpc-metadata-authorization",
+                format!("Bearer {}", owner.token.as_deref().unwrap_or_default()),
+            )
             .header("grpc-metadata-x-workspace-id", &owner.workspace)
             .header("leadline-service-secret", "x")
     };
     let page = other.send(pretend(&other, Method::GET, "/leads")).await?.expect(200)?;
     ensure!(page.items().is_empty(), "{}", page.body);
     let me = other.send(pretend(&other, Method::GET, "/auth/me")).await?.expect(200)?;
-    ensure!(me.body["user"]["id"] == other.user.as_str() && me.body["workspace"]["id"] == other.workspace.as_str());
-    let made = other.send(pretend(&other, Method::POST, "/leads").json(&json!({ "name": "Eve" }))).await?.expect(201)?;
+    ensure!(
+        me.body["user"]["id"] == other.user.as_str()
+            && me.body["workspace"]["id"] == other.workspace.as_str()
+    );
+    let made = other
+        .send(pretend(&other, Method::POST, "/leads").json(&json!({ "name": "Eve" })))
+        .await?
+        .expect(201)?;
     ensure!(made.body["createdBy"]["id"] == other.user.as_str(), "{}", made.body);
     let stranger = Client::stranger(system.base());
     stranger.send(pretend(&stranger, Method::GET, "/leads")).await?.problem(401, "unauthenticated")?;
@@ -423,8 +529,16 @@ async fn identical_names_in_a_path_with_odd_escapes_are_not_found(system: &'stat
     let id = text(&owner.lead("Ada").await?, "id").to_owned();
     owner.get(&format!("/leads/{id}")).await?.expect(200)?;
     for odd in [
-        "%00".to_owned(), "%2e%2e%2fauth%2fme".to_owned(), format!("{id}%00"), format!("{id}%0d%0aX: y"), format!("{id} "),
-        format!("{{{id}}}"), id.replace('-', ""), "%ff".to_owned(), "x".repeat(5000), "'%20or%201=1--".to_owned(),
+        "%00".to_owned(),
+        "%2e%2e%2fauth%2fme".to_owned(),
+        format!("{id}%00"),
+        format!("{id}%0d%0aX: y"),
+        format!("{id}%20"),
+        format!("{{{id}}}"),
+        id.replace('-', ""),
+        "%ff".to_owned(),
+        "x".repeat(5000),
+        "'%20or%201=1--".to_owned(),
     ] {
         let answer = owner.get(&format!("/leads/{odd}")).await?;
         let status = answer.status.as_u16();

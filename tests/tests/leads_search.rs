@@ -32,7 +32,11 @@ async fn seeded(system: &System, count: usize, seed: u64) -> Result<(Client, Cli
     let mel = una.invite("Mel", "member").await?;
     let mut random = StdRng::seed_from_u64(seed);
     let bodies: Vec<Value> = (0..count).map(|_| random_lead(&mut random, &una, &mel)).collect();
-    let made = stream::iter(&bodies).map(|body| una.lead_of(body)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    let made = stream::iter(&bodies)
+        .map(|body| una.lead_of(body))
+        .buffer_unordered(8)
+        .try_collect::<Vec<_>>()
+        .await?;
     for lead in &made {
         if random.random_bool(0.7) {
             continue;
@@ -63,12 +67,15 @@ fn random_lead(random: &mut StdRng, una: &Client, mel: &Client) -> Value {
         body["company"] = pick(random, &COMPANIES).into();
     }
     if random.random_bool(0.6) {
-        body["email"] = format!("lead{}@{}.example.test", random.random_range(0..40), pick(random, &["north", "SOUTH"])).into();
+        body["email"] =
+            format!("lead{}@{}.example.test", random.random_range(0..40), pick(random, &["north", "SOUTH"]))
+                .into();
     }
     if random.random_bool(0.6) {
         let number: u32 = random.random_range(100_000..999_999);
         let (area, rest) = (number / 1000, number % 1000);
-        let phones = [format!("+49 (0){area} / {rest:03}"), format!("0{area}-{rest:03}"), format!("{area}.{rest:03}")];
+        let phones =
+            [format!("+49 (0){area} / {rest:03}"), format!("0{area}-{rest:03}"), format!("{area}.{rest:03}")];
         body["phone"] = phones[random.random_range(0..3)].clone().into();
     }
     let tags: Vec<&str> = TAGS.into_iter().filter(|_| random.random_bool(0.3)).collect();
@@ -108,9 +115,11 @@ fn digits(text: &str) -> String {
 }
 
 fn is_found(lead: &Value, question: &str) -> bool {
-    let texts: Vec<String> = ["name", "email", "company"].iter().map(|name| plain(text(lead, name))).collect();
+    let texts: Vec<String> =
+        ["name", "email", "company"].iter().map(|name| plain(text(lead, name))).collect();
     plain(question).split_whitespace().all(|word| {
-        let phone_like = word.chars().all(|c| c.is_ascii_digit() || "+()-.".contains(c)) && !digits(word).is_empty();
+        let phone_like =
+            word.chars().all(|c| c.is_ascii_digit() || "+()-.".contains(c)) && !digits(word).is_empty();
         texts.iter().any(|text| text.contains(word))
             || (phone_like && digits(text(lead, "phone")).contains(&digits(word)))
     })
@@ -124,9 +133,8 @@ fn condition(random: &mut StdRng, kind: usize, una: &Client, mel: &Client, rows:
         (0..random.random_range(1..=2)).map(|_| pick(random, of).to_owned()).collect()
     };
     let joined = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(",");
-    let time = |random: &mut StdRng, name: &str| {
-        text(&rows[random.random_range(0..rows.len())], name).to_owned()
-    };
+    let time =
+        |random: &mut StdRng, name: &str| text(&rows[random.random_range(0..rows.len())], name).to_owned();
     match kind {
         0 => {
             let stages = some(random, &STAGES);
@@ -156,7 +164,22 @@ fn condition(random: &mut StdRng, kind: usize, una: &Client, mel: &Client, rows:
         }
         4 => {
             const WORDS: [&str; 16] = [
-                "ada", "ZOE", "muller", "a", "an", "o'b", "%", "50% OFF", "strauss", "north", "_b", "jose cruz", "王", "49", "(0)", "e s",
+                "ada",
+                "ZOE",
+                "muller",
+                "a",
+                "an",
+                "o'b",
+                "%",
+                "50% OFF",
+                "strauss",
+                "north",
+                "_b",
+                "jose cruz",
+                "王",
+                "49",
+                "(0)",
+                "e s",
             ];
             let asked = pick(random, &WORDS).to_owned();
             ("q".into(), asked.clone(), Box::new(move |lead| is_found(lead, &asked)))
@@ -168,7 +191,13 @@ fn condition(random: &mut StdRng, kind: usize, una: &Client, mel: &Client, rows:
             let asked = format!("{name}{}", if from { "From" } else { "To" });
             let bound = at.clone();
             // All times are written alike: they compare as text.
-            let within = move |lead: &Value| if from { text(lead, &member) >= bound.as_str() } else { text(lead, &member) < bound.as_str() };
+            let within = move |lead: &Value| {
+                if from {
+                    text(lead, &member) >= bound.as_str()
+                } else {
+                    text(lead, &member) < bound.as_str()
+                }
+            };
             (asked, at, Box::new(within))
         }
         _ => ("trashed".into(), "true".into(), Box::new(|lead| lead["trashed"] == true)),
@@ -194,16 +223,23 @@ async fn every_filter_and_combination_finds_what_it_means(system: &'static Syste
         let trashed = conditions.iter().any(|(name, _, _)| name == "trashed");
         let right: BTreeSet<&str> = rows
             .iter()
-            .filter(|lead| (lead["trashed"] == true) == trashed && conditions.iter().all(|(_, _, holds)| holds(lead)))
+            .filter(|lead| {
+                (lead["trashed"] == true) == trashed && conditions.iter().all(|(_, _, holds)| holds(lead))
+            })
             .map(|lead| text(lead, "id"))
             .collect();
-        let pairs: Vec<(&str, &str)> = conditions.iter().map(|(name, value, _)| (name.as_str(), value.as_str())).collect();
+        let pairs: Vec<(&str, &str)> =
+            conditions.iter().map(|(name, value, _)| (name.as_str(), value.as_str())).collect();
         let mut asked = pairs.clone();
         asked.push(("limit", "200"));
         let page = una.get(&format!("/leads{}", query(&asked))).await?.expect(200)?;
         let found: BTreeSet<&str> = page.ids().into_iter().collect();
         ensure!(found == right, "{pairs:?}: {} found, {} right", found.len(), right.len());
-        ensure!(page.body["total"] == json!({ "value": right.len(), "relation": "eq" }), "{pairs:?}: {}", page.body["total"]);
+        ensure!(
+            page.body["total"] == json!({ "value": right.len(), "relation": "eq" }),
+            "{pairs:?}: {}",
+            page.body["total"]
+        );
     }
     Ok(())
 }
@@ -250,26 +286,43 @@ async fn every_order_is_kept_both_ways(system: &'static System) -> Result<()> {
 }
 
 async fn names(client: &Client, question: &str) -> Result<Vec<String>> {
-    let page = client.get(&format!("/leads{}", query(&[("q", question), ("sort", "createdAt")]))).await?.expect(200)?;
+    let page = client
+        .get(&format!("/leads{}", query(&[("q", question), ("sort", "createdAt")])))
+        .await?
+        .expect(200)?;
     Ok(page.items().iter().map(|lead| text(lead, "name").to_owned()).collect())
 }
 
 async fn a_search_finds_words_without_regard_to_case_and_accents(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
-    una.lead_of(&json!({ "name": "Zoë Müller", "company": "Straße & Söhne", "email": "Z.Mueller@Example.TEST" })).await?;
+    una.lead_of(
+        &json!({ "name": "Zoë Müller", "company": "Straße & Söhne", "email": "Z.Mueller@Example.TEST" }),
+    )
+    .await?;
     una.lead_of(&json!({ "name": "Øyvind Ångström", "company": "İstanbul Ltd" })).await?;
     una.lead_of(&json!({ "name": "Σίσυφος Nguyễn" })).await?;
     for (question, found) in [
-        ("zoe", "Zoë Müller"), ("ZOË", "Zoë Müller"), ("Zoe\u{308}", "Zoë Müller"), ("muller ZOE", "Zoë Müller"),
-        ("strasse", "Zoë Müller"), ("STRASSE sohne", "Zoë Müller"), ("z.mueller@example", "Zoë Müller"), ("oyvind", "Øyvind Ångström"),
-        ("ANGSTROM", "Øyvind Ångström"), ("istanbul", "Øyvind Ångström"), ("ISTANBUL", "Øyvind Ångström"),
-        ("ΣΊΣΥΦΟΣ", "Σίσυφος Nguyễn"), ("nguyen", "Σίσυφος Nguyễn"), ("zoe  \u{a0} müller", "Zoë Müller"), ("zoe zoe", "Zoë Müller"),
+        ("zoe", "Zoë Müller"),
+        ("ZOË", "Zoë Müller"),
+        ("Zoe\u{308}", "Zoë Müller"),
+        ("muller ZOE", "Zoë Müller"),
+        ("strasse", "Zoë Müller"),
+        ("STRASSE sohne", "Zoë Müller"),
+        ("z.mueller@example", "Zoë Müller"),
+        ("oyvind", "Øyvind Ångström"),
+        ("ANGSTROM", "Øyvind Ångström"),
+        ("istanbul", "Øyvind Ångström"),
+        ("ISTANBUL", "Øyvind Ångström"),
+        ("ΣΊΣΥΦΟΣ", "Σίσυφος Nguyễn"),
+        ("nguyen", "Σίσυφος Nguyễn"),
+        ("zoe  \u{a0} müller", "Zoë Müller"),
+        ("zoe zoe", "Zoë Müller"),
     ] {
         let names = names(&una, question).await?;
         ensure!(names == [found], "{question}: {names:?}");
     }
     // Each word must be found; none spans two fields.
-    for question in ["zoe oyvind", "müllerstraße", "zoex", "müller straße söhne x"] {
+    for question in ["zoe oyvind", "müllerstraße", "zoex", "müller straße söhne øyvind"] {
         let names = names(&una, question).await?;
         ensure!(names.is_empty(), "{question}: {names:?}");
     }
@@ -290,8 +343,15 @@ async fn a_search_finds_any_part_of_a_word(system: &'static System) -> Result<()
         }
     }
     for (question, found) in [
-        ("q", vec!["Bartholomew", "Q"]), ("qx", vec!["Bartholomew"]), ("x", vec!["Bartholomew"]), ("wxyz", vec!["Bartholomew"]),
-        ("王", vec!["王小明"]), ("小明", vec!["王小明"]), ("王小明", vec!["王小明"]), ("t@w", vec!["Bartholomew"]), ("明王", vec![]),
+        ("q", vec!["Bartholomew", "Q"]),
+        ("qx", vec!["Bartholomew"]),
+        ("x", vec!["Bartholomew"]),
+        ("wxyz", vec!["Bartholomew"]),
+        ("王", vec!["王小明"]),
+        ("小明", vec!["王小明"]),
+        ("王小明", vec!["王小明"]),
+        ("t@w", vec!["Bartholomew"]),
+        ("明王", vec![]),
         ("xq", vec![]),
     ] {
         let names = names(&una, question).await?;
@@ -306,10 +366,22 @@ async fn a_phone_is_found_by_its_digits_however_it_is_typed(system: &'static Sys
     una.lead_of(&json!({ "name": "British", "phone": "+44 20 7946 0958" })).await?;
     una.lead_of(&json!({ "name": "Room 123" })).await?;
     for (question, found) in [
-        ("30123456", vec!["German"]), ("+49(0)30", vec!["German"]), ("123-456", vec!["German"]), ("(0)30", vec!["German"]),
-        ("123", vec!["German", "Room 123"]), ("+442079460958", vec!["British"]), ("7946 0958", vec!["British"]), ("0958", vec!["British"]),
-        ("9.4.6", vec!["British"]), ("4", vec!["German", "British"]), ("999", vec![]), ("30a123", vec![]), ("british 20", vec!["British"]),
-        ("german 20", vec![]), ("+", vec![]), ("()", vec![]),
+        ("30123456", vec!["German"]),
+        ("+49(0)30", vec!["German"]),
+        ("123-456", vec!["German"]),
+        ("(0)30", vec!["German"]),
+        ("123", vec!["German", "Room 123"]),
+        ("+442079460958", vec!["British"]),
+        ("7946 0958", vec!["British"]),
+        ("0958", vec!["British"]),
+        ("9.4.6", vec!["British"]),
+        ("4", vec!["German", "British"]),
+        ("999", vec![]),
+        ("30a123", vec![]),
+        ("british 20", vec!["British"]),
+        ("german 20", vec![]),
+        ("+", vec![]),
+        ("()", vec![]),
     ] {
         let names = names(&una, question).await?;
         ensure!(names == found, "{question}: {names:?}");
@@ -324,11 +396,26 @@ async fn everything_in_a_search_is_literal_and_fast(system: &'static System) -> 
     for found in ["100%", "\"sure\"", "(a.b)*[c]", "%", "r_s", "\\", "[c]", "sure\" (a"] {
         ensure!(names(&una, found).await?.len() == 1, "{found}");
     }
-    let nested = "(".repeat(90) + &"a+".repeat(20) + &")+".repeat(40);
+    let nested = "(".repeat(60) + &"a+".repeat(20) + &")+".repeat(40);
     let started = std::time::Instant::now();
     for missing in [
-        "s.re", "s%e", "un_er", "^100", ".*", "$where", "'; DROP TABLE leads; --", "\" OR 1=1", "NEAR(a b)", "name:ada", "a AND NOT b",
-        "*", "(a+)+$", "{\"$gt\":\"\"}", nested.as_str(), "\u{202e}zzz", "'\"`",
+        "s.re",
+        "s%e",
+        "un_er",
+        "^100",
+        ".*",
+        "$where",
+        "'; DROP TABLE leads; --",
+        "\" OR 1=1",
+        "NEAR(a b)",
+        "name:ada",
+        "a AND NOT b",
+        "*",
+        "(a+)+$",
+        "{\"$gt\":\"\"}",
+        nested.as_str(),
+        "\u{202e}zzz",
+        "'\"`",
     ] {
         let page = una.get(&format!("/leads{}", query(&[("q", missing)]))).await?;
         let found = page.expect(200)?;
@@ -340,7 +427,9 @@ async fn everything_in_a_search_is_literal_and_fast(system: &'static System) -> 
     for (name, value) in [("status[$ne]", "New"), ("$where", "1"), ("tag[$regex]", ".*"), ("owner[]", "me")] {
         una.get(&format!("/leads{}", query(&[(name, value)]))).await?.refused(400, &[name])?;
     }
-    ensure!(una.get(&format!("/leads{}", query(&[("tag", "' OR 1=1")]))).await?.expect(200)?.items().is_empty());
+    ensure!(
+        una.get(&format!("/leads{}", query(&[("tag", "' OR 1=1")]))).await?.expect(200)?.items().is_empty()
+    );
     Ok(())
 }
 
@@ -353,8 +442,13 @@ async fn days_are_those_of_the_zone(system: &'static System) -> Result<()> {
         let today = created.with_timezone(&zone).date_naive();
         let (before, after) = (today - chrono::Days::new(1), today + chrono::Days::new(1));
         for (from, to, found) in [
-            (Some(today), Some(today), true), (Some(before), Some(today), true), (Some(today), None, true), (None, Some(today), true),
-            (Some(after), None, false), (None, Some(before), false), (Some(before), Some(before), false),
+            (Some(today), Some(today), true),
+            (Some(before), Some(today), true),
+            (Some(today), None, true),
+            (None, Some(today), true),
+            (Some(after), None, false),
+            (None, Some(before), false),
+            (Some(before), Some(before), false),
         ] {
             for field in ["created", "updated"] {
                 let (from_name, to_name) = (format!("{field}From"), format!("{field}To"));
@@ -383,8 +477,12 @@ async fn a_follow_up_is_none_overdue_today_or_later(system: &'static System) -> 
     let now = chrono::Utc::now();
     let today = now.with_timezone(&zone).date_naive();
     let noon = |days: i64| (today + chrono::Duration::days(days)).and_hms_opt(12, 0, 0).unwrap_or_default();
-    let at = |days: i64| noon(days).and_local_timezone(zone).earliest().map(|at| at.to_utc().to_rfc3339()).unwrap_or_default();
-    for (name, days) in [("none", None), ("past", Some(-2)), ("today", Some(0)), ("soon", Some(1)), ("late", Some(40))] {
+    let at = |days: i64| {
+        noon(days).and_local_timezone(zone).earliest().map(|at| at.to_utc().to_rfc3339()).unwrap_or_default()
+    };
+    for (name, days) in
+        [("none", None), ("past", Some(-2)), ("today", Some(0)), ("soon", Some(1)), ("late", Some(40))]
+    {
         let lead = una.lead(name).await?;
         if let Some(days) = days {
             let due = json!({ "leadId": lead["id"], "dueAt": at(days), "message": "Call" });
@@ -393,14 +491,19 @@ async fn a_follow_up_is_none_overdue_today_or_later(system: &'static System) -> 
     }
     let noon_is_over = noon(0).and_local_timezone(zone).earliest().is_some_and(|noon| noon.to_utc() < now);
     for (state, mut right) in [
-        ("none", vec!["none"]), ("overdue", vec!["past"]), ("today", vec!["today"]), ("later", vec!["soon", "late"]),
+        ("none", vec!["none"]),
+        ("overdue", vec!["past"]),
+        ("today", vec!["today"]),
+        ("later", vec!["soon", "late"]),
     ] {
         if state == "overdue" && noon_is_over {
             right.push("today");
         }
         let path = format!("/leads?sort=createdAt&tz=Pacific/Kiritimati&followUp={state}");
         wait_until(Duration::from_secs(10), &format!("{right:?} are {state}"), async || {
-            una.get(&path).await.is_ok_and(|page| page.items().iter().map(|lead| text(lead, "name")).eq(right.iter().copied()))
+            una.get(&path).await.is_ok_and(|page| {
+                page.items().iter().map(|lead| text(lead, "name")).eq(right.iter().copied())
+            })
         })
         .await?;
     }
@@ -414,19 +517,30 @@ async fn long_inactivity_is_found(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
     una.lead("Ada").await?;
     for span in ["1h", "1d", "2w", "3650d"] {
-        ensure!(una.get(&format!("/leads?inactiveFor={span}")).await?.expect(200)?.items().is_empty(), "{span}");
+        ensure!(
+            una.get(&format!("/leads?inactiveFor={span}")).await?.expect(200)?.items().is_empty(),
+            "{span}"
+        );
     }
     for bad in ["", "d", "14", "-1d", "0d", "1.5d", "14 days", "1y", "99999w"] {
-        una.get(&format!("/leads{}", query(&[("inactiveFor", bad)]))).await?.refused(400, &["inactiveFor"])?;
+        una.get(&format!("/leads{}", query(&[("inactiveFor", bad)])))
+            .await?
+            .refused(400, &["inactiveFor"])?;
     }
     Ok(())
 }
 
 async fn a_changed_lead_is_found_by_what_it_is_now(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
-    let lead = una.lead_of(&json!({ "name": "Before", "email": "before@example.test", "phone": "111222", "tags": ["old"] })).await?;
+    let lead = una
+        .lead_of(
+            &json!({ "name": "Before", "email": "before@example.test", "phone": "111222", "tags": ["old"] }),
+        )
+        .await?;
     let path = format!("/leads/{}", text(&lead, "id"));
-    una.patch(&path, &json!({ "name": "After", "email": null, "phone": "333444", "tags": ["new"] })).await?.expect(200)?;
+    una.patch(&path, &json!({ "name": "After", "email": null, "phone": "333444", "tags": ["new"] }))
+        .await?
+        .expect(200)?;
     for gone in ["q=before", "q=111222", "q=example", "tag=old"] {
         ensure!(una.get(&format!("/leads?{gone}")).await?.expect(200)?.items().is_empty(), "{gone}");
     }
