@@ -79,7 +79,9 @@ mod tests {
     }
 
     fn pieces(count: usize) -> Body {
-        Body::from_stream(stream::iter((0..count).map(|_| Ok::<_, axum::Error>(Bytes::from_static(&[0; 1024])))))
+        Body::from_stream(stream::iter(
+            (0..count).map(|_| Ok::<_, axum::Error>(Bytes::from_static(&[0; 1024]))),
+        ))
     }
 
     async fn is_left(body: BodyDataStream, read: usize) -> bool {

@@ -20,7 +20,8 @@ in_every_mode!(
 );
 
 async fn leads(client: &Client, count: usize) -> Result<Vec<String>> {
-    let made = try_join_all((0..count).map(async |number| client.lead(&format!("Lead {number}")).await)).await?;
+    let made =
+        try_join_all((0..count).map(async |number| client.lead(&format!("Lead {number}")).await)).await?;
     Ok(made.iter().map(|lead| text(lead, "id").to_owned()).collect())
 }
 
@@ -68,7 +69,9 @@ async fn each_change_is_carried_out_on_each_lead_that_is_named(system: &'static 
 async fn what_is_already_so_is_matched_and_not_changed(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
     let ids = leads(&una, 3).await?;
-    una.patch(&format!("/leads/{}", ids[0]), &json!({ "status": "Lost", "tags": ["x"] })).await?.expect(200)?;
+    una.patch(&format!("/leads/{}", ids[0]), &json!({ "status": "Lost", "tags": ["x"] }))
+        .await?
+        .expect(200)?;
     ensure!(bulk(&una, json!({ "ids": ids, "setStatus": "Lost" })).await? == result(3, 2));
     ensure!(bulk(&una, json!({ "ids": ids, "setStatus": "Lost" })).await? == result(3, 0));
     ensure!(bulk(&una, json!({ "ids": ids, "addTags": ["X"] })).await? == result(3, 2));
@@ -95,7 +98,10 @@ async fn unknown_and_deleted_leads_are_told_as_failed(system: &'static System) -
     right.sort_unstable();
     ensure!(told == right, "{done}");
     // One reason for all: that a lead was deleted, or is another's, is not shown.
-    ensure!(failed.iter().all(|lead| lead["reason"] == failed[0]["reason"] && !text(lead, "reason").is_empty()), "{done}");
+    ensure!(
+        failed.iter().all(|lead| lead["reason"] == failed[0]["reason"] && !text(lead, "reason").is_empty()),
+        "{done}"
+    );
     Ok(())
 }
 
@@ -104,15 +110,20 @@ async fn a_filter_means_the_leads_that_its_list_shows(system: &'static System) -
     for number in 0..12 {
         let stage = ["New", "Contacted", "Lost"][number % 3];
         let tags = if number % 2 == 0 { json!(["a,b"]) } else { json!(["cold"]) };
-        una.lead_of(&json!({ "name": format!("Zoë {number}"), "status": stage, "tags": tags, "source": "Ad" })).await?;
+        una.lead_of(
+            &json!({ "name": format!("Zoë {number}"), "status": stage, "tags": tags, "source": "Ad" }),
+        )
+        .await?;
     }
     let filter = json!({ "status": ["New", "Contacted"], "tag": ["COLD", "absent"], "q": "zoe", "source": "Ad", "owner": "none" });
     ensure!(bulk(&una, json!({ "filter": filter, "addTags": ["hit"] })).await? == result(4, 4));
     let hits = una.get("/leads?tag=hit").await?.expect(200)?;
-    let listed = una.get("/leads?status=New,Contacted&tag=cold&q=ZOE&source=Ad&owner=none").await?.expect(200)?;
+    let listed =
+        una.get("/leads?status=New,Contacted&tag=cold&q=ZOE&source=Ad&owner=none").await?.expect(200)?;
     ensure!(hits.ids() == listed.ids() && hits.items().len() == 4, "{} and {}", hits.body, listed.body);
     // A tag with a comma can be meant in a body's list.
-    let done = bulk(&una, json!({ "filter": { "tag": ["a,b", "none such"] }, "setStatus": "Converted" })).await?;
+    let done =
+        bulk(&una, json!({ "filter": { "tag": ["a,b", "none such"] }, "setStatus": "Converted" })).await?;
     ensure!(done == result(6, 6), "{done}");
     for (bad, fields) in [
         (json!({ "status": ["Gone"] }), vec!["filter.status"]),
@@ -192,7 +203,11 @@ async fn too_many_tags_fail_for_that_lead_only(system: &'static System) -> Resul
     let free = una.lead("Free").await?;
     let done = bulk(&una, json!({ "ids": [full["id"], free["id"]], "addTags": ["one more"] })).await?;
     ensure!(done["matched"] == 2 && done["changed"] == 1, "{done}");
-    ensure!(done["failed"][0]["id"] == full["id"] && done["failed"].as_array().is_some_and(|failed| failed.len() == 1), "{done}");
+    ensure!(
+        done["failed"][0]["id"] == full["id"]
+            && done["failed"].as_array().is_some_and(|failed| failed.len() == 1),
+        "{done}"
+    );
     ensure!(row(&una, text(&free, "id")).await?["tags"] == json!(["one more"]));
     ensure!(row(&una, text(&full, "id")).await?["version"] == 1);
     Ok(())
@@ -203,7 +218,9 @@ async fn leads_are_given_to_members_only(system: &'static System) -> Result<()> 
     let otto = system.register("Otto").await?;
     let ids = leads(&una, 2).await?;
     for stranger in [json!(otto.user), json!(unknown_id()), json!("me"), json!(""), json!(5), json!(["x"])] {
-        una.post("/leads/bulk", &json!({ "ids": ids, "assignTo": stranger })).await?.refused(422, &["assignTo"])?;
+        una.post("/leads/bulk", &json!({ "ids": ids, "assignTo": stranger }))
+            .await?
+            .refused(422, &["assignTo"])?;
     }
     Ok(())
 }
@@ -215,7 +232,8 @@ async fn every_lead_has_its_own_version_and_entry(system: &'static System) -> Re
     bulk(&una, json!({ "filter": { "status": "Contacted" }, "addTags": ["x"] })).await?;
     for id in &ids {
         let log = una.get(&format!("/leads/{id}/activity")).await?.expect(200)?;
-        let told: Vec<Value> = log.items().iter().map(|entry| json!([entry["version"], entry["type"], entry["data"]])).collect();
+        let told: Vec<Value> =
+            log.items().iter().map(|entry| json!([entry["version"], entry["type"], entry["data"]])).collect();
         let right = [
             json!([3, "lead.updated", { "changes": { "tags": { "from": [], "to": ["x"] } } }]),
             json!([2, "lead.status_changed", { "from": "New", "to": "Contacted", "reason": null }]),
@@ -234,9 +252,9 @@ async fn a_bulk_change_beside_single_ones_loses_none(system: &'static System) ->
         ensure!(done["changed"] == 20, "{done}");
         anyhow::Ok(())
     });
-    let companies = ids.iter().map(async |id| {
-        una.patch(&format!("/leads/{id}"), &json!({ "company": id })).await?.expect(200)
-    });
+    let companies = ids
+        .iter()
+        .map(async |id| una.patch(&format!("/leads/{id}"), &json!({ "company": id })).await?.expect(200));
     let (tags, companies) = tokio::join!(try_join_all(tags), try_join_all(companies));
     tags?;
     companies?;

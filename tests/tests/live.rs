@@ -35,7 +35,9 @@ async fn what_is_done_to_a_lead_is_told_as_in_the_feed(system: &'static System) 
     let una = system.register("Una").await?;
     let mut stream = Stream::open(&una, None).await?;
     ensure!(stream.headers().get("cache-control").is_some_and(|value| value == "no-store"));
-    let lead = una.lead_of(&json!({ "name": "Zoë <b>\nMüller".replace('\n', " "), "note": "Line one\nline two" })).await?;
+    let lead = una
+        .lead_of(&json!({ "name": "Zoë <b>\nMüller".replace('\n', " "), "note": "Line one\nline two" }))
+        .await?;
     let path = format!("/leads/{}", text(&lead, "id"));
     una.patch(&path, &json!({ "company": "Acme", "status": "Contacted" })).await?.expect(200)?;
     una.delete(&path).await?.expect(204)?;
@@ -46,7 +48,10 @@ async fn what_is_done_to_a_lead_is_told_as_in_the_feed(system: &'static System) 
     let mut feed = una.all("/activity").await?;
     feed.reverse();
     for entry in &feed {
-        let event = told.iter().find(|event| event.id == text(entry, "id")).with_context(|| format!("{entry} is not told"))?;
+        let event = told
+            .iter()
+            .find(|event| event.id == text(entry, "id"))
+            .with_context(|| format!("{entry} is not told"))?;
         ensure!(event.data == *entry, "{} and {entry}", event.data);
     }
     Ok(())
@@ -82,8 +87,14 @@ async fn a_reminder_that_falls_due_is_told_once(system: &'static System) -> Resu
     ensure!(told[0].data == shown, "{} and {shown}", told[0].data);
     // Put off, it falls due again.
     let until = (chrono::Utc::now() + chrono::Duration::seconds(2)).to_rfc3339();
-    una.post(&format!("/reminders/{}/snooze", text(&due, "id")), &json!({ "until": until })).await?.expect(200)?;
-    stream.find(MINUTE, "it falls due again", |event| event.kind == "reminder.due" && event.data["id"] == due["id"]).await?;
+    una.post(&format!("/reminders/{}/snooze", text(&due, "id")), &json!({ "until": until }))
+        .await?
+        .expect(200)?;
+    stream
+        .find(MINUTE, "it falls due again", |event| {
+            event.kind == "reminder.due" && event.data["id"] == due["id"]
+        })
+        .await?;
     Ok(())
 }
 
@@ -112,7 +123,8 @@ async fn every_stream_of_the_workspace_is_told_and_no_other(system: &'static Sys
     let una = system.register("Una").await?;
     let vic = una.invite("Vic", "viewer").await?;
     let otto = system.register("Otto").await?;
-    let mut hers = [Stream::open(&una, None).await?, Stream::open(&una, None).await?, Stream::open(&vic, None).await?];
+    let mut hers =
+        [Stream::open(&una, None).await?, Stream::open(&una, None).await?, Stream::open(&vic, None).await?];
     let mut his = Stream::open(&otto, None).await?;
     let lead = una.lead("Hers").await?;
     for stream in &mut hers {
@@ -267,5 +279,8 @@ async fn a_stream_needs_a_token_and_a_sane_place(system: &'static System) -> Res
     let refused = una.get("/events").await?.problem(429, "too-many-requests")?;
     ensure!(!refused.header("retry-after").is_empty());
     drop(streams);
-    leadline_testbed::eventually(SOON, "there is room again", async || Stream::open(&una, None).await.map(drop)).await
+    leadline_testbed::eventually(SOON, "there is room again", async || {
+        Stream::open(&una, None).await.map(drop)
+    })
+    .await
 }

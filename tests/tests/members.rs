@@ -49,8 +49,15 @@ async fn renewed(client: &Client) -> Result<Client> {
 
 async fn a_workspace_has_a_name_and_a_zone(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
-    let changed = una.patch("/workspace", &json!({ "name": " Acme ", "timezone": "America/Santiago" })).await?.expect(200)?;
-    ensure!(changed.body["name"] == "Acme" && changed.body["timezone"] == "America/Santiago", "{}", changed.body);
+    let changed = una
+        .patch("/workspace", &json!({ "name": " Acme ", "timezone": "America/Santiago" }))
+        .await?
+        .expect(200)?;
+    ensure!(
+        changed.body["name"] == "Acme" && changed.body["timezone"] == "America/Santiago",
+        "{}",
+        changed.body
+    );
     ensure!(una.get("/workspace").await?.expect(200)?.body == changed.body);
     ensure!(una.patch("/workspace", &json!({})).await?.expect(200)?.body == changed.body);
     for (bad, field) in [
@@ -68,18 +75,25 @@ async fn a_workspace_has_a_name_and_a_zone(system: &'static System) -> Result<()
 async fn an_invitation_makes_a_member_once(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
     let email = format!("{}@example.test", uuid::Uuid::new_v4().simple());
-    let invited = una.post("/workspace/invitations", &json!({ "email": email, "role": "member" })).await?.expect(201)?;
+    let invited = una
+        .post("/workspace/invitations", &json!({ "email": email, "role": "member" }))
+        .await?
+        .expect(201)?;
     ensure!(invited.text("email") == email && invited.text("role") == "member", "{}", invited.body);
     ensure!(chrono::DateTime::parse_from_rfc3339(invited.text("expiresAt"))? > chrono::Utc::now());
     let listed = una.get("/workspace/invitations").await?.expect(200)?;
     ensure!(listed.ids() == [invited.text("id")] && listed.items()[0]["token"].is_null(), "{}", listed.body);
 
     let stranger = Client::stranger(system.base());
-    let mut body = json!({ "token": invited.text("token"), "name": "", "password": "short", "role": "owner" });
+    let mut body =
+        json!({ "token": invited.text("token"), "name": "", "password": "short", "role": "owner" });
     stranger.post("/auth/invitations/accept", &body).await?.refused(422, &["name", "password", "role"])?;
     body = json!({ "token": invited.text("token"), "name": "Mel", "password": PASSWORD });
     let joined = stranger.post("/auth/invitations/accept", &body).await?.expect(201)?;
-    ensure!(joined.body["workspace"]["id"] == una.workspace.as_str() && joined.body["user"]["email"] == email.as_str());
+    ensure!(
+        joined.body["workspace"]["id"] == una.workspace.as_str()
+            && joined.body["user"]["email"] == email.as_str()
+    );
     ensure!(!joined.header("set-cookie").is_empty() && joined.body["refreshToken"].is_null());
     let mel = stranger.with_token(joined.text("accessToken"));
     ensure!(mel.get("/auth/me").await?.expect(200)?.body["role"] == "member");
@@ -95,19 +109,30 @@ async fn an_invitation_makes_a_member_once(system: &'static System) -> Result<()
     Ok(())
 }
 
-async fn an_invitation_for_a_known_address_takes_the_password_of_the_account(system: &'static System) -> Result<()> {
+async fn an_invitation_for_a_known_address_takes_the_password_of_the_account(
+    system: &'static System,
+) -> Result<()> {
     let una = system.register("Una").await?;
     let otto = system.register("Otto").await?;
     let body = json!({ "email": otto.email.to_uppercase(), "role": "admin" });
     let invited = una.post("/workspace/invitations", &body).await?.expect(201)?;
     let stranger = Client::stranger(system.base());
     let accept = async |password: &str| {
-        stranger.post("/auth/invitations/accept", &json!({ "token": invited.text("token"), "password": password })).await
+        stranger
+            .post(
+                "/auth/invitations/accept",
+                &json!({ "token": invited.text("token"), "password": password }),
+            )
+            .await
     };
     accept("not the right password").await?.problem(401, "unauthenticated")?;
     ensure!(una.get("/workspace/members").await?.expect(200)?.items().len() == 1);
     let joined = accept(PASSWORD).await?.expect(201)?;
-    ensure!(joined.body["user"]["id"] == otto.user.as_str() && joined.body["user"]["name"] == "Otto", "{}", joined.body);
+    ensure!(
+        joined.body["user"]["id"] == otto.user.as_str() && joined.body["user"]["name"] == "Otto",
+        "{}",
+        joined.body
+    );
     let me = stranger.with_token(joined.text("accessToken")).get("/auth/me").await?.expect(200)?.body;
     ensure!(me["workspaces"].as_array().is_some_and(|all| all.len() == 2) && me["role"] == "admin", "{me}");
     // The session that he had goes on where it was.
@@ -123,7 +148,9 @@ async fn an_invitation_that_is_withdrawn_or_replaced_is_gone(system: &'static Sy
         una.post("/workspace/invitations", &body).await?.expect(201)
     };
     let accept = async |token: &str| {
-        stranger.post("/auth/invitations/accept", &json!({ "token": token, "name": "Ina", "password": PASSWORD })).await
+        stranger
+            .post("/auth/invitations/accept", &json!({ "token": token, "name": "Ina", "password": PASSWORD }))
+            .await
     };
     let first = invite("admin").await?;
     let second = invite("viewer").await?;
@@ -166,7 +193,9 @@ async fn members_are_listed_and_change_their_roles(system: &'static System) -> R
         una.patch(&path, &bad).await?.refused(422, &fields)?;
     }
     for id in [unknown_id(), "x".to_owned()] {
-        una.patch(&format!("/workspace/members/{id}"), &json!({ "role": "viewer" })).await?.problem(404, "not-found")?;
+        una.patch(&format!("/workspace/members/{id}"), &json!({ "role": "viewer" }))
+            .await?
+            .problem(404, "not-found")?;
         una.delete(&format!("/workspace/members/{id}")).await?.problem(404, "not-found")?;
     }
     Ok(())
@@ -176,7 +205,9 @@ async fn a_changed_role_counts_at_once(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
     let mel = una.invite("Mel", "member").await?;
     mel.lead("Ada").await?;
-    una.patch(&format!("/workspace/members/{}", mel.user), &json!({ "role": "viewer" })).await?.expect(200)?;
+    una.patch(&format!("/workspace/members/{}", mel.user), &json!({ "role": "viewer" }))
+        .await?
+        .expect(200)?;
     // The old token says member still: it is void; the next one says viewer.
     wait_until(MINUTE, "the token of the old role is void", async || {
         mel.post("/leads", &json!({ "name": "Bob" })).await.is_ok_and(|answer| answer.status == 401)
@@ -205,8 +236,7 @@ async fn a_removed_member_is_out_within_a_minute(system: &'static System) -> Res
     let kept = una.get(&path).await?.expect(200)?.body;
     ensure!(kept["createdBy"]["name"] == "Mel" && kept["notes"][0]["author"]["name"] == "Mel", "{kept}");
     una.post("/leads", &json!({ "name": "Bob", "ownerId": mel.user })).await?.refused(422, &["ownerId"])?;
-    let reminder =
-        json!({ "leadId": lead["id"], "dueAt": "2031-01-01T00:00:00Z", "message": "Call", "assigneeId": mel.user });
+    let reminder = json!({ "leadId": lead["id"], "dueAt": "2031-01-01T00:00:00Z", "message": "Call", "assigneeId": mel.user });
     una.post("/reminders", &reminder).await?.refused(422, &["assigneeId"])?;
     // A write that leaves the owner as it is does not fall over it.
     una.patch(&path, &json!({ "company": "Acme" })).await?.expect(200)?;
@@ -244,7 +274,8 @@ async fn of_two_owners_who_leave_at_once_one_stays(system: &'static System) -> R
     for _ in 0..3 {
         let una = system.register("Una").await?;
         let zoe = una.invite("Zoe", "owner").await?;
-        let (first, second) = (format!("/workspace/members/{}", una.user), format!("/workspace/members/{}", zoe.user));
+        let (first, second) =
+            (format!("/workspace/members/{}", una.user), format!("/workspace/members/{}", zoe.user));
         let (first, second) = tokio::join!(una.delete(&first), zoe.delete(&second));
         let mut statuses = [first?.status.as_u16(), second?.status.as_u16()];
         statuses.sort_unstable();
@@ -265,7 +296,11 @@ async fn each_role_may_do_what_it_may(system: &'static System) -> Result<()> {
     let invitation = json!({ "email": "ina@example.test", "role": "viewer" });
     let write = json!({ "name": "Bob" });
     let (move_on, bulk) = (json!({ "status": "Lost" }), json!({ "ids": [lead["id"]], "addTags": ["x"] }));
-    let (until, role, zone) = (json!({ "until": "2031-01-01T00:00:00Z" }), json!({ "role": "viewer" }), json!({ "timezone": "UTC" }));
+    let (until, role, zone) = (
+        json!({ "until": "2031-01-01T00:00:00Z" }),
+        json!({ "role": "viewer" }),
+        json!({ "timezone": "UTC" }),
+    );
 
     // What a viewer may not.
     for (method, path, body) in [
@@ -296,7 +331,10 @@ async fn each_role_may_do_what_it_may(system: &'static System) -> Result<()> {
         person.patch("/workspace", &zone).await?.problem(403, "forbidden")?;
         person.get("/workspace/invitations").await?.problem(403, "forbidden")?;
         person.post("/workspace/invitations", &invitation).await?.problem(403, "forbidden")?;
-        person.delete(&format!("/workspace/invitations/{}", unknown_id())).await?.problem(403, "forbidden")?;
+        person
+            .delete(&format!("/workspace/invitations/{}", unknown_id()))
+            .await?
+            .problem(403, "forbidden")?;
         person.patch(&format!("/workspace/members/{}", ann.user), &role).await?.problem(403, "forbidden")?;
         person.delete(&format!("/workspace/members/{}", ann.user)).await?.problem(403, "forbidden")?;
         person.delete(&format!("{path}?permanent=true")).await?.problem(403, "forbidden")?;
@@ -347,12 +385,26 @@ async fn a_viewer_reads_everything(system: &'static System) -> Result<()> {
     let due = json!({ "leadId": id, "dueAt": "2031-01-01T00:00:00Z", "message": "Call" });
     let reminder = una.post("/reminders", &due).await?.expect(201)?;
     for path in [
-        "/leads".to_owned(), format!("/leads/{id}"), format!("/leads/{id}/notes"), format!("/leads/{id}/activity"),
-        "/activity".to_owned(), "/reminders".to_owned(), format!("/reminders/{}", reminder.text("id")),
-        "/reminders/today".to_owned(), "/reminders/overdue".to_owned(), "/analytics/summary".to_owned(),
-        "/analytics/by-status".to_owned(), "/analytics/by-source".to_owned(), "/analytics/created".to_owned(),
-        "/analytics/conversion".to_owned(), "/analytics/funnel".to_owned(), "/analytics/report".to_owned(),
-        "/analytics/dashboard".to_owned(), "/workspace".to_owned(), "/workspace/members".to_owned(), "/auth/me".to_owned(),
+        "/leads".to_owned(),
+        format!("/leads/{id}"),
+        format!("/leads/{id}/notes"),
+        format!("/leads/{id}/activity"),
+        "/activity".to_owned(),
+        "/reminders".to_owned(),
+        format!("/reminders/{}", reminder.text("id")),
+        "/reminders/today".to_owned(),
+        "/reminders/overdue".to_owned(),
+        "/analytics/summary".to_owned(),
+        "/analytics/by-status".to_owned(),
+        "/analytics/by-source".to_owned(),
+        "/analytics/created".to_owned(),
+        "/analytics/conversion".to_owned(),
+        "/analytics/funnel".to_owned(),
+        "/analytics/report".to_owned(),
+        "/analytics/dashboard".to_owned(),
+        "/workspace".to_owned(),
+        "/workspace/members".to_owned(),
+        "/auth/me".to_owned(),
     ] {
         vic.get(&path).await?.expect(200)?;
     }

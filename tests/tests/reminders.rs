@@ -61,7 +61,10 @@ async fn a_new_reminder_is_the_caller_s_and_pending(system: &'static System) -> 
     ensure!(una.get("/reminders").await?.expect(200)?.items() == [right]);
     let body = json!({ "leadId": lead["id"], "dueAt": "2020-01-01T00:00:00Z", "message": "Past", "assigneeId": mel.user });
     let past = una.post("/reminders", &body).await?.expect(201)?.body;
-    ensure!(past["assignee"] == json!({ "id": mel.user, "name": "Mel" }) && past["createdBy"] == person, "{past}");
+    ensure!(
+        past["assignee"] == json!({ "id": mel.user, "name": "Mel" }) && past["createdBy"] == person,
+        "{past}"
+    );
     Ok(())
 }
 
@@ -81,9 +84,18 @@ async fn a_reminder_is_changed_in_its_time_message_and_assignee(system: &'static
     ensure!(una.patch(&path(&reminder), &json!({})).await?.expect(200)?.body == right);
     ensure!(una.patch(&path(&reminder), &patch).await?.expect(200)?.body == right);
     for (bad, fields) in [
-        (json!({ "dueAt": null, "message": null, "assigneeId": null }), vec!["assigneeId", "dueAt", "message"]),
-        (json!({ "dueAt": 5, "message": " ", "assigneeId": unknown_id() }), vec!["assigneeId", "dueAt", "message"]),
-        (json!({ "status": "done", "leadId": unknown_id(), "version": 1 }), vec!["leadId", "status", "version"]),
+        (
+            json!({ "dueAt": null, "message": null, "assigneeId": null }),
+            vec!["assigneeId", "dueAt", "message"],
+        ),
+        (
+            json!({ "dueAt": 5, "message": " ", "assigneeId": unknown_id() }),
+            vec!["assigneeId", "dueAt", "message"],
+        ),
+        (
+            json!({ "status": "done", "leadId": unknown_id(), "version": 1 }),
+            vec!["leadId", "status", "version"],
+        ),
     ] {
         una.patch(&path(&reminder), &bad).await?.refused(422, &fields)?;
     }
@@ -97,7 +109,9 @@ async fn a_reminder_is_completed_reopened_and_put_off(system: &'static System) -
     let una = system.register("Una").await?;
     let lead = una.lead("Ada").await?;
     let reminder = remind(&una, &lead, "2031-05-01T09:00:00Z", "Call").await?;
-    let act = async |what: &str| Ok::<_, anyhow::Error>(una.act(&format!("{}/{what}", path(&reminder))).await?.expect(200)?.body);
+    let act = async |what: &str| {
+        Ok::<_, anyhow::Error>(una.act(&format!("{}/{what}", path(&reminder))).await?.expect(200)?.body)
+    };
     let done = act("complete").await?;
     ensure!(done["status"] == "done" && done["version"] == 2, "{done}");
     let at = DateTime::parse_from_rfc3339(text(&done, "completedAt"))?.to_utc();
@@ -110,7 +124,10 @@ async fn a_reminder_is_completed_reopened_and_put_off(system: &'static System) -
     // Put off, it is to be done again.
     let snooze = format!("{}/snooze", path(&reminder));
     let later = una.post(&snooze, &json!({ "until": "2031-07-01T00:00:00+05:45" })).await?.expect(200)?.body;
-    ensure!(later["status"] == "pending" && later["completedAt"].is_null() && later["version"] == 5, "{later}");
+    ensure!(
+        later["status"] == "pending" && later["completedAt"].is_null() && later["version"] == 5,
+        "{later}"
+    );
     ensure!(later["dueAt"] == "2031-06-30T18:15:00.000Z", "{later}");
     for (bad, fields) in [
         (json!({}), vec!["until"]),
@@ -119,7 +136,9 @@ async fn a_reminder_is_completed_reopened_and_put_off(system: &'static System) -
     ] {
         una.post(&snooze, &bad).await?.refused(422, &fields)?;
     }
-    una.post(&format!("{}/complete", path(&reminder)), &json!({ "at": "now" })).await?.refused(422, &["at"])?;
+    una.post(&format!("{}/complete", path(&reminder)), &json!({ "at": "now" }))
+        .await?
+        .refused(422, &["at"])?;
     Ok(())
 }
 
@@ -168,19 +187,28 @@ async fn the_views_are_those_of_the_zone_s_day(system: &'static System) -> Resul
             (format!("/reminders?view=upcoming{and_tz}"), of(&|due, done| !done && due >= end)),
             (format!("/reminders?view=all{and_tz}"), of(&|_, _| true)),
             ("/reminders".to_owned(), of(&|_, _| true)),
-            (format!("/reminders?view=today&status=pending{and_tz}"), of(&|due, done| !done && due >= start && due < end)),
-            (format!("/reminders/today?status=done{and_tz}"), of(&|due, done| done && due >= start && due < end)),
+            (
+                format!("/reminders?view=today&status=pending{and_tz}"),
+                of(&|due, done| !done && due >= start && due < end),
+            ),
+            (
+                format!("/reminders/today?status=done{and_tz}"),
+                of(&|due, done| done && due >= start && due < end),
+            ),
         ] {
             let shown = messages(&una, &path).await?;
             // Should midnight, or the minute of one of them, have passed meanwhile, the question was another.
-            if Utc::now().with_timezone(&zone).date_naive() == today && at.timestamp() / 60 == Utc::now().timestamp() / 60 {
+            if Utc::now().with_timezone(&zone).date_naive() == today
+                && at.timestamp() / 60 == Utc::now().timestamp() / 60
+            {
                 ensure!(shown == right, "{path}: {shown:?} and not {right:?}");
             }
         }
         // Without `tz`, the workspace's zone decides.
         una.patch("/workspace", &json!({ "timezone": name })).await?.expect(200)?;
         wait_until(SOON, "the workspace's zone counts", async || {
-            messages(&una, "/reminders/today").await.ok() == messages(&una, &format!("/reminders/today{tz}")).await.ok()
+            messages(&una, "/reminders/today").await.ok()
+                == messages(&una, &format!("/reminders/today{tz}")).await.ok()
         })
         .await?;
     }
@@ -192,7 +220,9 @@ async fn a_list_is_filtered_and_oldest_due_first(system: &'static System) -> Res
     let mel = una.invite("Mel", "member").await?;
     let (ada, bob) = (una.lead("Ada").await?, una.lead("Bob").await?);
     for (number, (lead, who, month)) in
-        [(&ada, &una, 3), (&bob, &mel, 1), (&ada, &mel, 2), (&bob, &una, 4), (&ada, &una, 1)].into_iter().enumerate()
+        [(&ada, &una, 3), (&bob, &mel, 1), (&ada, &mel, 2), (&bob, &una, 4), (&ada, &una, 1)]
+            .into_iter()
+            .enumerate()
     {
         let due = format!("2031-{month:02}-01T00:00:00Z");
         let body = json!({ "leadId": lead["id"], "dueAt": due, "message": format!("R{number}"), "assigneeId": who.user });
@@ -272,7 +302,11 @@ async fn a_renamed_lead_s_reminders_show_the_new_name(system: &'static System) -
     })
     .await?;
     let shown = una.get("/reminders").await?.expect(200)?;
-    ensure!(shown.items()[0]["lead"]["name"] == "After" && shown.items()[0]["version"] == 1, "{}", shown.body);
+    ensure!(
+        shown.items()[0]["lead"]["name"] == "After" && shown.items()[0]["version"] == 1,
+        "{}",
+        shown.body
+    );
     Ok(())
 }
 
@@ -294,7 +328,9 @@ async fn a_lead_knows_its_next_open_reminder(system: &'static System) -> Result<
     next(json!("2031-03-01T00:00:00.000Z")).await?;
     una.act(&format!("{}/reopen", path(&january))).await?.expect(200)?;
     next(json!("2031-01-01T00:00:00.000Z")).await?;
-    una.post(&format!("{}/snooze", path(&january)), &json!({ "until": "2031-06-01T00:00:00Z" })).await?.expect(200)?;
+    una.post(&format!("{}/snooze", path(&january)), &json!({ "until": "2031-06-01T00:00:00Z" }))
+        .await?
+        .expect(200)?;
     next(json!("2031-03-01T00:00:00.000Z")).await?;
     una.patch(&path(&march), &json!({ "dueAt": "2031-09-01T00:00:00Z" })).await?.expect(200)?;
     next(json!("2031-06-01T00:00:00.000Z")).await?;
@@ -314,10 +350,20 @@ async fn a_reminder_takes_a_message_a_time_and_a_lead_that_is_there(system: &'st
     una.post("/reminders", &json!({})).await?.refused(422, &["dueAt", "leadId", "message"])?;
     remind(&una, &lead, "2031-01-01T00:00:00Z", &"🦊".repeat(1000)).await?;
     for (field, value) in [
-        ("message", json!("🦊".repeat(1001))), ("message", json!(" \n ")), ("message", json!("a\0b")), ("message", json!(null)),
-        ("leadId", json!(unknown_id())), ("leadId", json!("x")), ("leadId", json!(null)), ("leadId", json!({ "$ne": "" })),
-        ("assigneeId", json!(unknown_id())), ("assigneeId", json!(otto.user)), ("assigneeId", json!("me")),
-        ("dueAt", json!("2031-01-01")), ("dueAt", json!(1_900_000_000)), ("dueAt", json!("99999-01-01T00:00:00Z")),
+        ("message", json!("🦊".repeat(1001))),
+        ("message", json!(" \n ")),
+        ("message", json!("a\0b")),
+        ("message", json!(null)),
+        ("leadId", json!(unknown_id())),
+        ("leadId", json!("x")),
+        ("leadId", json!(null)),
+        ("leadId", json!({ "$ne": "" })),
+        ("assigneeId", json!(unknown_id())),
+        ("assigneeId", json!(otto.user)),
+        ("assigneeId", json!("me")),
+        ("dueAt", json!("2031-01-01")),
+        ("dueAt", json!(1_900_000_000)),
+        ("dueAt", json!("99999-01-01T00:00:00Z")),
     ] {
         let mut body = json!({ "leadId": lead["id"], "dueAt": "2031-01-01T00:00:00Z", "message": "Call" });
         body[field] = value;
@@ -331,12 +377,21 @@ async fn hostile_messages_come_back_as_they_are_or_are_refused(system: &'static 
     let una = system.register("Una").await?;
     let lead = una.lead("Ada").await?;
     for hostile in [
-        "<script>alert(1)</script>", "'; DROP TABLE reminders; --", "{\"$gt\": \"\"}", "\u{202e}txet", "line one\r\n\tline two",
-        "👩‍👩‍👧‍👦", "%00", "=1+1", "javascript:alert(1)", "\\u0000",
+        "<script>alert(1)</script>",
+        "'; DROP TABLE reminders; --",
+        "{\"$gt\": \"\"}",
+        "\u{202e}txet",
+        "line one\r\n\tline two",
+        "👩‍👩‍👧‍👦",
+        "%00",
+        "=1+1",
+        "javascript:alert(1)",
+        "\\u0000",
     ] {
         let reminder = remind(&una, &lead, "2031-01-01T00:00:00Z", hostile).await?;
         ensure!(reminder["message"] == hostile, "{reminder}");
-        let again = una.patch(&path(&reminder), &json!({ "message": format!("x{hostile}") })).await?.expect(200)?;
+        let again =
+            una.patch(&path(&reminder), &json!({ "message": format!("x{hostile}") })).await?.expect(200)?;
         ensure!(again.body["message"] == format!("x{hostile}"), "{}", again.body);
     }
     for refused in ["a\0b", "\u{1b}[2J", "\u{7f}x\u{7f}x"] {
@@ -356,7 +411,9 @@ async fn an_unknown_reminder_is_not_found(system: &'static System) -> Result<()>
         for act in ["complete", "reopen"] {
             una.act(&format!("{path}/{act}")).await?.problem(404, "not-found")?;
         }
-        una.post(&format!("{path}/snooze"), &json!({ "until": "2031-01-01T00:00:00Z" })).await?.problem(404, "not-found")?;
+        una.post(&format!("{path}/snooze"), &json!({ "until": "2031-01-01T00:00:00Z" }))
+            .await?
+            .problem(404, "not-found")?;
     }
     Ok(())
 }

@@ -62,7 +62,9 @@ async fn a_refresh_token_is_good_for_one_use_and_gives_the_next(system: &'static
     Ok(())
 }
 
-async fn the_last_token_is_honoured_once_more_while_its_successor_is_unused(system: &'static System) -> Result<()> {
+async fn the_last_token_is_honoured_once_more_while_its_successor_is_unused(
+    system: &'static System,
+) -> Result<()> {
     let una = system.register("Una").await?;
     let first = refresh(&una, token(&una)).await?.expect(200)?;
     // The answer was lost: the same successor is given again.
@@ -82,7 +84,9 @@ async fn a_token_used_again_after_its_successor_ends_the_session(system: &'stati
     refresh(&una, token(&una)).await?.problem(401, "unauthenticated")?;
     // The whole family is over: the newest refresh token and every access token of it.
     refresh(&una, third.text("refreshToken")).await?.problem(401, "unauthenticated")?;
-    for access in [una.token.as_deref().unwrap_or_default(), second.text("accessToken"), third.text("accessToken")] {
+    for access in
+        [una.token.as_deref().unwrap_or_default(), second.text("accessToken"), third.text("accessToken")]
+    {
         is_void(&una.with_token(access)).await?;
     }
     // Another session of the same person is not.
@@ -106,8 +110,12 @@ async fn twenty_refreshes_at_once_leave_the_session_alive(system: &'static Syste
         let una = Client::login(system.base(), &una.email).await?;
         let answers = try_join_all((0..20).map(|_| refresh(&una, token(&una)))).await?;
         let good: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 200).collect();
-        ensure!(!good.is_empty() && answers.iter().all(|answer| answer.status == 200 || answer.status == 401), "{answers:?}");
-        let successors: std::collections::BTreeSet<&str> = good.iter().map(|answer| answer.text("refreshToken")).collect();
+        ensure!(
+            !good.is_empty() && answers.iter().all(|answer| answer.status == 200 || answer.status == 401),
+            "{answers:?}"
+        );
+        let successors: std::collections::BTreeSet<&str> =
+            good.iter().map(|answer| answer.text("refreshToken")).collect();
         ensure!(successors.len() == 1, "{} chains", successors.len());
         for answer in &good {
             una.with_token(answer.text("accessToken")).get("/auth/me").await?.expect(200)?;
@@ -128,11 +136,23 @@ async fn what_is_no_refresh_token_is_refused_and_ends_nothing(system: &'static S
     let mut mixed = good[..24].to_owned();
     mixed.push_str(&token(&other)[24..]);
     let access = una.token.clone().unwrap_or_default();
-    for bad in ["", "x", &access, &String::from_utf8(spoiled)?, &mixed, &good[1..], &format!("{good}A"), &unknown_id()] {
+    for bad in [
+        "",
+        "x",
+        &access,
+        &String::from_utf8(spoiled)?,
+        &mixed,
+        &good[1..],
+        &format!("{good}A"),
+        &unknown_id(),
+    ] {
         refresh(&una, bad).await?.problem(401, "unauthenticated")?;
     }
     let client = una.signed_out();
-    client.post("/auth/refresh", &json!({ "refreshToken": { "$ne": "" } })).await?.refused(422, &["refreshToken"])?;
+    client
+        .post("/auth/refresh", &json!({ "refreshToken": { "$ne": "" } }))
+        .await?
+        .refused(422, &["refreshToken"])?;
     client.post("/auth/refresh", &json!({ "refreshToken": good, "x": 1 })).await?.refused(422, &["x"])?;
     refresh(&una, &good).await?.expect(200)?;
     Ok(())
@@ -163,7 +183,11 @@ async fn a_person_sees_and_ends_their_sessions(system: &'static System) -> Resul
             ensure!(chrono::DateTime::parse_from_rfc3339(text(session, name)).is_ok(), "{session}");
         }
     }
-    let other = sessions.items().iter().find(|session| session["current"] == false).map(|session| text(session, "id"));
+    let other = sessions
+        .items()
+        .iter()
+        .find(|session| session["current"] == false)
+        .map(|session| text(session, "id"));
     let path = format!("/auth/sessions/{}", other.unwrap_or_default());
     una.delete(&path).await?.expect(204)?;
     is_void(&elsewhere).await?;
@@ -189,13 +213,17 @@ async fn a_session_goes_on_in_another_workspace(system: &'static System) -> Resu
     una.lead("Hers").await?;
     let host = system.register("Otto").await?;
     host.lead("His").await?;
-    let invited = host.post("/workspace/invitations", &json!({ "email": una.email, "role": "viewer" })).await?.expect(201)?;
+    let invited = host
+        .post("/workspace/invitations", &json!({ "email": una.email, "role": "viewer" }))
+        .await?
+        .expect(201)?;
     let accept = json!({ "token": invited.text("token"), "password": PASSWORD, "session": "token" });
     let mut guest = Client::stranger(system.base());
     guest.signed_in(&guest.post("/auth/invitations/accept", &accept).await?.expect(201)?);
     ensure!(guest.workspace == host.workspace);
 
-    let switched = guest.post("/auth/workspace", &json!({ "workspaceId": una.workspace })).await?.expect(200)?;
+    let switched =
+        guest.post("/auth/workspace", &json!({ "workspaceId": una.workspace })).await?.expect(200)?;
     let mut back = guest.clone();
     back.signed_in(&switched);
     ensure!(token(&back) != token(&guest), "{}", switched.body);
@@ -209,7 +237,9 @@ async fn a_session_goes_on_in_another_workspace(system: &'static System) -> Resu
     ensure!(back.get("/auth/me").await?.expect(200)?.body["workspace"]["id"] == una.workspace.as_str());
     let other = system.register("Eve").await?;
     for workspace in [other.workspace.clone(), unknown_id(), "x".to_owned()] {
-        back.post("/auth/workspace", &json!({ "workspaceId": workspace })).await?.refused(422, &["workspaceId"])?;
+        back.post("/auth/workspace", &json!({ "workspaceId": workspace }))
+            .await?
+            .refused(422, &["workspaceId"])?;
     }
     ensure!(back.get("/auth/me").await?.expect(200)?.body["workspace"]["id"] == una.workspace.as_str());
     Ok(())

@@ -66,8 +66,11 @@ fn the_domain_knows_no_wire_and_no_store() {
         ("analytics", "figures.rs"),
     ] {
         let path = services.join(service).join("src").join(file);
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        for foreign in ["tonic", "prost", "mongodb", "bson", "rusqlite", "serde", "leadline_proto", "leadline_storage"] {
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for foreign in
+            ["tonic", "prost", "mongodb", "bson", "rusqlite", "serde", "leadline_proto", "leadline_storage"]
+        {
             assert!(!text.contains(&format!("use {foreign}")), "{} uses {foreign}", path.display());
         }
     }
@@ -96,7 +99,8 @@ fn no_room_has_a_name_without_a_meaning() {
         for entry in std::fs::read_dir(&folder).unwrap().flatten() {
             let path = entry.path();
             let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            for empty in ["common", "util", "utils", "helper", "helpers", "shared", "core", "misc", "manager"] {
+            for empty in ["common", "util", "utils", "helper", "helpers", "shared", "core", "misc", "manager"]
+            {
                 assert_ne!(stem, empty, "{}", path.display());
             }
             if path.is_dir() {

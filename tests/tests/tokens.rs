@@ -37,7 +37,8 @@ struct Token {
 fn open(token: &str) -> Result<Token> {
     let parts: Vec<&str> = token.split('.').collect();
     ensure!(parts.len() == 3, "not a JWT");
-    let decode = |part: &str| -> Result<Value> { Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part)?)?) };
+    let decode =
+        |part: &str| -> Result<Value> { Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part)?)?) };
     Ok(Token {
         header: decode(parts[0])?,
         claims: decode(parts[1])?,
@@ -78,7 +79,11 @@ async fn is_refused(client: &Client, token: &str, what: &str) -> Result<()> {
     let answer = client.with_token(token).get("/auth/me").await?;
     let answer = answer.problem(401, "unauthenticated").with_context(|| what.to_owned())?;
     ensure!(answer.header("www-authenticate").starts_with("Bearer"), "{what}");
-    client.with_token(token).post("/leads", &json!({ "name": "Eve" })).await?.problem(401, "unauthenticated")?;
+    client
+        .with_token(token)
+        .post("/leads", &json!({ "name": "Eve" }))
+        .await?
+        .problem(401, "unauthenticated")?;
     Ok(())
 }
 
@@ -87,8 +92,12 @@ async fn the_published_keys_verify_a_token(system: &'static System) -> Result<()
     let token = open(una.token.as_deref().unwrap_or_default())?;
     let jwks = Client::stranger(system.base()).get("//.well-known/jwks.json").await?.expect(200)?;
     let keys = jwks.body["keys"].as_array().cloned().unwrap_or_default();
-    let key = keys.iter().find(|key| key["kid"] == token.header["kid"]).context("its key is not published")?;
-    ensure!(key["kty"] == "OKP" && key["crv"] == "Ed25519" && key["alg"] == "EdDSA" && key["use"] == "sig", "{key}");
+    let key =
+        keys.iter().find(|key| key["kid"] == token.header["kid"]).context("its key is not published")?;
+    ensure!(
+        key["kty"] == "OKP" && key["crv"] == "Ed25519" && key["alg"] == "EdDSA" && key["use"] == "sig",
+        "{key}"
+    );
     ensure!(key.get("d").is_none(), "the private key is published");
     ensure!(token.header["alg"] == "EdDSA", "{}", token.header);
     let (_, public) = public_key(system).await?;
@@ -103,14 +112,22 @@ async fn a_token_says_who_where_as_what_and_how_long(system: &'static System) ->
     let now = chrono::Utc::now().timestamp();
     for (person, role) in [(&una, "owner"), (&mel, "viewer")] {
         let claims = open(person.token.as_deref().unwrap_or_default())?.claims;
-        ensure!(claims["sub"] == person.user.as_str() && claims["wid"] == person.workspace.as_str(), "{claims}");
-        ensure!(claims["role"] == role && !text(&claims, "iss").is_empty() && !text(&claims, "aud").is_empty(), "{claims}");
-        let (iat, exp) = (claims["iat"].as_i64().unwrap_or_default(), claims["exp"].as_i64().unwrap_or_default());
+        ensure!(
+            claims["sub"] == person.user.as_str() && claims["wid"] == person.workspace.as_str(),
+            "{claims}"
+        );
+        ensure!(
+            claims["role"] == role && !text(&claims, "iss").is_empty() && !text(&claims, "aud").is_empty(),
+            "{claims}"
+        );
+        let (iat, exp) =
+            (claims["iat"].as_i64().unwrap_or_default(), claims["exp"].as_i64().unwrap_or_default());
         ensure!(exp - iat == 900 && (iat - now).abs() < 120, "{claims}");
         let sessions = person.get("/auth/sessions").await?.expect(200)?;
         ensure!(sessions.ids() == [text(&claims, "sid")], "{}", sessions.body);
         ensure!(uuid::Uuid::parse_str(text(&claims, "jti")).is_ok(), "{claims}");
-        let mut names: Vec<&str> = claims.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<&str> =
+            claims.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         ensure!(names == ["aud", "exp", "iat", "iss", "jti", "role", "sid", "sub", "wid"], "{names:?}");
     }
@@ -187,13 +204,32 @@ async fn a_token_of_a_key_that_is_not_the_house_s_is_refused(system: &'static Sy
     let kid = text(&token.header, "kid");
     let forged = make(&token.header, &token.claims, |signed| own.sign(signed).to_vec());
     is_refused(&una, &forged, "another key under the house's name").await?;
-    for other in ["", "x", "../../signing-key.pem", "/dev/null", "' OR 1=1 --", "k\0", &kid.to_lowercase().repeat(2), &kid.repeat(1000)] {
+    for other in [
+        "",
+        "x",
+        "../../signing-key.pem",
+        "/dev/null",
+        "' OR 1=1 --",
+        "k\0",
+        &kid.to_lowercase().repeat(2),
+        &kid.repeat(1000),
+    ] {
         let header = json!({ "alg": "EdDSA", "kid": other });
         // Even with the right key: a name that is not published stands for none.
         is_refused(&una, &make(&header, &token.claims, |signed| house.sign(signed).to_vec()), other).await?;
     }
-    for header in [json!({ "alg": "EdDSA" }), json!({ "alg": "EdDSA", "kid": null }), json!({ "alg": "EdDSA", "kid": [kid] }), json!([])] {
-        is_refused(&una, &make(&header, &token.claims, |signed| house.sign(signed).to_vec()), &header.to_string()).await?;
+    for header in [
+        json!({ "alg": "EdDSA" }),
+        json!({ "alg": "EdDSA", "kid": null }),
+        json!({ "alg": "EdDSA", "kid": [kid] }),
+        json!([]),
+    ] {
+        is_refused(
+            &una,
+            &make(&header, &token.claims, |signed| house.sign(signed).to_vec()),
+            &header.to_string(),
+        )
+        .await?;
     }
     // Thus the forgeries fail for what they are, and not because this test can't sign.
     let good = make(&token.header, &token.claims, |signed| house.sign(signed).to_vec());
@@ -243,7 +279,10 @@ async fn a_token_whose_claims_were_changed_is_refused(system: &'static System) -
     let token = open(mel.token.as_deref().unwrap_or_default())?;
     let signature = URL_SAFE_NO_PAD.encode(&token.signature);
     for (name, value) in [
-        ("role", "owner"), ("wid", other.workspace.as_str()), ("sub", una.user.as_str()), ("jti", &leadline_tests::unknown_id()),
+        ("role", "owner"),
+        ("wid", other.workspace.as_str()),
+        ("sub", una.user.as_str()),
+        ("jti", &leadline_tests::unknown_id()),
         ("extra", "x"),
     ] {
         let mut claims = token.claims.clone();
@@ -258,7 +297,14 @@ async fn a_token_whose_claims_were_changed_is_refused(system: &'static System) -
         flipped[place] ^= 1;
     }
     let good = mel.token.clone().unwrap_or_default();
-    for odd in [format!("{good}="), format!("{good}A"), format!("{good}."), format!("{good}.x"), good[1..].to_owned(), good.replace('.', "..")] {
+    for odd in [
+        format!("{good}="),
+        format!("{good}A"),
+        format!("{good}."),
+        format!("{good}.x"),
+        good[1..].to_owned(),
+        good.replace('.', ".."),
+    ] {
         is_refused(&mel, &odd, "an odd form").await?;
     }
     mel.get("/auth/me").await?.expect(200)?;
@@ -269,7 +315,10 @@ async fn a_refresh_token_is_no_access_token(system: &'static System) -> Result<(
     let una = system.register("Una").await?;
     let refresh = una.refresh_token.clone().unwrap_or_default();
     is_refused(&una, &refresh, "a refresh token").await?;
-    let invited = una.post("/workspace/invitations", &json!({ "email": "ina@example.test", "role": "admin" })).await?.expect(201)?;
+    let invited = una
+        .post("/workspace/invitations", &json!({ "email": "ina@example.test", "role": "admin" }))
+        .await?
+        .expect(201)?;
     is_refused(&una, invited.text("token"), "an invitation's token").await
 }
 
@@ -279,10 +328,20 @@ async fn a_malformed_authorization_header_is_refused(system: &'static System) ->
     let stranger = Client::stranger(system.base());
     let huge = format!("Bearer {}", "x".repeat(10_000));
     for header in [
-        "", "Bearer", "Bearer ", "Basic dW5hOnVuYQ==", &token, &format!("Token {token}"), &format!("Bearer {token} x"),
-        &format!("Bearer {token},{token}"), &huge,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic dW5hOnVuYQ==",
+        &token,
+        &format!("Token {token}"),
+        &format!("Bearer {token} x"),
+        &format!("Bearer {token},{token}"),
+        &huge,
     ] {
-        stranger.with(("authorization", header), Method::GET, "/leads", &Value::Null).await?.problem(401, "unauthenticated")?;
+        stranger
+            .with(("authorization", header), Method::GET, "/leads", &Value::Null)
+            .await?
+            .problem(401, "unauthenticated")?;
     }
     // The scheme's case does not matter (RFC 9110).
     for scheme in ["bearer", "BEARER", "Bearer"] {
@@ -299,10 +358,16 @@ async fn a_token_counts_in_the_header_only(system: &'static System) -> Result<()
     stranger.get(&format!("/leads?access_token={token}")).await?.problem(401, "unauthenticated")?;
     stranger.get(&format!("/leads?token={token}")).await?.problem(401, "unauthenticated")?;
     let cookie = format!("access_token={token}; leadline_access={token}; Authorization=Bearer {token}");
-    stranger.with(("cookie", &cookie), Method::GET, "/leads", &Value::Null).await?.problem(401, "unauthenticated")?;
+    stranger
+        .with(("cookie", &cookie), Method::GET, "/leads", &Value::Null)
+        .await?
+        .problem(401, "unauthenticated")?;
     // Nor is a session's cookie any good for anything but a refresh.
     let refresh = format!("leadline_refresh={}", una.refresh_token.clone().unwrap_or_default());
-    stranger.with(("cookie", &refresh), Method::GET, "/leads", &Value::Null).await?.problem(401, "unauthenticated")?;
+    stranger
+        .with(("cookie", &refresh), Method::GET, "/leads", &Value::Null)
+        .await?
+        .problem(401, "unauthenticated")?;
     Ok(())
 }
 
@@ -316,7 +381,13 @@ async fn the_same_is_refused_by_every_service(system: &'static System) -> Result
     for bad in [unsigned, forged] {
         let client = una.with_token(&bad);
         for path in [
-            "/leads", "/activity", "/reminders", "/analytics/summary", "/analytics/dashboard", "/workspace", "/auth/sessions",
+            "/leads",
+            "/activity",
+            "/reminders",
+            "/analytics/summary",
+            "/analytics/dashboard",
+            "/workspace",
+            "/auth/sessions",
             "/events",
         ] {
             client.get(path).await?.problem(401, "unauthenticated")?;
