@@ -20,7 +20,7 @@ use crate::{
     gateway::Gateway,
     leads::lead::{at, page},
     limits::{Peer, RefreshLimit, SignInLimit},
-    once::Key,
+    once::{self, Key},
     problem::Problem,
     query::NoQuery,
     workspace::{Role, Workspace},
@@ -505,16 +505,18 @@ pub(crate) async fn change_password(
     State(gateway): State<Arc<Gateway>>,
     SignedIn(caller): SignedIn,
     _: NoQuery,
-    _: Key,
+    key: Key,
     mut body: body::Json,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let message = proto::ChangePasswordRequest {
         current_password: body.fields.text("currentPassword"),
         new_password: body.fields.text("newPassword"),
         faults: body.fields.finish(),
     };
-    gateway.auth().change_password(caller.request(message)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let answer = gateway.auth().change_password(key.request(&caller, message, &body.raw)).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().extend(once::replayed(&answer));
+    Ok(response)
 }
 
 /// List my sessions

@@ -92,7 +92,9 @@ async fn a_write_is_carried_out_only_on_the_version_that_it_names(system: &'stat
     let owner = system.register("Una").await?;
     for good in ["\"1\"", "*", "\"7\", \"1\"", "\"x\" , ,\"1\""] {
         for (method, path, body, status) in conditional_writes(&owner).await? {
-            for bad in ["\"2\"", "\"0\"", "W/\"1\"", "\"01\"", "\"2\", \"3\"", "\"one\"", "\"18446744073709551616\""] {
+            for bad in
+                ["\"2\"", "\"0\"", "W/\"1\"", "\"01\"", "\"2\", \"3\"", "\"one\"", "\"18446744073709551616\""]
+            {
                 let answer = owner.with(("if-match", bad), method.clone(), &path, &body).await?;
                 answer.problem(412, "version-mismatch").with_context(|| bad.to_owned())?;
             }
@@ -101,7 +103,10 @@ async fn a_write_is_carried_out_only_on_the_version_that_it_names(system: &'stat
     }
     let version = owner.get("/workspace").await?.header("etag").to_owned();
     let rename = json!({ "name": "Other" });
-    owner.with(("if-match", "\"99\""), Method::PATCH, "/workspace", &rename).await?.problem(412, "version-mismatch")?;
+    owner
+        .with(("if-match", "\"99\""), Method::PATCH, "/workspace", &rename)
+        .await?
+        .problem(412, "version-mismatch")?;
     owner.with(("if-match", &version), Method::PATCH, "/workspace", &rename).await?.expect(200)?;
     Ok(())
 }
@@ -140,11 +145,18 @@ async fn patches_of_different_fields_at_once_both_survive(system: &'static Syste
     for _ in 0..4 {
         let path = format!("/leads/{}", text(&owner.lead("Ada").await?, "id"));
         let fields = [
-            ("name", json!("Eve")), ("email", json!("eve@example.test")), ("phone", json!("+49 30 1")),
-            ("company", json!("Acme")), ("source", json!("Ad")), ("status", json!("Qualified")), ("tags", json!(["vip"])),
+            ("name", json!("Eve")),
+            ("email", json!("eve@example.test")),
+            ("phone", json!("+49 30 1")),
+            ("company", json!("Acme")),
+            ("source", json!("Ad")),
+            ("status", json!("Qualified")),
+            ("tags", json!(["vip"])),
             ("ownerId", json!(owner.user)),
         ];
-        let patches = fields.iter().map(async |(name, value)| owner.patch(&path, &json!({ *name: value })).await?.expect(200));
+        let patches = fields
+            .iter()
+            .map(async |(name, value)| owner.patch(&path, &json!({ *name: value })).await?.expect(200));
         try_join_all(patches).await?;
         let lead = owner.get(&path).await?.expect(200)?.body;
         for (name, value) in &fields[..7] {
@@ -159,7 +171,10 @@ async fn a_hundred_writers_on_one_lead_leave_versions_without_a_gap(system: &'st
     let owner = system.register("Una").await?;
     let path = format!("/leads/{}", text(&owner.lead("Ada").await?, "id"));
     let writes = (0..100).map(async |writer: u32| match writer % 3 {
-        0 => owner.post(&format!("{path}/notes"), &json!({ "text": format!("Note {writer}") })).await?.expect(201),
+        0 => owner
+            .post(&format!("{path}/notes"), &json!({ "text": format!("Note {writer}") }))
+            .await?
+            .expect(201),
         1 => owner.patch(&path, &json!({ "company": format!("Company {writer}") })).await?.expect(200),
         _ => owner.patch(&path, &json!({ "tags": [format!("tag {writer}")] })).await?.expect(200),
     });
@@ -172,7 +187,9 @@ async fn a_hundred_writers_on_one_lead_leave_versions_without_a_gap(system: &'st
     ensure!(owner.all(&format!("{path}/notes")).await?.len() == 34);
     // Each change begins where the one before ended.
     let mut company = Value::Null;
-    for change in log.iter().rev().map(|entry| &entry["data"]["changes"]["company"]).filter(|change| !change.is_null()) {
+    for change in
+        log.iter().rev().map(|entry| &entry["data"]["changes"]["company"]).filter(|change| !change.is_null())
+    {
         ensure!(change["from"] == company, "{change} after {company}");
         company = change["to"].clone();
     }
@@ -195,7 +212,10 @@ async fn the_same_post_with_the_same_key_is_carried_out_once(system: &'static Sy
         let again = keyed(&owner, "key-1", "/leads", &body).await?.expect(201)?;
         ensure!(again.header("idempotency-replayed") == "true", "{:?}", again.headers);
         ensure!(again.body == first.body, "{} and {}", again.body, first.body);
-        ensure!(again.header("location") == first.header("location") && again.header("etag") == first.header("etag"));
+        ensure!(
+            again.header("location") == first.header("location")
+                && again.header("etag") == first.header("etag")
+        );
     }
     ensure!(owner.get("/leads").await?.items().len() == 1);
     // Without a key, the same body is another lead.
@@ -213,13 +233,17 @@ async fn every_post_can_have_a_key(system: &'static System) -> Result<()> {
     let reminder = owner.post("/reminders", &due).await?.expect(201)?.text("id").to_owned();
     for (path, body) in [
         (format!("/leads/{lead}/notes"), json!({ "text": "Hello" })),
-        ("/reminders".to_owned(), due),
+        ("/reminders".to_owned(), due.clone()),
         (format!("/reminders/{reminder}/complete"), Value::Null),
         (format!("/reminders/{reminder}/reopen"), Value::Null),
         (format!("/reminders/{reminder}/snooze"), json!({ "until": "2032-01-01T00:00:00Z" })),
         ("/leads/bulk".to_owned(), json!({ "ids": [lead], "addTags": ["vip"] })),
         (format!("/leads/{trashed}/restore"), Value::Null),
         ("/workspace/invitations".to_owned(), json!({ "email": "ina@example.test", "role": "member" })),
+        (
+            "/auth/me/password".to_owned(),
+            json!({ "currentPassword": leadline_tests::PASSWORD, "newPassword": "another quiet heron" }),
+        ),
     ] {
         let key = format!("key of {path}").replace(' ', "-");
         let first = keyed(&owner, &key, &path, &body).await?;
@@ -230,6 +254,10 @@ async fn every_post_can_have_a_key(system: &'static System) -> Result<()> {
     }
     ensure!(owner.get(&format!("/leads/{lead}/notes")).await?.items().len() == 1);
     ensure!(owner.get("/reminders").await?.items().len() == 2);
+    // Even if it could not be carried out any more.
+    owner.delete(&format!("/leads/{lead}")).await?.expect(204)?;
+    let again = keyed(&owner, "key-of-/reminders", "/reminders", &due).await?.expect(201)?;
+    ensure!(again.header("idempotency-replayed") == "true", "{:?}", again.headers);
     Ok(())
 }
 
@@ -264,9 +292,13 @@ async fn a_key_belongs_to_its_user_workspace_and_path(system: &'static System) -
         ensure!(answer.header("idempotency-replayed").is_empty());
     }
     // In another workspace of the same user, too.
-    let invited = other.post("/workspace/invitations", &json!({ "email": owner.email, "role": "member" })).await?.expect(201)?;
+    let invited = other
+        .post("/workspace/invitations", &json!({ "email": owner.email, "role": "member" }))
+        .await?
+        .expect(201)?;
     let mut guest = Client::stranger(system.base());
-    let accept = json!({ "token": invited.text("token"), "password": leadline_tests::PASSWORD, "session": "token" });
+    let accept =
+        json!({ "token": invited.text("token"), "password": leadline_tests::PASSWORD, "session": "token" });
     let accepted = guest.post("/auth/invitations/accept", &accept).await?.expect(201)?;
     guest.signed_in(&accepted);
     ensure!(guest.user == owner.user && guest.workspace == other.workspace, "{}", accepted.body);
@@ -283,7 +315,8 @@ async fn a_malformed_key_is_refused(system: &'static System) -> Result<()> {
     for bad in ["", "a b", too_long.as_str()] {
         keyed(&owner, bad, "/leads", &json!({ "name": "Ada" })).await?.refused(400, &["Idempotency-Key"])?;
     }
-    let twice = owner.request(Method::POST, "/leads").header("idempotency-key", "a").header("idempotency-key", "b");
+    let twice =
+        owner.request(Method::POST, "/leads").header("idempotency-key", "a").header("idempotency-key", "b");
     owner.send(twice.json(&json!({ "name": "Ada" }))).await?.refused(400, &["Idempotency-Key"])?;
     ensure!(owner.get("/leads").await?.items().len() == 1);
     Ok(())
@@ -332,13 +365,25 @@ async fn paging_never_repeats_or_skips_what_was_there_throughout(system: &'stati
     let owner = system.register("Una").await?;
     let make = async |number: usize| -> Result<String> {
         let status = ["New", "Contacted", "Qualified", "Converted", "Lost"][number % 5];
-        let company = if number.is_multiple_of(3) { Value::Null } else { format!("Company {}", number % 7).into() };
+        let company =
+            if number.is_multiple_of(3) { Value::Null } else { format!("Company {}", number % 7).into() };
         let body = json!({ "name": format!("Lead {}", number % 11), "company": company, "status": status });
         Ok(text(&owner.lead_of(&body).await?, "id").to_owned())
     };
     let kept: BTreeSet<String> = try_join_all((0..60).map(make)).await?.into_iter().collect();
     let doomed = try_join_all((60..80).map(make)).await?;
-    for sort in ["createdAt", "-createdAt", "updatedAt", "-updatedAt", "name", "-name", "company", "-company", "status", "-status"] {
+    for sort in [
+        "createdAt",
+        "-createdAt",
+        "updatedAt",
+        "-updatedAt",
+        "name",
+        "-name",
+        "company",
+        "-company",
+        "status",
+        "-status",
+    ] {
         let mut doomed = doomed.iter();
         let mut seen: HashMap<String, usize> = HashMap::new();
         let mut cursor = String::new();
@@ -355,7 +400,10 @@ async fn paging_never_repeats_or_skips_what_was_there_throughout(system: &'stati
             others += 1;
             make(others).await?;
             if let Some(id) = doomed.next() {
-                owner.patch(&format!("/leads/{id}"), &json!({ "name": format!("Lead {sort} {others}") })).await?.expect(200)?;
+                owner
+                    .patch(&format!("/leads/{id}"), &json!({ "name": format!("Lead {sort} {others}") }))
+                    .await?
+                    .expect(200)?;
             }
         }
         for id in &kept {
@@ -378,10 +426,16 @@ async fn a_cursor_is_good_for_its_own_query_only(system: &'static System) -> Res
     ask(&owner, "/leads?limit=2&sort=name", &cursor).await?.expect(200)?;
     // Another size of page is the same query.
     ask(&owner, "/leads?limit=200&sort=name", &cursor).await?.expect(200)?;
-    for other_query in
-        ["/leads?sort=-name", "/leads?sort=company", "/leads?limit=2", "/leads?sort=name&q=Ada", "/leads?sort=name&trashed=true",
-         "/activity?limit=2", "/reminders?limit=2", "/workspace/members?limit=2"]
-    {
+    for other_query in [
+        "/leads?sort=-name",
+        "/leads?sort=company",
+        "/leads?limit=2",
+        "/leads?sort=name&q=Ada",
+        "/leads?sort=name&trashed=true",
+        "/activity?limit=2",
+        "/reminders?limit=2",
+        "/workspace/members?limit=2",
+    ] {
         ask(&owner, other_query, &cursor).await?.refused(400, &["cursor"])?;
     }
     ask(&other, "/leads?limit=2&sort=name", &cursor).await?.refused(400, &["cursor"])?;
@@ -399,25 +453,40 @@ async fn every_list_can_be_paged(system: &'static System) -> Result<()> {
     let owner = system.register("Una").await?;
     let id = text(&owner.lead("Ada").await?, "id").to_owned();
     for number in 0..7 {
-        owner.post(&format!("/leads/{id}/notes"), &json!({ "text": format!("Note {number}") })).await?.expect(201)?;
-        let due = json!({ "leadId": id, "dueAt": "2031-01-01T00:00:00Z", "message": format!("Call {number}") });
+        owner
+            .post(&format!("/leads/{id}/notes"), &json!({ "text": format!("Note {number}") }))
+            .await?
+            .expect(201)?;
+        let due =
+            json!({ "leadId": id, "dueAt": "2031-01-01T00:00:00Z", "message": format!("Call {number}") });
         owner.post("/reminders", &due).await?.expect(201)?;
         let email = format!("guest{number}@example.test");
-        owner.post("/workspace/invitations", &json!({ "email": email, "role": "viewer" })).await?.expect(201)?;
+        owner
+            .post("/workspace/invitations", &json!({ "email": email, "role": "viewer" }))
+            .await?
+            .expect(201)?;
         if number < 4 {
             owner.invite(&format!("Member {number}"), "member").await?;
         }
     }
     for path in [
-        format!("/leads/{id}/notes"), format!("/leads/{id}/activity"), "/activity".to_owned(), "/reminders".to_owned(),
-        "/workspace/members".to_owned(), "/workspace/invitations".to_owned(),
+        format!("/leads/{id}/notes"),
+        format!("/leads/{id}/activity"),
+        "/activity".to_owned(),
+        "/reminders".to_owned(),
+        "/workspace/members".to_owned(),
+        "/workspace/invitations".to_owned(),
     ] {
         let whole = owner.get(&format!("{path}?limit=200")).await?.expect(200)?;
         ensure!(whole.items().len() >= 5, "{path}: {}", whole.body);
         let (mut paged, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = owner.get(&format!("{path}?limit=2{cursor}")).await?.expect(200)?;
-            ensure!(page.items().len() <= 2 && page.body["total"] == whole.body["total"], "{path}: {}", page.body);
+            ensure!(
+                page.items().len() <= 2 && page.body["total"] == whole.body["total"],
+                "{path}: {}",
+                page.body
+            );
             paged.extend_from_slice(page.items());
             let Some(next) = page.body["nextCursor"].as_str() else { break };
             ensure!(page.items().len() == 2, "{path}: a page in the middle is not full: {}", page.body);

@@ -11,6 +11,7 @@ mod workspaces;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use leadline_proto::auth::{auth_service_server::AuthService, *};
 use leadline_runtime::{
     caller::{Caller, ServiceSecret},
@@ -30,7 +31,7 @@ use crate::{
     invitation::InvitationTokens,
     keys::SigningKeys,
     limits::Limits,
-    session::RefreshTokens,
+    session::{RefreshTokens, seal},
     store::{Answer, Store, StoreError},
 };
 
@@ -55,6 +56,15 @@ type Answered<T> = Result<Response<T>, Refusal>;
 impl Auth {
     async fn admit(&self, metadata: &MetadataMap) -> Result<Caller, Refusal> {
         self.verifier.admit(metadata).await
+    }
+
+    /// The idempotency key of a call. What is kept of the body is sealed: where it holds passwords, a bare hash of it would be
+    /// one of theirs that is quick to guess at.
+    fn once(&self, metadata: &MetadataMap, caller: &Caller) -> Option<Once> {
+        let once = Once::of(metadata, caller)?;
+        let keys = self.keys.derive("leadline idempotency keys");
+        let sealed = seal(keys.first()?, once.fingerprint.as_bytes());
+        Some(Once { fingerprint: URL_SAFE_NO_PAD.encode(sealed), ..once })
     }
 
     /// Voids at once, in this process, what others learn of through the bus.

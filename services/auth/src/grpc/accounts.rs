@@ -5,11 +5,7 @@ use leadline_proto::auth::{
     ListSessionsRequest, ListSessionsResponse, Me, UpdateMeRequest,
 };
 use leadline_runtime::{
-    caller::Caller,
-    ids::SessionId,
-    once::{Once, mark_replayed},
-    refusal::Refusal,
-    time::Millis,
+    caller::Caller, ids::SessionId, once::mark_replayed, refusal::Refusal, time::Millis,
     violations::Violations,
 };
 use tonic::{Request, Response};
@@ -61,7 +57,7 @@ impl Auth {
         request: Request<ChangePasswordRequest>,
     ) -> Answered<ChangePasswordResponse> {
         let caller = self.admit(request.metadata()).await?;
-        let once = Once::of(request.metadata(), &caller);
+        let once = self.once(request.metadata(), &caller);
         let _flying = self.in_flight.begin(once.as_ref())?;
         // Asked for again, the present password is the new one: look before it is verified.
         if self.replayed(once.as_ref()).await?.is_some() {

@@ -7,7 +7,7 @@ use leadline_proto::auth::{
 use leadline_runtime::{
     caller::{Origin, Role},
     ids::UserId,
-    once::{Once, mark_replayed},
+    once::mark_replayed,
     refusal::Refusal,
     time::Millis,
     violations::Violations,
@@ -53,7 +53,7 @@ impl Auth {
     pub(super) async fn invite(&self, request: Request<CreateInvitationRequest>) -> Answered<Proto> {
         let caller = self.admit(request.metadata()).await?;
         caller.require(Role::Admin)?;
-        let once = Once::of(request.metadata(), &caller);
+        let once = self.once(request.metadata(), &caller);
         let _flying = self.in_flight.begin(once.as_ref())?;
         if let Some(bytes) = self.replayed(once.as_ref()).await? {
             return self.invited_before(&bytes);
