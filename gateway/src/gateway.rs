@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The largest answer of a service: 200 notes of 10,000 characters of four bytes have room in it.
-const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
+pub(crate) const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 
 /// The state of the gateway.
 pub(crate) struct Gateway {

@@ -55,17 +55,21 @@ impl<T> Kept<T> {
     {
         let (cell, old) = self.slot(workspace);
         let answer = cell
-            .get_or_init(async || {
+            .get_or_try_init(async || {
                 let late =
                     || Refusal::Unavailable("a part of the system does not answer: try again".to_owned());
                 let loaded = tokio::time::timeout(LIMIT, load()).await.unwrap_or_else(|_| Err(late()));
                 match (loaded, old) {
-                    (Ok(value), _) => Answer { value: Ok(Arc::new(value)), life: LIFE },
-                    (Err(Refusal::Unavailable(_)), Some(old)) => Answer { value: Ok(old), life: PAUSE },
-                    (Err(refusal), _) => Answer { value: Err(refusal), life: PAUSE },
+                    (Ok(value), _) => Ok(Answer { value: Ok(Arc::new(value)), life: LIFE }),
+                    (Err(Refusal::Unavailable(_)), Some(old)) => Ok(Answer { value: Ok(old), life: PAUSE }),
+                    (Err(refusal @ Refusal::Unavailable(_)), None) => {
+                        Ok(Answer { value: Err(refusal), life: PAUSE })
+                    }
+                    // It is about who asked, such as a token that was voided this moment: the next may ask.
+                    (Err(refusal), _) => Err(refusal),
                 }
             })
-            .await;
+            .await?;
         answer.value.clone()
     }
 
@@ -123,6 +127,15 @@ mod tests {
         kept.renew(workspace);
         assert_eq!(*kept.get(workspace, async || Ok(3)).await.unwrap(), 3);
         assert_eq!(*kept.get(WorkspaceId::new(), async || Ok(4)).await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn what_one_caller_is_refused_is_not_kept_for_the_others() {
+        let kept = Kept::default();
+        let workspace = WorkspaceId::new();
+        let refused = Refusal::Unauthenticated("void".to_owned());
+        assert_eq!(kept.get(workspace, async || Err::<u8, _>(refused.clone())).await.unwrap_err(), refused);
+        assert_eq!(*kept.get(workspace, async || Ok(1)).await.unwrap(), 1);
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use leadline_runtime::{caller::Caller, ids::WorkspaceId, refusal::Refusal, route
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::kept::Kept;
+use crate::{gateway::LARGEST_ANSWER, kept::Kept};
 
 /// Somebody, or something, by id and name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -64,7 +64,8 @@ pub(crate) struct People {
 
 impl People {
     pub(crate) fn new(auth: Route) -> Self {
-        Self { kept: Kept::default(), auth: AuthServiceClient::new(auth) }
+        let auth = AuthServiceClient::new(auth).max_decoding_message_size(LARGEST_ANSWER);
+        Self { kept: Kept::default(), auth }
     }
 
     /// The names of the caller's workspace; `ids` are those that will be asked for. An id that is not among the names known

@@ -17,14 +17,33 @@ pub(crate) const LARGEST_PAGE: u32 = 200;
 /// The page that nobody asked to be larger or smaller.
 pub(crate) const USUAL_PAGE: u32 = 50;
 const LONGEST_NAME: usize = 40;
+/// The most parameters of one request; each is compared with those before it.
+const MOST: usize = 1_000;
 
 /// The query parameters of a request. Each reader takes its parameter out; [`Query::finish`] tells all that is wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
-    values: Vec<(String, Vec<String>)>,
+    values: Vec<(String, Given)>,
     faults: Violations,
     /// What stands before a name where it is told: `filter.` in a body.
     prefix: &'static str,
+}
+
+/// What was given for a name.
+#[derive(Debug)]
+enum Given {
+    /// Texts, in each of which commas may divide several values.
+    Texts(Vec<String>),
+    /// A list in a body: there, a comma is part of the text.
+    List(Vec<String>),
+}
+
+impl Given {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::Texts(values) | Self::List(values) => values,
+        }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Query {
@@ -72,7 +91,11 @@ impl Query {
     /// Takes a query string apart.
     pub(crate) fn parse(query: &str) -> Self {
         let mut parsed = Self::default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        for (number, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
+            if number >= MOST {
+                parsed.fault("query", format!("has more than {MOST} parameters"));
+                break;
+            }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
                 (Some(name), Some(value)) => parsed.push(name, value),
@@ -89,20 +112,23 @@ impl Query {
         for (name, value) in members {
             let values = match value {
                 Value::Null => continue,
-                Value::String(text) => Some(vec![text]),
-                Value::Bool(flag) => Some(vec![flag.to_string()]),
-                Value::Array(items) => items
-                    .into_iter()
-                    .map(|item| match item {
+                Value::String(text) => Some(Given::Texts(vec![text])),
+                Value::Bool(flag) => Some(Given::Texts(vec![flag.to_string()])),
+                Value::Array(items) if items.is_empty() => {
+                    parsed.fault(&name, "is an empty list");
+                    continue;
+                }
+                Value::Array(items) => {
+                    let texts = items.into_iter().map(|item| match item {
                         Value::String(text) => Some(text),
                         _ => None,
-                    })
-                    .collect(),
+                    });
+                    texts.collect::<Option<_>>().map(Given::List)
+                }
                 Value::Number(_) | Value::Object(_) => None,
             };
             match values {
-                Some(values) if !values.is_empty() => parsed.values.push((name, values)),
-                Some(_) => parsed.fault(&name, "is an empty list"),
+                Some(values) => parsed.values.push((name, values)),
                 None => parsed.fault(&name, "must be text or a list of texts"),
             }
         }
@@ -111,8 +137,8 @@ impl Query {
 
     fn push(&mut self, name: String, value: String) {
         match self.values.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => values.push(value),
-            None => self.values.push((name, vec![value])),
+            Some((_, Given::Texts(values) | Given::List(values))) => values.push(value),
+            None => self.values.push((name, Given::Texts(vec![value]))),
         }
     }
 
@@ -122,16 +148,16 @@ impl Query {
         self.faults.add(format!("{}{name}", self.prefix), message);
     }
 
-    fn take(&mut self, name: &str) -> Vec<String> {
+    fn take(&mut self, name: &str) -> Given {
         match self.values.iter().position(|(known, _)| known == name) {
             Some(place) => self.values.swap_remove(place).1,
-            None => Vec::new(),
+            None => Given::Texts(Vec::new()),
         }
     }
 
     /// A parameter that may be given once.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
-        let mut values = self.take(name);
+        let mut values = self.take(name).into_vec();
         if values.len() > 1 {
             self.fault(name, "can be given only once");
             return None;
@@ -167,12 +193,14 @@ impl Query {
 
     /// A parameter that may be repeated or hold several values with commas between.
     pub(crate) fn list(&mut self, name: &str) -> Vec<String> {
-        let values = self.take(name);
-        // In a body's list, a comma is part of the text.
-        if !self.prefix.is_empty() && values.len() > 1 {
-            return values;
+        match self.take(name) {
+            Given::Texts(values) => values
+                .iter()
+                .flat_map(|value| value.split(','))
+                .map(|value| value.trim().to_owned())
+                .collect(),
+            Given::List(values) => values,
         }
-        values.iter().flat_map(|value| value.split(',')).map(|value| value.trim().to_owned()).collect()
     }
 
     /// The same, each parsed into one of some words.
@@ -369,6 +397,23 @@ mod tests {
         assert!(query.flag("trashed"));
         assert_eq!(query.text("q").as_deref(), Some("a,b"));
         assert_eq!(faults(query), ["filter.x", "filter.y"]);
+    }
+
+    #[test]
+    fn in_a_list_of_a_body_a_comma_is_part_of_the_text() {
+        let read = |tags: Value| {
+            let Value::Object(members) = serde_json::json!({"tag": tags}) else { unreachable!() };
+            Query::of_object(members, "filter.").list("tag")
+        };
+        assert_eq!(read(serde_json::json!(["a,b"])), ["a,b"]);
+        assert_eq!(read(serde_json::json!(["a,b", "c"])), ["a,b", "c"]);
+        assert_eq!(read(serde_json::json!("a,b")), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_flood_of_parameters_is_refused() {
+        let names: Vec<String> = (0..5_000).map(|number| format!("p{number}")).collect();
+        assert!(faults(Query::parse(&names.join("&"))).contains(&"query".to_owned()));
     }
 
     #[test]
