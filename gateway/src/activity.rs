@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use http::StatusCode;
 use leadline_proto::leads::{self as proto, activity::What};
 use leadline_runtime::caller::Caller;
 use serde::Serialize;
@@ -181,7 +182,13 @@ pub(crate) async fn list_activity(
     let lead_id = query.id("leadId").unwrap_or_default();
     let page = query.page();
     query.finish()?;
-    Ok(Json(fetch(&gateway, &caller, lead_id, types, page).await?))
+    match fetch(&gateway, &caller, lead_id, types, page).await {
+        // Here the lead is a filter: one that is not there matches nothing.
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
+            Ok(Json(ActivityPage::of(Vec::new(), String::new(), None)))
+        }
+        answer => answer.map(Json),
+    }
 }
 
 /// The log of a lead

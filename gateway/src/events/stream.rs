@@ -98,7 +98,7 @@ impl Stream {
                         }
                     }
                 }
-                None => self.catch_up(self.position.clone()).await?,
+                None => self.catch_up(before(&self.position)).await?,
             }
         }
         self.figures().await?;
@@ -150,7 +150,11 @@ impl Stream {
                 let names = self.gateway.people.names(&self.caller, &Reminder::people(reminder)).await;
                 self.send(&live.id, "reminder.due", &Reminder::of(reminder.clone(), &names)).await?;
             }
-            What::Figures(as_of) => self.send(&live.id, "analytics", &Figures::of(*as_of)).await?,
+            // Its own id is newer than those of changes that are still on their way here: who resumed there would miss them.
+            What::Figures(as_of) => {
+                let position = self.position.clone();
+                return self.send(&position, "analytics", &Figures::of(*as_of)).await;
+            }
         }
         self.position.clone_from(&live.id);
         Ok(())
