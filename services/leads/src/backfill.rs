@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// So many leads are stored in one transaction.
-const BATCH: usize = 200;
+const BATCH: usize = 100;
 /// Between transactions, so that others can write.
 const PAUSE: Duration = Duration::from_millis(2);
 

@@ -2,6 +2,8 @@
 
 mod bulk;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -189,9 +191,8 @@ impl LeadsService for Leads {
         }
         let request = request.into_inner();
         let mut violations = Violations::from_edge(request.faults);
-        let fields = parse::fields(&mut violations, &request.fields.unwrap_or_default());
+        let (owner, fields) = parse::fields(&mut violations, &request.fields.unwrap_or_default());
         let note = request.note.and_then(|text| violations.take("note", NoteText::parse(&text)));
-        let owner = fields.as_ref().and_then(|fields| fields.owner);
         self.check_owner(&admitted.caller, owner, None, "ownerId", &mut violations).await?;
         violations.check()?;
         let fields = fields.ok_or_else(|| Refusal::internal("fields without violation are missing"))?;

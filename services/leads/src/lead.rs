@@ -401,3 +401,166 @@ impl Lead {
         did.into_iter().enumerate().map(entry).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        fields::{Company, Email, Name, Phone},
+        stage::Source,
+    };
+
+    fn by(at: i64) -> By {
+        By { actor: Some(UserId::new()), at: Millis(at), origin: Origin::default(), backdated: false }
+    }
+
+    fn fields() -> Fields {
+        Fields {
+            name: Name::parse("Zoë").unwrap(),
+            email: None,
+            phone: None,
+            company: None,
+            source: Source::Other,
+            status: Status::New,
+            tags: Tags::default(),
+            owner: None,
+        }
+    }
+
+    fn lead() -> Lead {
+        let new = NewLead { id: LeadId::new(), fields: fields(), created_by: UserId::new(), note: None };
+        Lead::create(new, &by(1_000)).lead
+    }
+
+    #[test]
+    fn a_first_note_is_a_second_thing_done_by_the_same_write() {
+        let note = Some((NoteId::new(), NoteText::parse(&"n".repeat(300)).unwrap()));
+        let new = NewLead { id: LeadId::new(), fields: fields(), created_by: UserId::new(), note };
+        let change = Lead::create(new, &by(5));
+        assert_eq!((change.lead.version, change.lead.note_count), (Version(1), 1));
+        let [created, noted] = &change.log[..] else { panic!("{:?}", change.log) };
+        assert_eq!(created.what, What::Created { source: Source::Other, status: Status::New });
+        assert!(matches!(&noted.what, What::NoteAdded { text, .. } if text.chars().count() == NOTE_EXCERPT));
+        assert_eq!((created.version, noted.version), (Version(1), Version(1)));
+    }
+
+    #[test]
+    fn a_move_stamps_the_stage_and_keeps_when_it_was_entered_first() {
+        let mut lead = lead();
+        for (to, at) in [(Status::Converted, 2_000), (Status::Lost, 3_000), (Status::Converted, 4_000)] {
+            lead = lead.decide(&Command::Move { to, reason: None }, None, &by(at)).unwrap().unwrap().lead;
+        }
+        let converted = lead.stages.of(Status::Converted).unwrap();
+        assert_eq!((converted.first, converted.last), (Millis(2_000), Millis(4_000)));
+        assert_eq!(lead.status_changed_at, Millis(4_000));
+        assert_eq!(lead.stages.of(Status::Contacted), None);
+    }
+
+    #[test]
+    fn what_is_told_of_an_erased_lead_is_nothing_personal() {
+        let change = lead().decide(&Command::Erase, None, &by(2_000)).unwrap().unwrap();
+        let events = change.events(WorkspaceId::new(), &by(2_000));
+        assert_eq!((events.len(), events[0].activity.lead_name.as_str()), (1, ""));
+        assert!(
+            events[0].snapshot.erased && events[0].snapshot.deleted && events[0].snapshot.name.is_empty()
+        );
+        assert_eq!(events[0].snapshot.version, Version(2));
+    }
+
+    fn command() -> impl Strategy<Value = Command> {
+        let name = "[a-c]{1,2}".prop_map(|text| Name::parse(&text).ok());
+        let tags = || {
+            proptest::collection::vec("[a-dA-D]{1,2}", 1..4).prop_map(|texts| Tags::parse(&texts).unwrap())
+        };
+        let status = || (1i64..=5).prop_map(|rank| Status::of_rank(rank).unwrap());
+        let patch = (
+            name,
+            proptest::option::of(status()),
+            proptest::option::of(tags()),
+            any::<bool>(),
+            any::<bool>(),
+        )
+            .prop_map(|(name, status, tags, text, none)| Patch {
+                name,
+                status,
+                tags,
+                email: text.then(|| Email::parse("a@b.de").ok()),
+                phone: none.then_some(None),
+                company: text.then(|| Company::parse("Acme").unwrap()),
+                source: none.then_some(Source::Ad),
+                owner: none.then_some(None),
+            });
+        prop_oneof![
+            4 => patch.prop_map(Command::Edit),
+            2 => status().prop_map(|to| Command::Move { to, reason: None }),
+            1 => tags().prop_map(Command::AddTags),
+            1 => tags().prop_map(Command::RemoveTags),
+            1 => Just(()).prop_map(|()| Command::AddNote { id: NoteId::new(), text: NoteText::parse("n").unwrap() }),
+            1 => Just(Command::Trash),
+            1 => Just(Command::Restore),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_write_that_changes_something_raises_the_version_by_one_and_one_that_does_not_is_none(
+            commands in proptest::collection::vec((command(), 0i64..5_000), 1..30),
+        ) {
+            let mut lead = lead();
+            for (command, at) in commands {
+                let decided = lead.decide(&command, None, &by(at));
+                let Ok(Some(change)) = decided else { continue };
+                let now = &change.lead;
+                prop_assert_eq!(now.version, lead.version.next());
+                prop_assert!(now.updated_at >= lead.updated_at && now.updated_at == now.last_activity_at);
+                prop_assert!(!change.log.is_empty() && change.log.len() <= 2);
+                let told = change.events(WorkspaceId::new(), &by(at));
+                for event in &told {
+                    prop_assert_eq!(event.activity.version, now.version);
+                    prop_assert_eq!(&event.snapshot, &told[0].snapshot);
+                    prop_assert_eq!(event.snapshot.status, now.fields.status);
+                    prop_assert_eq!(event.snapshot.deleted, now.deleted_at.is_some());
+                }
+                let entered = now.stages.of(now.fields.status).map(|times| times.last);
+                prop_assert_eq!(entered, Some(now.status_changed_at));
+                prop_assert!(now.stages.iter().all(|(_, times)| times.first <= times.last));
+                // What was logged of fields is what is different.
+                let same = Lead {
+                    version: lead.version,
+                    updated_at: lead.updated_at,
+                    last_activity_at: lead.last_activity_at,
+                    ..now.clone()
+                };
+                prop_assert_ne!(same, lead);
+                lead = change.lead;
+            }
+        }
+
+        #[test]
+        fn a_patch_applied_twice_is_as_once(command in command()) {
+            let repeatable = !matches!(command, Command::AddNote { .. } | Command::Trash);
+            let lead = lead();
+            let once = lead.decide(&command, None, &by(2_000)).unwrap().map_or(lead, |change| change.lead);
+            if repeatable {
+                prop_assert_eq!(once.decide(&command, None, &by(3_000)).unwrap(), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cleared_field_is_logged_as_null() {
+        let phone = Phone::parse("123").unwrap();
+        let set = Command::Edit(Patch { phone: Some(phone), ..Patch::default() });
+        let lead = lead().decide(&set, None, &by(2_000)).unwrap().unwrap().lead;
+        let clear = Command::Edit(Patch { phone: Some(None), ..Patch::default() });
+        let change = lead.decide(&clear, None, &by(3_000)).unwrap().unwrap();
+        let expected = FieldChange {
+            field: "phone",
+            from: FieldValue::Text(Some("123".to_owned())),
+            to: FieldValue::Text(None),
+        };
+        assert_eq!(change.log[0].what, What::Updated(vec![expected]));
+    }
+}

@@ -105,8 +105,11 @@ pub(super) fn user(violations: &mut Violations, field: &str, text: &str) -> Opti
     violations.take(field, UserId::parse(text))
 }
 
-/// All fields of a new lead; `None` if any is bad.
-pub(super) fn fields(violations: &mut Violations, given: &proto::LeadFields) -> Option<Fields> {
+/// Whose a lead shall be, with the fields of a new lead; those are `None` if any is bad.
+pub(super) fn fields(
+    violations: &mut Violations,
+    given: &proto::LeadFields,
+) -> (Option<UserId>, Option<Fields>) {
     let name = name(violations, given.name.as_ref());
     let email = optional(violations, "email", given.email.as_ref(), |text| Email::parse(text).map(Some));
     let phone = optional(violations, "phone", given.phone.as_ref(), Phone::parse);
@@ -115,7 +118,17 @@ pub(super) fn fields(violations: &mut Violations, given: &proto::LeadFields) -> 
     let status = status_or(violations, given.status, Status::New);
     let tags = tags(violations, "tags", &given.tags);
     let owner = given.owner_id.as_ref().and_then(|id| user(violations, "ownerId", id));
-    Some(Fields { name: name?, email, phone, company, source, status, tags: tags?, owner })
+    let fields = name.zip(tags).map(|(name, tags)| Fields {
+        name,
+        email,
+        phone,
+        company,
+        source,
+        status,
+        tags,
+        owner,
+    });
+    (owner, fields)
 }
 
 /// New values for the fields in a mask.

@@ -3,6 +3,8 @@
 mod document;
 mod list;
 mod log;
+#[cfg(test)]
+mod plans;
 mod schema;
 mod write;
 
@@ -16,6 +18,7 @@ use leadline_runtime::{
 use leadline_storage::{
     Mongo, StorageError,
     bson::{Bson, Document, doc},
+    mongo,
 };
 
 use super::{
@@ -33,6 +36,25 @@ use write::Writer;
 pub(super) struct MongoStore {
     db: Mongo,
     encode: Encode,
+    turns: Turns,
+}
+
+/// Lets the writers of one lead in this process go one after the other. MongoDB would let one commit and turn the others
+/// away, each to begin again; with many of them most time would go into that. What another process writes still conflicts.
+struct Turns(Vec<tokio::sync::Mutex<()>>);
+
+impl Turns {
+    fn new() -> Self {
+        Self((0..256).map(|_| tokio::sync::Mutex::new(())).collect())
+    }
+
+    /// Waits for the turn of a lead, as long as a transaction may take.
+    async fn of(&self, id: LeadId) -> Result<tokio::sync::MutexGuard<'_, ()>, StorageError> {
+        // The last bytes of an id are random.
+        let place = usize::from(id.uuid().as_bytes()[15]) % self.0.len();
+        let turn = tokio::time::timeout(mongo::DEADLINE, self.0[place].lock()).await;
+        turn.map_err(|_| StorageError::Contended)
+    }
 }
 
 impl MongoStore {
@@ -41,7 +63,7 @@ impl MongoStore {
         let db = Mongo::open(uri, &Mongo::database_name(uri, "leads")?, "leadline-leads").await?;
         db.wait_ready(stop.stopping()).await?;
         db.migrate(schema::MIGRATIONS).await?;
-        Ok(Self { db, encode })
+        Ok(Self { db, encode, turns: Turns::new() })
     }
 
     fn writer(&self, scope: Scope) -> Writer {
@@ -91,6 +113,7 @@ impl Store for MongoStore {
         once: Option<Keyed<Written>>,
     ) -> Result<Reply<Written>, StoreError> {
         let writer = self.writer(scope);
+        let _turn = self.turns.of(id).await?;
         self.db
             .transact(async move |session| {
                 if let Some(answer) = writer.answered(session, once.as_ref()).await? {

@@ -7,6 +7,8 @@ use crate::filter::{COUNTED, Filter, FollowUp, Sort, SortBy, Total};
 pub(super) const FEW: u64 = 2_000;
 /// Probes stop here.
 pub(super) const PROBED: u64 = COUNTED + 1;
+/// A walk that has not filled its page after so many rows is given up: what it looks for may all lie at the end.
+pub(super) const WALKED: usize = 2_000;
 
 /// A condition of a filter for which there is an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(super) enum TotalBy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) page: PageBy,
+    /// A walk drops rows that don't match; when it drops too many ([`WALKED`]), the rows of this condition lead instead.
+    pub(super) instead: Option<Access>,
     pub(super) total: TotalBy,
 }
 
@@ -109,7 +113,12 @@ pub(super) fn choose(filter: &Filter, sort: Sort, probed: &[(Access, u64)]) -> P
         Some((access, size)) if is_all(filter, access, probed.len()) => TotalBy::Known(Total::of(size)),
         smallest => TotalBy::Count(smallest.map(|(access, _)| access)),
     };
-    Plan { page, total }
+    let instead = match page {
+        // Of the rows of the rarest condition, none is looked at in vain.
+        PageBy::Walk(by) => smallest.map(|(access, _)| access).filter(|access| by != Some(*access)),
+        PageBy::Gather(_) => None,
+    };
+    Plan { page, instead, total }
 }
 
 #[cfg(test)]
@@ -123,7 +132,7 @@ mod tests {
     #[test]
     fn a_list_without_conditions_walks_the_index_of_its_sort() {
         let plan = choose(&Filter::default(), BY_NAME, &[]);
-        assert_eq!(plan, Plan { page: PageBy::Walk(None), total: TotalBy::Count(None) });
+        assert_eq!(plan, Plan { page: PageBy::Walk(None), instead: None, total: TotalBy::Count(None) });
     }
 
     #[test]
@@ -132,7 +141,8 @@ mod tests {
         assert_eq!(accesses(&filter), [Access::Grams]);
         assert_eq!(choose(&filter, NEWEST, &[(Access::Grams, 12)]).page, PageBy::Gather(Access::Grams));
         let many = choose(&filter, NEWEST, &[(Access::Grams, PROBED)]);
-        assert_eq!(many, Plan { page: PageBy::Walk(None), total: TotalBy::Count(Some(Access::Grams)) });
+        let grams = Some(Access::Grams);
+        assert_eq!(many, Plan { page: PageBy::Walk(None), instead: grams, total: TotalBy::Count(grams) });
         let letter = Filter { words: words("a"), ..Filter::default() };
         assert_eq!(accesses(&letter), []);
     }
@@ -155,10 +165,10 @@ mod tests {
             words: words("x y"),
             ..Filter::default()
         };
+        let owner = Some(Access::Owner);
         let plan = choose(&filter, NEWEST, &[(Access::Status, 5_000), (Access::Owner, 7)]);
-        assert_eq!(
-            plan,
-            Plan { page: PageBy::Walk(Some(Access::Owner)), total: TotalBy::Count(Some(Access::Owner)) }
-        );
+        assert_eq!(plan, Plan { page: PageBy::Walk(owner), instead: None, total: TotalBy::Count(owner) });
+        let plan = choose(&filter, BY_NAME, &[(Access::Status, 5_000), (Access::Owner, 3_000)]);
+        assert_eq!(plan, Plan { page: PageBy::Walk(None), instead: owner, total: TotalBy::Count(owner) });
     }
 }

@@ -2,6 +2,8 @@
 
 mod list;
 mod log;
+#[cfg(test)]
+mod plans;
 mod row;
 mod schema;
 mod write;
@@ -50,6 +52,14 @@ impl SqliteStore {
         Ok(Self { db, encode })
     }
 }
+
+/// What has been in the trash since before a time.
+const TRASHED: &str = "SELECT w.id, l.id FROM leads l INDEXED BY leads_by_deleted
+    CROSS JOIN workspaces w ON w.number = l.workspace
+    WHERE l.trashed = 1 AND l.deleted_at <= ?1 ORDER BY l.deleted_at LIMIT ?2";
+/// Takes old keys away.
+const FORGET_KEYS: &str =
+    "DELETE FROM once WHERE id IN (SELECT id FROM once WHERE at < ?1 ORDER BY at LIMIT ?2)";
 
 /// The number of a workspace that has rows.
 fn number_of(conn: &Connection, scope: Scope) -> Result<Option<Number>, StoreError> {
@@ -223,11 +233,7 @@ impl Store for SqliteStore {
     async fn trashed_before(&self, before: Millis, limit: usize) -> Result<Vec<(Scope, LeadId)>, StoreError> {
         self.db
             .read(move |conn| {
-                let mut found = conn.prepare_cached(
-                    "SELECT w.id, l.id FROM leads l INDEXED BY leads_by_deleted
-                     CROSS JOIN workspaces w ON w.number = l.workspace
-                     WHERE l.trashed = 1 AND l.deleted_at <= ?1 ORDER BY l.deleted_at LIMIT ?2",
-                )?;
+                let mut found = conn.prepare_cached(TRASHED)?;
                 let rows = found.query_map((before.0, row::sql_limit(limit)), |row| {
                     let workspace = uuid::Uuid::from_bytes(row.get(0)?).into();
                     let lead = uuid::Uuid::from_bytes(row.get(1)?).into();
@@ -241,9 +247,7 @@ impl Store for SqliteStore {
     async fn forget_keys(&self, before: Millis, limit: usize) -> Result<u64, StoreError> {
         self.db
             .write(move |conn| {
-                let gone = conn
-                    .prepare_cached("DELETE FROM once WHERE id IN (SELECT id FROM once WHERE at < ?1 ORDER BY at LIMIT ?2)")?
-                    .execute((before.0, row::sql_limit(limit)))?;
+                let gone = conn.prepare_cached(FORGET_KEYS)?.execute((before.0, row::sql_limit(limit)))?;
                 Ok(gone as u64)
             })
             .await

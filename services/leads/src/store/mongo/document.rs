@@ -16,7 +16,7 @@ use super::of_workspace;
 use crate::{
     activity::{Encode, LeadEvent},
     fields::{Company, Email, Fields, Name, NoteText, Phone, Tag, Tags},
-    filter::sort_text,
+    filter::{Position, SortKey, sort_text},
     lead::{Lead, LeadId, Note},
     search::Haystack,
     stage::{Source, StageTimes, Stages, Status},
@@ -241,4 +241,16 @@ pub(super) fn logged(document: &Document) -> Result<Logged, StoreError> {
 pub(super) fn place(document: &Document) -> Result<(Scope, LeadId), StoreError> {
     let read = Reader(document);
     Ok((Scope::of_own_row(read.id("workspaceId")?), read.id("_id")?))
+}
+
+/// A place in a list that is sorted by a field.
+pub(super) fn position(document: &Document, field: &str) -> Result<Position, StoreError> {
+    let read = Reader(document);
+    let key = match document.get(field) {
+        None | Some(Bson::Null) => SortKey::Missing,
+        Some(Bson::String(text)) => SortKey::Text(text.clone()),
+        Some(Bson::Int32(rank)) => SortKey::Number(i64::from(*rank)),
+        Some(_) => SortKey::Number(read.long(field)?),
+    };
+    Ok(Position { key, id: read.id("_id")? })
 }

@@ -22,7 +22,7 @@ use crate::{
     stage::Status,
     store::{
         StoreError, WalkMark,
-        plan::{Access, PROBED, PageBy, TotalBy, accesses, choose},
+        plan::{Access, PROBED, PageBy, Plan, TotalBy, WALKED, accesses, choose},
     },
 };
 
@@ -206,54 +206,86 @@ impl Lister<'_> {
         self.find(by.map_or("by_created", index_of), self.conditions(gram))
     }
 
-    /// The rows of a page, or of one part of it: those with the sort's key or, of companies, those without.
-    pub(super) fn rows(
-        self,
-        sort: Sort,
-        page: PageBy,
-        gram: Option<&str>,
-        missing: bool,
-        after: Option<&Position>,
-    ) -> (Find, Document) {
-        let by = match page {
+    /// The rows of a page, or of one part of it.
+    pub(super) fn rows(self, part: &Part<'_>, gram: Option<&str>) -> Find {
+        let by = part.by();
+        let mut conditions = self.conditions(gram.filter(|_| by == Some(Access::Grams)));
+        conditions.extend(part.bounds());
+        self.find(part.index(), conditions)
+    }
+
+    /// The rows that a walk over a part goes past, whether they match or not.
+    pub(super) fn walked(self, part: &Part<'_>) -> Find {
+        let mut conditions = part.by().map(|access| self.condition(access)).unwrap_or_default();
+        conditions.extend(part.bounds());
+        self.find(part.index(), conditions)
+    }
+}
+
+/// A part of a list, in order: of companies, the leads that have one and those that have none are two.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'p> {
+    pub(super) sort: Sort,
+    pub(super) page: PageBy,
+    /// Those without a company.
+    pub(super) missing: bool,
+    /// Behind this place.
+    pub(super) after: Option<&'p Position>,
+    /// Up to and with this place.
+    pub(super) until: Option<&'p Position>,
+}
+
+impl Part<'_> {
+    fn by(&self) -> Option<Access> {
+        match self.page {
             PageBy::Walk(by) => by,
             PageBy::Gather(access) => Some(access),
-        };
-        let field = field_of(sort.by);
-        let mut conditions = self.conditions(gram.filter(|_| by == Some(Access::Grams)));
-        if sort.by == SortBy::Company {
-            conditions.push(match missing {
+        }
+    }
+
+    fn index(&self) -> &'static str {
+        self.by().map_or_else(|| index_of_sort(self.sort.by), index_of)
+    }
+
+    fn bounds(&self) -> Vec<Document> {
+        let field = field_of(self.sort.by);
+        let mut bounds = Vec::new();
+        if self.sort.by == SortBy::Company {
+            bounds.push(match self.missing {
                 true => doc! { field: Bson::Null },
                 false => doc! { field: { "$gte": "" } },
             });
         }
-        let (beyond, from) = if sort.descending { ("$lt", "$lte") } else { ("$gt", "$gte") };
-        if let Some(Position { key, id }) = after {
-            let id = id.to_string();
+        let (beyond, short_of) = if self.sort.descending { ("$lt", "$gt") } else { ("$gt", "$lt") };
+        for (place, strictly, or_same) in [(self.after, beyond, false), (self.until, short_of, true)] {
+            let Some(Position { key, id }) = place else { continue };
+            let loosely = if strictly == "$lt" { "$lte" } else { "$gte" };
+            let of_id = doc! { if or_same { loosely } else { strictly }: id.to_string() };
             let key = match key {
                 SortKey::Missing => None,
-                SortKey::Number(rank) if sort.by == SortBy::Status => {
+                SortKey::Number(rank) if self.sort.by == SortBy::Status => {
                     i32::try_from(*rank).ok().map(Bson::Int32)
                 }
                 SortKey::Number(number) => Some(Bson::Int64(*number)),
                 SortKey::Text(text) => Some(Bson::String(text.clone())),
             };
-            match key {
-                None => conditions.push(doc! { "_id": { beyond: id } }),
-                Some(key) => {
-                    // Said twice: the first is the bound of the index, the second is exact.
-                    conditions.push(doc! { field: { from: key.clone() } });
-                    conditions
-                        .push(doc! { "$or": [{ field: { beyond: key.clone() } }, { field: key, "_id": { beyond: id } }] });
-                }
-            }
+            let Some(key) = key else {
+                bounds.push(doc! { "_id": of_id });
+                continue;
+            };
+            // Said twice: the first is the bound of the index, the second is exact.
+            bounds.push(doc! { field: { loosely: key.clone() } });
+            bounds.push(doc! { "$or": [{ field: { strictly: key.clone() } }, { field: key, "_id": of_id }] });
         }
-        let direction = if sort.descending { -1 } else { 1 };
-        let order = match missing {
+        bounds
+    }
+
+    pub(super) fn order(&self) -> Document {
+        let direction = if self.sort.descending { -1 } else { 1 };
+        match self.missing {
             true => doc! { "_id": direction },
-            false => doc! { field: direction, "_id": direction },
-        };
-        (self.find(by.map_or_else(|| index_of_sort(sort.by), index_of), conditions), order)
+            false => doc! { field_of(self.sort.by): direction, "_id": direction },
+        }
     }
 }
 
@@ -323,7 +355,7 @@ pub(super) async fn page(db: &Mongo, scope: Scope, query: &Query) -> Result<Page
             TotalBy::Count(by) => count(db, lister.all(by, gram.as_deref())).await.map(Total::of),
         }
     };
-    let items = page_rows(db, lister, query, plan.page, gram.as_deref());
+    let items = page_rows(db, lister, query, &plan, gram.as_deref());
     let (total, items) = futures::try_join!(total, items)?;
     Ok(Page::of(items, query.limit, total))
 }
@@ -332,7 +364,7 @@ async fn page_rows(
     db: &Mongo,
     lister: Lister<'_>,
     query: &Query,
-    page: PageBy,
+    plan: &Plan,
     gram: Option<&str>,
 ) -> Result<Vec<Lead>, StoreError> {
     let wanted = query.limit + 1;
@@ -346,12 +378,50 @@ async fn page_rows(
         }
         // The second part begins where the first has ended.
         let after = after.filter(|_| is_missing == *missing);
-        let (find, order) = lister.rows(query.sort, page, gram, *missing, after);
-        for row in rows(db, find, document::shown(), Some(order), wanted - leads.len()).await? {
-            leads.push(document::lead(&row)?.lead);
-        }
+        let part = Part { sort: query.sort, page: plan.page, missing: *missing, after, until: None };
+        leads.extend(part_of(db, lister, part, plan.instead, gram, wanted - leads.len()).await?);
     }
     Ok(leads)
+}
+
+/// The first leads of a part.
+async fn part_of(
+    db: &Mongo,
+    lister: Lister<'_>,
+    part: Part<'_>,
+    instead: Option<Access>,
+    gram: Option<&str>,
+    wanted: usize,
+) -> Result<Vec<Lead>, StoreError> {
+    let Some(instead) = instead else { return read(db, lister, &part, gram, wanted).await };
+    let field = field_of(part.sort.by);
+    let walked = lister.walked(&part);
+    let leads = leads_of(db);
+    let end = leads
+        .find_one(walked.filter.clone())
+        .sort(part.order())
+        .skip(WALKED as u64)
+        .projection(doc! { "_id": 1, field: 1 })
+        .hint(walked.hint())
+        .max_time(SERVER_DEADLINE);
+    let end = db.run(end).await?.as_ref().map(|row| document::position(row, field)).transpose()?;
+    let found = read(db, lister, &Part { until: end.as_ref(), ..part }, gram, wanted).await?;
+    if found.len() >= wanted || end.is_none() {
+        return Ok(found);
+    }
+    read(db, lister, &Part { page: PageBy::Gather(instead), ..part }, gram, wanted).await
+}
+
+async fn read(
+    db: &Mongo,
+    lister: Lister<'_>,
+    part: &Part<'_>,
+    gram: Option<&str>,
+    wanted: usize,
+) -> Result<Vec<Lead>, StoreError> {
+    let find = lister.rows(part, gram);
+    let found = rows(db, find, document::shown(), Some(part.order()), wanted).await?;
+    found.iter().map(|row| Ok(document::lead(row)?.lead)).collect()
 }
 
 /// Ids of what matches, in no certain order.
@@ -387,10 +457,9 @@ pub(super) async fn walk(
         let place = after
             .filter(|after| after.trashed == trashed)
             .map(|after| Position { key: SortKey::Number(after.created_at.0), id: after.id });
-        let (find, order) = lister.rows(sort, PageBy::Walk(None), None, false, place.as_ref());
-        for row in rows(db, find, document::shown(), Some(order), limit - leads.len()).await? {
-            leads.push(document::lead(&row)?.lead);
-        }
+        let part =
+            Part { sort, page: PageBy::Walk(None), missing: false, after: place.as_ref(), until: None };
+        leads.extend(read(db, lister, &part, None, limit - leads.len()).await?);
     }
     Ok(leads)
 }

@@ -1,6 +1,6 @@
 //! Lists of leads: how the plan of a question becomes SQL.
 
-use leadline_storage::rusqlite::{Connection, params_from_iter, types::Value};
+use leadline_storage::rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
 use uuid::Uuid;
 
 use super::{
@@ -14,7 +14,7 @@ use crate::{
     stage::Status,
     store::{
         StoreError, WalkMark,
-        plan::{Access, PROBED, PageBy, TotalBy, accesses, choose},
+        plan::{Access, PROBED, PageBy, TotalBy, WALKED, accesses, choose},
     },
 };
 
@@ -270,7 +270,7 @@ impl Lister<'_> {
             other => {
                 sql.push("SELECT 1");
                 self.rows_of_index(&mut sql, index_of(other));
-                let only = Filter { trashed: self.filter.trashed, ..only(self.filter, other) };
+                let only = only(self.filter, other);
                 Lister { number: self.number, filter: &only }.conditions(&mut sql, Some(other));
             }
         }
@@ -289,70 +289,142 @@ impl Lister<'_> {
         sql.counted()
     }
 
-    /// The rows of a page, or of one part of it: those with the sort's key or, of companies, those without.
-    pub(super) fn rows(
-        self,
-        what: &str,
-        sort: Sort,
-        page: PageBy,
-        missing: bool,
-        after: Option<&Position>,
-        limit: usize,
-    ) -> Sql {
-        let (mut sql, by) = (
-            Sql::default(),
-            match page {
-                PageBy::Walk(by) => by,
-                PageBy::Gather(access) => Some(access),
-            },
-        );
+    /// The rows of a page, or of one part of it.
+    pub(super) fn rows(self, what: &str, part: &Part<'_>, limit: usize) -> Sql {
+        let mut sql = Sql::default();
         sql.push(&format!("SELECT {what}"));
+        let by = part.by();
         match by {
             Some(access) => self.rows_of_access(&mut sql, access),
-            None => self.rows_of_index(&mut sql, index_of_sort(sort.by)),
+            None => self.rows_of_index(&mut sql, index_of_sort(part.sort.by)),
         }
         self.conditions(&mut sql, by);
-        // The table of tags has the order; the same columns of leads would have to be sorted.
-        let tagged = page == PageBy::Walk(Some(Access::Tags));
-        let (key, id) = if tagged { ("t.created_at", "t.id") } else { (column_of(sort.by), "l.id") };
-        let (direction, beyond) = if sort.descending { ("DESC", "<") } else { ("ASC", ">") };
-        if sort.by == SortBy::Company {
-            sql.push(&format!(" AND {key} IS {}", if missing { "NULL" } else { "NOT NULL" }));
+        if let Some(among) = part.among {
+            self.among(&mut sql, among);
         }
-        if let Some(Position { key: place, id: last }) = after {
-            match place {
-                SortKey::Missing => sql.push(&format!(" AND {id} {beyond} ")),
-                SortKey::Number(_) | SortKey::Text(_) => sql.push(&format!(" AND ({key}, {id}) {beyond} (")),
-            }
-            match place {
-                SortKey::Missing => sql.bind(blob(last.uuid())),
-                SortKey::Number(number) => {
-                    sql.bind(*number);
-                    sql.push(", ");
-                    sql.bind(blob(last.uuid()));
-                    sql.push(")");
-                }
-                SortKey::Text(text) => {
-                    sql.bind(text.clone());
-                    sql.push(", ");
-                    sql.bind(blob(last.uuid()));
-                    sql.push(")");
-                }
-            }
-        }
-        match missing {
-            true => sql.push(&format!(" ORDER BY {id} {direction}")),
-            false => sql.push(&format!(" ORDER BY {key} {direction}, {id} {direction}")),
-        }
+        part.bounds(&mut sql);
+        part.order(&mut sql);
         sql.push(" LIMIT ");
         sql.bind(sql_limit(limit));
         sql
+    }
+
+    /// The place at which a walk over a part is given up, if it goes so far.
+    pub(super) fn end_of_walk(self, part: &Part<'_>, walked: usize) -> Sql {
+        let (key, id) = part.columns();
+        let mut sql = Sql::default();
+        sql.push(&format!("SELECT {key}, {id}"));
+        match part.by() {
+            Some(Access::Tags) => {
+                sql.push(" FROM lead_tags t WHERE ");
+                self.tagged(&mut sql);
+            }
+            Some(access) => {
+                self.rows_of_index(&mut sql, index_of(access));
+                let only = only(self.filter, access);
+                Lister { number: self.number, filter: &only }.conditions(&mut sql, Some(access));
+            }
+            None => self.rows_of_index(&mut sql, index_of_sort(part.sort.by)),
+        }
+        part.bounds(&mut sql);
+        part.order(&mut sql);
+        sql.push(" LIMIT 1 OFFSET ");
+        sql.bind(sql_limit(walked));
+        sql
+    }
+
+    /// Keeps the rows of a condition. The index of the sort knows the row: those that are not kept are never read.
+    fn among(self, sql: &mut Sql, access: Access) {
+        match access {
+            Access::Grams => {
+                sql.push(" AND l.row IN (SELECT rowid FROM grams WHERE grams MATCH ");
+                sql.bind(self.tokens());
+            }
+            Access::Tags => {
+                sql.push(" AND l.row IN (SELECT t.row FROM lead_tags t WHERE ");
+                self.tagged(sql);
+            }
+            other => {
+                sql.push(" AND l.row IN (SELECT l.row");
+                self.rows_of_index(sql, index_of(other));
+                let only = only(self.filter, other);
+                Lister { number: self.number, filter: &only }.conditions(sql, Some(other));
+            }
+        }
+        sql.push(")");
+    }
+}
+
+/// A part of a list, in order: of companies, the leads that have one and those that have none are two.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'p> {
+    pub(super) sort: Sort,
+    pub(super) page: PageBy,
+    /// Those without a company.
+    pub(super) missing: bool,
+    /// Behind this place.
+    pub(super) after: Option<&'p Position>,
+    /// Up to and with this place.
+    pub(super) until: Option<&'p Position>,
+    /// Among the rows of this condition.
+    pub(super) among: Option<Access>,
+}
+
+impl Part<'_> {
+    fn by(&self) -> Option<Access> {
+        match self.page {
+            PageBy::Walk(by) => by,
+            PageBy::Gather(access) => Some(access),
+        }
+    }
+
+    /// The table of tags has the order itself; the same columns of leads would have to be sorted.
+    fn columns(&self) -> (&'static str, &'static str) {
+        match self.page {
+            PageBy::Walk(Some(Access::Tags)) => ("t.created_at", "t.id"),
+            _ => (column_of(self.sort.by), "l.id"),
+        }
+    }
+
+    fn bounds(&self, sql: &mut Sql) {
+        let (key, id) = self.columns();
+        if self.sort.by == SortBy::Company {
+            sql.push(&format!(" AND {key} IS {}", if self.missing { "NULL" } else { "NOT NULL" }));
+        }
+        let (beyond, up_to) = if self.sort.descending { ("<", ">=") } else { (">", "<=") };
+        for (place, compared) in [(self.after, beyond), (self.until, up_to)] {
+            let Some(Position { key: place, id: last }) = place else { continue };
+            let value = match place {
+                SortKey::Missing => None,
+                SortKey::Number(number) => Some(Value::Integer(*number)),
+                SortKey::Text(text) => Some(Value::Text(text.clone())),
+            };
+            match value {
+                None => sql.push(&format!(" AND {id} {compared} (")),
+                Some(value) => {
+                    sql.push(&format!(" AND ({key}, {id}) {compared} ("));
+                    sql.bind(value);
+                    sql.push(", ");
+                }
+            }
+            sql.bind(blob(last.uuid()));
+            sql.push(")");
+        }
+    }
+
+    fn order(&self, sql: &mut Sql) {
+        let (key, id) = self.columns();
+        let direction = if self.sort.descending { "DESC" } else { "ASC" };
+        match self.missing {
+            true => sql.push(&format!(" ORDER BY {id} {direction}")),
+            false => sql.push(&format!(" ORDER BY {key} {direction}, {id} {direction}")),
+        }
     }
 }
 
 /// The filter with one condition only.
 fn only(filter: &Filter, access: Access) -> Filter {
-    let mut only = Filter::default();
+    let mut only = Filter { trashed: filter.trashed, ..Filter::default() };
     match access {
         Access::Status => only.statuses.clone_from(&filter.statuses),
         Access::Source => only.sources.clone_from(&filter.sources),
@@ -399,13 +471,46 @@ pub(super) fn page(conn: &Connection, number: Number, query: &Query) -> Result<P
         }
         // The second part begins where the first has ended.
         let after = after.filter(|_| is_missing == *missing);
-        let sql = lister.rows(COLUMNS, query.sort, plan.page, *missing, after, wanted - leads.len());
-        let mut statement = conn.prepare_cached(&sql.text)?;
-        for row in statement.query_map(params_from_iter(&sql.values), row::lead)? {
-            leads.push(row?.1);
-        }
+        let part =
+            Part { sort: query.sort, page: plan.page, missing: *missing, after, until: None, among: None };
+        leads.extend(part_of(conn, lister, part, plan.instead, wanted - leads.len())?);
     }
     Ok(Page::of(leads, query.limit, total))
+}
+
+/// The first leads of a part.
+fn part_of(
+    conn: &Connection,
+    lister: Lister<'_>,
+    part: Part<'_>,
+    instead: Option<Access>,
+    wanted: usize,
+) -> Result<Vec<Lead>, StoreError> {
+    let Some(instead) = instead else { return read(conn, &lister.rows(COLUMNS, &part, wanted)) };
+    let sql = lister.end_of_walk(&part, WALKED);
+    let end = conn
+        .prepare_cached(&sql.text)?
+        .query_row(params_from_iter(&sql.values), |row| {
+            let key = match row.get(0)? {
+                Value::Integer(number) => SortKey::Number(number),
+                Value::Text(text) => SortKey::Text(text),
+                _ => SortKey::Missing,
+            };
+            Ok(Position { key, id: Uuid::from_bytes(row.get(1)?).into() })
+        })
+        .optional()?;
+    let walked = read(conn, &lister.rows(COLUMNS, &Part { until: end.as_ref(), ..part }, wanted))?;
+    if walked.len() >= wanted || end.is_none() {
+        return Ok(walked);
+    }
+    let part = Part { page: PageBy::Walk(None), among: Some(instead), ..part };
+    read(conn, &lister.rows(COLUMNS, &part, wanted))
+}
+
+fn read(conn: &Connection, sql: &Sql) -> Result<Vec<Lead>, StoreError> {
+    let mut statement = conn.prepare_cached(&sql.text)?;
+    let rows = statement.query_map(params_from_iter(&sql.values), |row| Ok(row::lead(row)?.1))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Ids of what matches, in no certain order.

@@ -19,10 +19,15 @@ pub(super) const COLUMNS: &str = "l.row, l.id, l.version, l.status, l.source, l.
     l.updated_at, l.status_changed_at, l.last_activity_at, l.next_follow_up_at, l.deleted_at, l.note_count, l.stages, \
     l.name, l.email, l.phone, l.company, l.tags";
 
-const OF_ID: &str = "SELECT l.row, l.id, l.version, l.status, l.source, l.owner, l.created_by, l.created_at, \
+/// A lead by its id and its workspace's.
+pub(super) const OF_ID: &str = "SELECT l.row, l.id, l.version, l.status, l.source, l.owner, l.created_by, l.created_at, \
     l.updated_at, l.status_changed_at, l.last_activity_at, l.next_follow_up_at, l.deleted_at, l.note_count, l.stages, \
     l.name, l.email, l.phone, l.company, l.tags \
     FROM leads l WHERE l.id = ?1 AND l.workspace = (SELECT number FROM workspaces WHERE id = ?2)";
+
+/// Notes of a lead older than one of them, newest first.
+pub(super) const NOTES: &str =
+    "SELECT id, author, created_at, text FROM notes WHERE lead = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 
 /// Where a lead stands in its table.
 pub(super) type Place = i64;
@@ -117,9 +122,7 @@ pub(super) fn notes(
     limit: usize,
 ) -> Result<Vec<Note>, StoreError> {
     let before = before.map_or([0xff; 16], |id| id.uuid().into_bytes());
-    let mut notes = conn.prepare_cached(
-        "SELECT id, author, created_at, text FROM notes WHERE lead = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
-    )?;
+    let mut notes = conn.prepare_cached(NOTES)?;
     let rows = notes.query_map((place, before, sql_limit(limit)), |row| {
         Ok(Note {
             id: Uuid::from_bytes(row.get(0)?).into(),

@@ -37,13 +37,16 @@ pub(super) fn answered(conn: &Connection, once: &Once) -> Result<Option<Vec<u8>>
     Ok(Some(answer))
 }
 
+/// Sets a follow-up, unless a newer one is known.
+pub(super) const SET_FOLLOW_UP: &str = "UPDATE leads SET next_follow_up_at = ?1, follow_up_revision = ?2
+    WHERE id = ?3 AND follow_up_revision < ?2 AND workspace = (SELECT number FROM workspaces WHERE id = ?4)";
+/// Takes the log of a lead away.
+pub(super) const FORGET_LOG: &str =
+    "DELETE FROM activity INDEXED BY activity_by_lead WHERE workspace = ?1 AND lead = ?2 AND hidden = 0";
+
 /// Takes in what reminders told.
 pub(super) fn set_follow_ups(conn: &Connection, follow_ups: &[NextFollowUp]) -> Result<(), StoreError> {
-    let mut set = conn.prepare_cached(
-        "UPDATE leads SET next_follow_up_at = ?1, follow_up_revision = ?2
-         WHERE id = ?3 AND follow_up_revision < ?2
-           AND workspace = (SELECT number FROM workspaces WHERE id = ?4)",
-    )?;
+    let mut set = conn.prepare_cached(SET_FOLLOW_UP)?;
     for told in follow_ups {
         set.execute(params![
             told.at.map(|at| at.0),
@@ -163,10 +166,12 @@ impl Writer<'_> {
         if let Some(number) = number_of(self.conn, self.scope)? {
             return Ok(number);
         }
-        Ok(self
-            .conn
-            .prepare_cached("INSERT INTO workspaces (id) VALUES (?1) RETURNING number")?
-            .query_row([self.scope.workspace().uuid().as_bytes()], |row| row.get(0))?)
+        self.conn.prepare_cached("INSERT INTO workspaces (id) VALUES (?1)")?.execute([self
+            .scope
+            .workspace()
+            .uuid()
+            .as_bytes()])?;
+        Ok(self.conn.last_insert_rowid())
     }
 
     fn author(&self, place: Place, id: NoteId) -> Result<Option<UserId>, StoreError> {
@@ -201,17 +206,16 @@ impl Writer<'_> {
     fn insert_lead(&self, number: Number, lead: &Lead) -> Result<Place, StoreError> {
         let fields = &lead.fields;
         let haystack = Haystack::of(fields);
-        let place: Place = self
-            .conn
+        // Without `RETURNING`, which would need a journal for the statement.
+        self.conn
             .prepare_cached(
                 "INSERT INTO leads (workspace, id, version, trashed, status, source, owner, created_by, created_at,
                     updated_at, status_changed_at, last_activity_at, deleted_at, note_count, stages, name, email, phone,
                     company, tags, name_key, company_key, search, digits)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                    ?22, ?23, ?24) RETURNING row",
+                    ?22, ?23, ?24)",
             )?
-            .query_row(
-                params![
+            .execute(params![
                     number,
                     lead.id.uuid().as_bytes(),
                     lead.version.0.cast_signed(),
@@ -236,9 +240,8 @@ impl Writer<'_> {
                     fields.company.as_ref().map(|company| sort_text(company.as_str())),
                     haystack.text,
                     haystack.digits,
-                ],
-                |row| row.get(0),
-            )?;
+            ])?;
+        let place = self.conn.last_insert_rowid();
         self.insert_tags(number, place, lead)?;
         self.insert_grams(number, place, &haystack)?;
         Ok(place)
@@ -322,11 +325,7 @@ impl Writer<'_> {
         self.delete_tags(number, lead)?;
         self.delete_grams(place)?;
         self.conn.prepare_cached("DELETE FROM notes WHERE lead = ?1")?.execute([place])?;
-        self.conn
-            .prepare_cached(
-                "DELETE FROM activity INDEXED BY activity_by_lead WHERE workspace = ?1 AND lead = ?2 AND hidden = 0",
-            )?
-            .execute((number, lead.id.uuid().as_bytes()))?;
+        self.conn.prepare_cached(FORGET_LOG)?.execute((number, lead.id.uuid().as_bytes()))?;
         self.conn.prepare_cached("DELETE FROM leads WHERE row = ?1")?.execute([place])?;
         Ok(())
     }
@@ -442,17 +441,19 @@ pub(super) fn token(number: Number, gram: &str, into: &mut String) {
     let hash = gram
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    let mut push = |mut rest: u64, least: usize| {
-        let start = into.len();
-        let mut written = 0;
-        while rest > 0 || written < least {
-            into.insert(start, char::from(DIGITS[usize::try_from(rest % 36).unwrap_or(0)]));
+    let mut text = [b'0'; 20];
+    let mut start = text.len();
+    let mut write = |mut rest: u64, least: usize| {
+        let end = start;
+        while rest > 0 || end - start < least {
+            start -= 1;
+            text[start] = DIGITS[usize::try_from(rest % 36).unwrap_or(0)];
             rest /= 36;
-            written += 1;
         }
     };
-    push(number.cast_unsigned(), 1);
-    push((hash ^ (hash >> 32)) % 36_u64.pow(6), 6);
+    write((hash ^ (hash >> 32)) % 36_u64.pow(6), 6);
+    write(number.cast_unsigned(), 1);
+    into.extend(text[start..].iter().copied().map(char::from));
 }
 
 #[cfg(test)]

@@ -1,0 +1,6 @@
+//! The service as its callers see it: over the contract, with real tokens, on a store in a file.
+
+mod bulk;
+mod house;
+mod reading;
+mod writing;

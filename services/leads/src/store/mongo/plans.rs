@@ -1,0 +1,207 @@
+//! Every question that a request can ask is answered through the index that is meant for it.
+
+use leadline_runtime::{
+    caller::Scope,
+    ids::{UserId, WorkspaceId},
+    time::Millis,
+};
+use leadline_storage::{
+    Mongo,
+    bson::{Document, doc},
+    mongo::plan_stages,
+};
+
+use super::{
+    list::{Find, Lister, Part},
+    schema,
+};
+use crate::{
+    filter::{Filter, FollowUp, Owner, Position, Range, Sort, SortBy, SortKey},
+    lead::LeadId,
+    search::words,
+    stage::{Source, Status},
+    store::plan::{Access, PageBy},
+};
+
+const SORTS: [SortBy; 5] =
+    [SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name, SortBy::Company, SortBy::Status];
+
+async fn database() -> anyhow::Result<Mongo> {
+    let uri = leadline_testbed::mongo().await?.fresh_uri();
+    let db = Mongo::open(&uri, &Mongo::database_name(&uri, "leads")?, "leadline-leads-test").await?;
+    db.migrate(schema::MIGRATIONS).await?;
+    Ok(db)
+}
+
+async fn stages(db: &Mongo, find: &Find, sort: Document) -> anyhow::Result<Vec<String>> {
+    let command = doc! { "find": "leads", "filter": find.filter.clone(), "sort": sort, "hint": find.index, "limit": 51 };
+    let stages = plan_stages(&db.explain(command).await?);
+    assert!(!stages.iter().any(|stage| stage.contains("COLLSCAN")), "{find:?}: {stages:?}");
+    assert!(stages.contains(&format!("IXSCAN {}", find.index)), "{find:?}: {stages:?}");
+    Ok(stages)
+}
+
+fn everything() -> Vec<(Access, Filter)> {
+    let range = Range { from: Some(Millis(1)), to: Some(Millis(2)) };
+    let all = Filter::default;
+    vec![
+        (Access::Grams, Filter { words: words("zoe müller 030"), ..all() }),
+        (Access::Tags, Filter { tags: ["vip".to_owned()].into(), ..all() }),
+        (Access::Tags, Filter { tags: ["vip".to_owned(), "cold".to_owned()].into(), ..all() }),
+        (Access::Status, Filter { statuses: [Status::New].into(), ..all() }),
+        (Access::Status, Filter { statuses: [Status::New, Status::Lost].into(), ..all() }),
+        (Access::Source, Filter { sources: [Source::Ad].into(), ..all() }),
+        (Access::Owner, Filter { owner: Some(Owner::Nobody), ..all() }),
+        (Access::Owner, Filter { owner: Some(Owner::User(UserId::new())), trashed: true, ..all() }),
+        (Access::FollowUp, Filter { follow_up: Some(FollowUp::None), ..all() }),
+        (Access::FollowUp, Filter { follow_up: Some(FollowUp::Within(range)), ..all() }),
+        (Access::Inactive, Filter { inactive_since: range.to, ..all() }),
+        (Access::Created, Filter { created: range, ..all() }),
+        (Access::Updated, Filter { updated: range, ..all() }),
+        (Access::StatusChanged, Filter { status_changed: range, ..all() }),
+    ]
+}
+
+fn place(by: SortBy) -> Position {
+    let key = match by {
+        SortBy::Name | SortBy::Company => SortKey::Text("m".to_owned()),
+        _ => SortKey::Number(3),
+    };
+    Position { key, id: LeadId::new() }
+}
+
+#[tokio::test]
+async fn every_sort_walks_its_own_index_whatever_is_filtered() -> anyhow::Result<()> {
+    let db = database().await?;
+    let scope = Scope::of_own_row(WorkspaceId::new());
+    let mut filters: Vec<Filter> = everything().into_iter().map(|(_, filter)| filter).collect();
+    filters.extend([Filter::default(), Filter { trashed: true, ..Filter::default() }]);
+    for filter in &filters {
+        let lister = Lister { scope, filter };
+        for (by, descending) in SORTS.into_iter().flat_map(|by| [(by, false), (by, true)]) {
+            for (missing, after) in [(false, None), (false, Some(place(by))), (true, None)] {
+                if missing && by != SortBy::Company {
+                    continue;
+                }
+                let sort = Sort { by, descending };
+                let until = after.clone().map(|after| Position { id: LeadId::new(), ..after });
+                let part = Part {
+                    sort,
+                    page: PageBy::Walk(None),
+                    missing,
+                    after: after.as_ref(),
+                    until: until.as_ref(),
+                };
+                let found = stages(&db, &lister.rows(&part, None), part.order()).await?;
+                let walked = stages(&db, &lister.walked(&part), part.order()).await?;
+                for stages in [found, walked] {
+                    assert!(!stages.iter().any(|stage| stage == "SORT"), "{filter:?} {sort:?}: {stages:?}");
+                }
+            }
+        }
+    }
+    db.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_condition_is_probed_counted_and_gathered_through_its_index() -> anyhow::Result<()> {
+    let db = database().await?;
+    let scope = Scope::of_own_row(WorkspaceId::new());
+    for (access, filter) in everything() {
+        let lister = Lister { scope, filter: &filter };
+        let gram = lister.grams().pop();
+        let sort = Sort { by: SortBy::Name, descending: false };
+        let part = Part { sort, page: PageBy::Gather(access), missing: false, after: None, until: None };
+        let probe = match &gram {
+            Some(gram) => lister.probe_gram(gram),
+            None => lister.probe(access),
+        };
+        stages(&db, &lister.rows(&part, gram.as_deref()), part.order()).await?;
+        stages(&db, &probe, doc! {}).await?;
+        stages(&db, &lister.all(Some(access), gram.as_deref()), doc! {}).await?;
+        // The condition is a bound of its index.
+        let command = doc! { "find": "leads", "filter": probe.filter, "hint": probe.index };
+        let explained = db.explain(command).await?.to_string();
+        let bounds = explained
+            .split("indexBounds")
+            .nth(1)
+            .unwrap_or_default()
+            .split('}')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let open = bounds.matches("[MinKey, MaxKey]").count();
+        let behind = match access {
+            Access::Tags | Access::Status | Access::Source | Access::Owner | Access::FollowUp => 2,
+            Access::Created | Access::Updated => 1,
+            _ => 0,
+        };
+        assert_eq!(open, behind, "{access:?}: {bounds}");
+    }
+    db.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_value_of_a_common_filter_is_walked_in_the_order_of_creation() -> anyhow::Result<()> {
+    let db = database().await?;
+    let scope = Scope::of_own_row(WorkspaceId::new());
+    let sort = Sort { by: SortBy::CreatedAt, descending: true };
+    for (access, filter) in everything() {
+        let single = match access {
+            Access::Tags => filter.tags.len() == 1,
+            Access::Status => filter.statuses.len() == 1,
+            Access::Source | Access::Owner => true,
+            Access::FollowUp => filter.follow_up == Some(FollowUp::None),
+            _ => false,
+        };
+        for after in [None, Some(place(SortBy::CreatedAt))] {
+            if single {
+                let lister = Lister { scope, filter: &filter };
+                let page = PageBy::Walk(Some(access));
+                let part = Part { sort, page, missing: false, after: after.as_ref(), until: None };
+                let stages = stages(&db, &lister.rows(&part, None), part.order()).await?;
+                assert!(!stages.iter().any(|stage| stage == "SORT"), "{access:?}: {stages:?}");
+            }
+        }
+    }
+    db.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn leads_notes_and_log_are_looked_up_by_their_own_indexes() -> anyhow::Result<()> {
+    let db = database().await?;
+    let workspace = WorkspaceId::new().to_string();
+    let all = doc! { "workspaceId": &workspace };
+    let with = |more: Document| {
+        let mut filter = all.clone();
+        filter.extend(more);
+        filter
+    };
+    let newest = doc! { "_id": -1 };
+    for (collection, filter, sort, index) in [
+        ("leads", with(doc! { "_id": "x" }), doc! {}, "_id_"),
+        ("leads", doc! { "workspaceId": { "$gt": "x" } }, doc! { "workspaceId": 1 }, "by_created"),
+        (
+            "leads",
+            doc! { "trashed": true, "deletedAt": { "$lte": 1_i64 } },
+            doc! { "deletedAt": 1 },
+            "by_deleted",
+        ),
+        ("notes", with(doc! { "leadId": "x", "_id": { "$lt": "y" } }), newest.clone(), "by_lead"),
+        ("activity", with(doc! { "hidden": false, "_id": { "$lt": "y" } }), newest.clone(), "by_workspace"),
+        ("activity", with(doc! { "hidden": false, "leadId": "x" }), newest.clone(), "by_lead"),
+        ("activity", with(doc! { "hidden": false, "kind": "lead.created" }), newest, "by_kind"),
+        ("activity", doc! { "published": false, "_id": { "$gt": "x" } }, doc! { "_id": 1 }, "unpublished"),
+        ("once", doc! { "at": { "$lt": 1_i64 } }, doc! {}, "by_time"),
+    ] {
+        let command = doc! { "find": collection, "filter": filter, "sort": sort, "hint": index };
+        let stages = plan_stages(&db.explain(command).await?);
+        assert!(stages.contains(&format!("IXSCAN {index}")), "{collection} {index}: {stages:?}");
+        assert!(!stages.iter().any(|stage| stage == "SORT"), "{collection} {index}: {stages:?}");
+    }
+    db.close().await;
+    Ok(())
+}
