@@ -132,3 +132,55 @@ pub(crate) fn spoken_time(at_ms: i64, zone: Tz) -> String {
         .map(|at| format!("{} {}, {}", day_and_month(at.date_naive()), at.year(), at.format("%H:%M")))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_is_parsed_only_as_it_is_written() {
+        let month = YearMonth::parse("2026-10").unwrap();
+        assert_eq!(month.to_string(), "2026-10");
+        assert_eq!((month.title(), month.days()), ("October 2026".to_owned(), 31));
+        for text in [
+            "",
+            "2026",
+            "2026-13",
+            "2026-00",
+            "26-10",
+            "2026-1",
+            "0000-01",
+            "+026-10",
+            "2026-10-01",
+            "２０２６-10",
+        ] {
+            assert_eq!(YearMonth::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_month_before_january_is_december() {
+        let january = YearMonth::parse("2026-01").unwrap();
+        assert_eq!(january.previous().to_string(), "2025-12");
+        assert_eq!(YearMonth::parse("2028-02").unwrap().days(), 29);
+        YearMonth::parse("0001-01").unwrap().previous().title();
+        assert_eq!(YearMonth::parse("9999-12").unwrap().days(), 31);
+    }
+
+    #[test]
+    fn days_begin_one_after_the_other() {
+        let month = YearMonth::parse("2026-10").unwrap();
+        let day = |text: &str| text.parse().unwrap();
+        assert_eq!(month.days_begun(day("2026-09-30")), 0);
+        assert_eq!(month.days_begun(day("2026-10-01")), 1);
+        assert_eq!(month.days_begun(day("2026-12-01")), 31);
+    }
+
+    #[test]
+    fn no_time_is_too_odd_to_be_written() {
+        assert_eq!(written_time(0, Tz::UTC), "1970-01-01T00:00:00.000+00:00");
+        assert_eq!(written_time(i64::MAX, Tz::UTC), "");
+        assert_eq!(written_time(i64::MIN, Tz::UTC), "");
+        assert_eq!(spoken_time(i64::MAX, Tz::UTC), "");
+    }
+}

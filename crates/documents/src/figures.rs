@@ -273,7 +273,7 @@ pub(crate) fn report(
         Cell::Empty,
     ]);
     let mut picture = Picture::new(
-        format!("{now} and {before}"),
+        "Beside the period before",
         Shape::Columns,
         vec![(1, palette::BRAND), (2, palette::BRAND_PALE)],
     );

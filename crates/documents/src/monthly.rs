@@ -145,7 +145,7 @@ impl Month {
             (_, None) if self.previous.created == 0 => story.push_str(&format!(", after none in {before}")),
             (_, None) => story.push_str(&format!(", after {} in {before}", grouped(self.previous.created))),
             (words::Way::Up, Some(by)) => {
-                story.push_str(&format!(", {} more than {before}", by.trim_start_matches('+')))
+                story.push_str(&format!(", {} more than {before}", by.trim_start_matches('+')));
             }
             (words::Way::Down, Some(by)) => {
                 story.push_str(&format!(", {} fewer than {before}", by.trim_start_matches('–')));

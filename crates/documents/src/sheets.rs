@@ -4,7 +4,8 @@ use chrono::NaiveTime;
 use chrono_tz::Tz;
 use rust_xlsxwriter::{
     Chart, ChartDataLabel, ChartFont, ChartFormat, ChartLegendPosition, ChartLine, ChartLineDashType,
-    ChartMarker, ChartMarkerType, ChartPoint, ChartSolidFill, ChartType, Color, Format, Workbook, Worksheet,
+    ChartMarker, ChartMarkerType, ChartPoint, ChartSolidFill, ChartType, Color, Format, FormatAlign,
+    Workbook, Worksheet,
 };
 
 use crate::{
@@ -15,8 +16,12 @@ use crate::{
     xlsx::{fitting, header, properties, write_time},
 };
 
+/// Its number among the spreadsheet's paper sizes.
+const A4: u8 = 9;
+
 struct Formats {
     header: Format,
+    header_of_numbers: Format,
     count: Format,
     percent: Format,
     hours: Format,
@@ -35,6 +40,7 @@ pub(crate) fn workbook(
 ) -> Result<Vec<u8>, Error> {
     let formats = Formats {
         header: header(),
+        header_of_numbers: header().set_align(FormatAlign::Right),
         count: Format::new().set_num_format("#,##0"),
         percent: Format::new().set_num_format("0.0%"),
         hours: Format::new().set_num_format("#,##0.0"),
@@ -51,8 +57,11 @@ pub(crate) fn workbook(
         if let Some(picture) = &table.picture
             && !table.rows.is_empty()
         {
-            let right = table.columns.len() as u16 + 1;
-            sheet.insert_chart(1, right, &chart(table, picture))?;
+            // Rows that are words run on to the right: the chart goes under them.
+            let words = table.rows.iter().any(|row| row.len() < table.columns.len());
+            let (row, column) =
+                if words { (table.rows.len() as u32 + 2, 0) } else { (1, table.columns.len() as u16 + 1) };
+            sheet.insert_chart(row, column, &chart(table, picture))?;
         }
     }
     Ok(workbook.save_to_buffer()?)
@@ -61,8 +70,12 @@ pub(crate) fn workbook(
 fn write(sheet: &mut Worksheet, table: &Table, zone: Tz, formats: &Formats) -> Result<(), Error> {
     sheet.set_freeze_panes(1, 0)?;
     sheet.set_screen_gridlines(false);
+    sheet.set_landscape().set_paper_size(A4).set_print_fit_to_pages(1, 0).set_repeat_rows(0, 0)?;
     for (column, it) in (0..).zip(&table.columns) {
-        sheet.write_string_with_format(0, column, &it.name, &formats.header)?;
+        let numbers = matches!(it.kind, Kind::Count | Kind::Percent | Kind::Hours);
+        let format = if numbers { &formats.header_of_numbers } else { &formats.header };
+        let name = if it.kind == Kind::Hours { it.with_unit() } else { it.name.clone() };
+        sheet.write_string_with_format(0, column, name, format)?;
     }
     for (row, cells) in (1..).zip(&table.rows) {
         for ((column, cell), it) in (0..).zip(cells).zip(&table.columns) {
@@ -113,7 +126,10 @@ fn widths(table: &Table) -> Vec<f64> {
         Cell::Tenths(_) | Cell::Rate(_) | Cell::Empty => 6,
     };
     let width = |(i, column): (usize, &crate::table::Column)| {
-        let cells = table.rows.iter().filter_map(|row| row.get(i)).map(length).max().unwrap_or(0);
+        // A sentence under numbers runs on to the right.
+        let fits = |cell: &&Cell| column.kind != Kind::Count || !matches!(cell, Cell::Text(_));
+        let cells =
+            table.rows.iter().filter_map(|row| row.get(i)).filter(fits).map(length).max().unwrap_or(0);
         // The header has the filter's button beside it.
         (cells + 2).max(column.name.chars().count() + 5).clamp(10, 60) as f64
     };
@@ -165,28 +181,32 @@ fn chart(table: &Table, picture: &Picture) -> Chart {
         chart.set_hole_size(62);
         chart.legend().set_position(ChartLegendPosition::Right).set_font(&small);
     } else {
-        let along = if table.columns[0].kind == Kind::Date { "d mmm" } else { "General" };
-        chart
-            .x_axis()
-            .set_font(&small)
-            .set_format(ChartFormat::new().set_line(&line(palette::LINE_STRONG, 0.75)));
-        if matches!(table.columns[0].kind, Kind::Date | Kind::Month) {
-            chart.x_axis().set_text_axis(true);
-            chart.x_axis().set_num_format(if table.columns[0].kind == Kind::Month {
-                "mmm yy"
-            } else {
-                along
-            });
-        }
-        chart.y_axis().set_font(&small).set_min(0).set_major_gridlines_line(&line(palette::LINE, 0.75));
-        chart.y_axis().set_format(ChartFormat::new().set_no_line());
+        let first = table.columns.first().map(|column| column.kind);
         let kind =
             picture.series.first().and_then(|(column, _)| table.columns.get(*column)).map(|it| it.kind);
-        chart.y_axis().set_num_format(if kind == Some(Kind::Percent) { "0%" } else { "#,##0" });
-        if picture.shape == Shape::Bars {
+        let bars = picture.shape == Shape::Bars;
+        // Bars lie on their side: what runs along the rows is the upright axis.
+        let rows = if bars { chart.y_axis() } else { chart.x_axis() };
+        rows.set_font(&small).set_format(ChartFormat::new().set_line(&line(palette::LINE_STRONG, 0.75)));
+        rows.set_major_gridlines(false);
+        match first {
+            Some(Kind::Date) if last > 10 => {
+                let interval = (last / 7).min(200) as u16;
+                rows.set_text_axis(true)
+                    .set_num_format("d mmm")
+                    .set_label_interval(interval)
+                    .set_tick_interval(interval)
+            }
+            Some(Kind::Date) => rows.set_text_axis(true).set_num_format("d mmm"),
+            Some(Kind::Month) => rows.set_text_axis(true).set_num_format("mmm yy"),
             // The first row on top.
-            chart.x_axis().set_reverse();
-        }
+            _ if bars => rows.set_reverse(),
+            _ => rows,
+        };
+        let counts = if bars { chart.x_axis() } else { chart.y_axis() };
+        counts.set_font(&small).set_min(0).set_format(ChartFormat::new().set_no_line());
+        counts.set_major_gridlines(true).set_major_gridlines_line(&line(palette::LINE, 0.75));
+        counts.set_num_format(if kind == Some(Kind::Percent) { "0%" } else { "#,##0" });
         if picture.series.len() > 1 {
             chart.legend().set_position(ChartLegendPosition::Bottom).set_font(&small);
         } else {

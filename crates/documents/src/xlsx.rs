@@ -3,7 +3,8 @@
 use std::{
     borrow::Cow,
     fmt,
-    io::{Seek, Write},
+    io::{self, Seek, Write},
+    panic::{self, AssertUnwindSafe},
     path::Path,
 };
 
@@ -77,8 +78,12 @@ impl LeadsXlsx {
     /// Writes a row.
     ///
     /// # Errors
-    /// The workbook refused.
+    /// The folder of temporary files is full, or the workbook refused. No row may follow.
     pub fn row(&mut self, lead: &Lead<'_>) -> Result<(), Error> {
+        guarded(|| self.write(lead))
+    }
+
+    fn write(&mut self, lead: &Lead<'_>) -> Result<(), Error> {
         if self.row == self.rows_of_a_sheet {
             self.end_sheet()?;
             self.sheet += 1;
@@ -121,9 +126,11 @@ impl LeadsXlsx {
     /// # Errors
     /// `out` refused.
     pub fn finish<W: Write + Seek + Send>(mut self, out: W) -> Result<(), Error> {
-        self.end_sheet()?;
-        self.workbook.save_to_writer(out)?;
-        Ok(())
+        guarded(|| {
+            self.end_sheet()?;
+            self.workbook.save_to_writer(out)?;
+            Ok(())
+        })
     }
 
     fn worksheet(&mut self) -> Result<&mut Worksheet, Error> {
@@ -155,6 +162,12 @@ impl LeadsXlsx {
         sheet.ignore_error_range(0, 0, last_row, last_column, IgnoreError::NumberStoredAsText)?;
         Ok(())
     }
+}
+
+/// The workbook's writer panics when it can't write to its temporary file: a full disk is no fault of the program's.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::Io(io::Error::other("the temporary file could not be written"))))
 }
 
 impl fmt::Debug for LeadsXlsx {

@@ -154,13 +154,17 @@ impl<'a> Flow<'a> {
             for (x, column) in places(columns) {
                 let line = fonts.fit(column.name, Weight::Bold, 7.0, column.width - 8.0);
                 let draw = |it: &mut Canvas| put(it, x, y, column, line, 7.0, palette::INK_3);
-                if first { it.part(Role::ColumnHeader, draw) } else { it.decoration(draw) }
+                if first {
+                    it.part(Role::ColumnHeader, draw);
+                } else {
+                    it.decoration(draw);
+                }
             }
         };
         if first {
-            self.canvas.part(Role::Row, names)
+            self.canvas.part(Role::Row, names);
         } else {
-            self.canvas.decoration(names)
+            self.canvas.decoration(names);
         }
         let rule = self.y + HEADER - 2.0;
         let pen = Pen::new(palette::BRAND, 0.8);

@@ -73,14 +73,14 @@ fn hero(flow: &mut Flow<'_>, month: &Month) {
     it.part(Role::Paragraph, |it| it.text(left + 22.0, y + 29.0, name, 9.5, palette::HERO_INK));
     let title = fonts.line(&month.month.title(), Weight::Bold);
     it.part(Role::Heading(1, month.month.title()), |it| {
-        it.text(left, y + 66.0, title, 25.0, palette::SURFACE)
+        it.text(left, y + 66.0, title, 25.0, palette::SURFACE);
     });
     let (first, last) = (month.month.first_day(), month.month.last_day());
-    let span = if month.is_unfinished() {
-        let begun = month.days_begun().max(1) as u32;
-        format!("Monthly summary so far · {}–{} {}", first.day(), begun, month.month.title())
-    } else {
-        format!("Monthly summary · {}–{} {}", first.day(), last.day(), month.month.title())
+    let title = month.month.title();
+    let span = match month.days_begun() {
+        0 => format!("Monthly summary · {title} has not begun"),
+        begun if month.is_unfinished() => format!("Monthly summary so far · {}–{begun} {title}", first.day()),
+        _ => format!("Monthly summary · {}–{} {title}", first.day(), last.day()),
     };
     let span = fonts.fit(&span, Weight::Regular, 8.5, room);
     it.part(Role::Paragraph, |it| it.text(left, y + 82.0, span, 8.5, palette::HERO_INK_2));
@@ -119,37 +119,49 @@ fn logo(it: &mut Canvas, x: f32, y: f32, size: f32) {
     it.fill(circle(px, py, 2.5 * s), palette::CITRON);
 }
 
+/// A figure with its change.
+struct Card {
+    name: &'static str,
+    stage: Option<Stage>,
+    figure: String,
+    words: String,
+    way: Way,
+    more_is_good: bool,
+}
+
 /// The six figures with their changes.
 fn cards(flow: &mut Flow<'_>, month: &Month) {
     let (now, then) = (month.figures, month.previous);
     let before = month.month.previous();
     let than =
         if month.is_unfinished() { format!("all of {}", before.name()) } else { before.name().to_owned() };
-    let counts = [
-        ("Created", Some(Stage::New), now.created, then.created, true),
-        ("Contacted", Some(Stage::Contacted), now.contacted, then.contacted, true),
-        ("Qualified", Some(Stage::Qualified), now.qualified, then.qualified, true),
-        ("Converted", Some(Stage::Converted), now.converted, then.converted, true),
-        ("Lost", Some(Stage::Lost), now.lost, then.lost, false),
-    ];
-    let mut all: Vec<(&str, Option<Stage>, String, String, Way, bool)> = counts
-        .into_iter()
-        .map(|(name, stage, now, then, more_is_good)| {
-            (name, stage, grouped(now), change(now, then, &than), way(now, then), more_is_good)
-        })
-        .collect();
+    let count = |name, stage, now, then| Card {
+        name,
+        stage: Some(stage),
+        figure: grouped(now),
+        words: change(now, then, &than),
+        way: way(now, then),
+        more_is_good: stage != Stage::Lost,
+    };
     let rates = now.rate_tenths.zip(then.rate_tenths);
-    all.push((
-        "Conversion rate",
-        None,
-        now.rate_tenths.map_or("–".to_owned(), percent),
-        rate_change(now.rate_tenths, then.rate_tenths, before.name()),
-        rates.map_or(Way::Same, |(now, then)| way(now, then)),
-        true,
-    ));
+    let all = [
+        count("Created", Stage::New, now.created, then.created),
+        count("Contacted", Stage::Contacted, now.contacted, then.contacted),
+        count("Qualified", Stage::Qualified, now.qualified, then.qualified),
+        count("Converted", Stage::Converted, now.converted, then.converted),
+        count("Lost", Stage::Lost, now.lost, then.lost),
+        Card {
+            name: "Conversion rate",
+            stage: None,
+            figure: now.rate_tenths.map_or("–".to_owned(), percent),
+            words: rate_change(now.rate_tenths, then.rate_tenths, before.name()),
+            way: rates.map_or(Way::Same, |(now, then)| way(now, then)),
+            more_is_good: true,
+        },
+    ];
     let (w, h, gap) = ((WIDTH - 2.0 * 10.0) / 3.0, 72.0, 10.0);
     let fonts = flow.fonts;
-    for (i, (name, stage, figure, words, way, more_is_good)) in all.into_iter().enumerate() {
+    for (i, Card { name, stage, figure, words, way, more_is_good }) in all.into_iter().enumerate() {
         let x = MARGIN + (w + gap) * (i % 3) as f32;
         let y = flow.y + (h + gap) * (i / 3) as f32;
         flow.canvas.card(x, y, w, h);
@@ -183,7 +195,7 @@ fn cards(flow: &mut Flow<'_>, month: &Month) {
 fn title(it: &mut Canvas, fonts: &Fonts, place: Place, name: &str, note: &str) {
     let line = fonts.fit(name, Weight::Bold, 11.0, place.w - 28.0);
     it.part(Role::Heading(2, name.to_owned()), |it| {
-        it.text(place.x + 14.0, place.y + 21.0, line, 11.0, palette::INK)
+        it.text(place.x + 14.0, place.y + 21.0, line, 11.0, palette::INK);
     });
     let line = fonts.fit(note, Weight::Regular, 8.0, place.w - 28.0);
     it.part(Role::Paragraph, |it| it.text(place.x + 14.0, place.y + 33.0, line, 8.0, palette::INK_3));

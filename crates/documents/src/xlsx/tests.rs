@@ -102,3 +102,38 @@ fn the_same_leads_give_the_same_bytes() {
     let lead = Lead { id: "1", name: "Ann", created_at: 1_792_000_800_000, ..Lead::default() };
     assert_eq!(written(&[lead], 100), written(&[lead], 100));
 }
+
+struct Full;
+
+impl io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl io::Seek for Full {
+    fn seek(&mut self, _: io::SeekFrom) -> io::Result<u64> {
+        Ok(0)
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let mut xlsx = LeadsXlsx::new(Berlin, 0, None).unwrap();
+    xlsx.row(&Lead::default()).unwrap();
+    assert!(xlsx.finish(Full).is_err());
+    let failed = guarded::<()>(|| panic!("as the workbook's writer does"));
+    assert!(matches!(failed, Err(Error::Io(_))));
+}
+
+#[test]
+fn nothing_is_left_in_the_folder_of_temporary_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut xlsx = LeadsXlsx::new(Berlin, 0, Some(folder.path())).unwrap();
+    xlsx.row(&Lead::default()).unwrap();
+    xlsx.finish(Cursor::new(Vec::new())).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
