@@ -30,6 +30,7 @@ test('leads are found, opened, selected, moved and given away without a pointer'
     .toBe(0);
 
   await page.keyboard.press('Control+k');
+  await expect(page.getByRole('combobox', { name: 'Search or jump to' })).toBeFocused();
   await page.keyboard.type('luca');
   await expect(page.getByRole('option', { name: /Luca Novak/ })).toBeVisible();
   await page.keyboard.press('Enter');

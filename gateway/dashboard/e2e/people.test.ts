@@ -81,7 +81,7 @@ test('signing out ends it in every tab', async ({ someone: { page } }) => {
   const second = await page.context().newPage();
   await second.goto('/leads');
   await expect(second.getByRole('heading', { name: 'Leads', level: 1 })).toBeVisible();
-  await page.getByRole('button', { name: /Account of/ }).click();
+  await page.getByRole('button', { name: /Account:/ }).click();
   await page.getByRole('menuitem', { name: 'Sign out' }).click();
   await expect(page).toHaveURL(/sign-in/);
   await expect(second).toHaveURL(/sign-in/);

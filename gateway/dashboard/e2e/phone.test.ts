@@ -5,6 +5,7 @@ test('on a phone a lead is added, opened, moved and closed with a thumb', async 
   browser,
   url,
 }) => {
+  test.setTimeout(180_000);
   const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
   const context = await browser.newContext({
     baseURL: url,
@@ -33,7 +34,7 @@ test('on a phone a lead is added, opened, moved and closed with a thumb', async 
   await page.getByRole('dialog').getByRole('button', { name: 'Add the lead' }).tap();
   await expect(page.getByRole('dialog', { name: 'Grace Costa', exact: true })).toBeVisible();
   await page.getByRole('dialog', { name: 'Grace Costa', exact: true }).getByRole('button', { name: 'Close' }).tap();
-  await page.getByRole('button', { name: 'More' }).tap();
+  await page.getByRole('button', { name: 'More', exact: true }).tap();
   await page.getByRole('link', { name: 'Reports' }).last().tap();
   await expect(page.getByRole('heading', { name: 'Reports', level: 1 })).toBeVisible();
   await context.close();

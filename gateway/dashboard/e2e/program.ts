@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test as base, expect, type Page } from '@playwright/test';
+import { inFront } from './fresh';
 
 const PROGRAM = process.env['LEADLINE'] ?? fileURLToPath(new URL('../../../target/debug/leadline', import.meta.url));
 export const PASSWORD = 'a quiet river at dawn';
@@ -84,7 +85,11 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     async ({}, use) => {
       const folder = await mkdtemp(join(tmpdir(), 'leadline-e2e-'));
       const { process: child, url } = await start(folder);
-      await use(url);
+      const build = process.env['DASHBOARD_DIST'];
+      const front = build ? await inFront(url, build) : undefined;
+      await use(front?.url ?? url);
+      front?.server.closeAllConnections();
+      front?.server.close();
       const ended = new Promise((go) => child.once('exit', go));
       child.kill('SIGTERM');
       await ended;

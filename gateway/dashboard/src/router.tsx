@@ -4,6 +4,7 @@ import type { Interval, Source, Status } from './api/model';
 import { SOURCES, STATUSES } from './api/model';
 import { currentStanding, start } from './api/session';
 import { type LeadFilter, parseFilter } from './leads/filter';
+import { parseSearch, safeNext, stringifySearch } from './search';
 import { NotFound } from './shell/NotFound';
 import { Shell } from './shell/Shell';
 import { Crash } from './shell/Crash';
@@ -16,25 +17,6 @@ const text = (value: unknown) => (typeof value === 'string' && value ? value : u
 const day = (value: unknown) => (isDay(value) ? value : undefined);
 const flag = (value: unknown) => (value === 'true' || value === true ? (true as const) : undefined);
 const INTERVALS: readonly Interval[] = ['day', 'week', 'month'];
-
-/** Search texts as people write them, `?status=New&status=Lost`, in place of the router's JSON. */
-export function parseSearch(search: string): Raw {
-  const found: Record<string, string | string[]> = {};
-  for (const [key, value] of new URLSearchParams(search)) {
-    const before = found[key];
-    found[key] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
-  }
-  return found;
-}
-export function stringifySearch(search: Raw): string {
-  const params = new URLSearchParams();
-  for (const [key, value] of Object.entries(search)) {
-    if (value === undefined || value === null || value === '') continue;
-    for (const single of Array.isArray(value) ? value : [value]) params.append(key, String(single));
-  }
-  const written = params.toString();
-  return written ? `?${written}` : '';
-}
 
 /** Panels that any page can have open: a lead, the form for a new one. */
 export interface Panels {
@@ -151,8 +133,6 @@ const settings = createRoute({
   }),
 });
 
-/** Where to go after signing in: only ever a page of this site. */
-export const safeNext = (next: unknown) => (typeof next === 'string' && /^\/(?![/\\])/.test(next) ? next : undefined);
 const outside = (search: Raw): { next?: string } => ({ next: safeNext(search['next']) });
 
 const signIn = createRoute({

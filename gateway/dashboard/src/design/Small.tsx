@@ -7,7 +7,12 @@ import { t } from '../words';
 import { Button } from './Button';
 import css from './small.module.css';
 
-export const Kbd = ({ children }: { children: ReactNode }) => <kbd className={css.kbd}>{children}</kbd>;
+/** A key. `hidden`: not part of the name of the button that it stands on. */
+export const Kbd = ({ children, hidden }: { children: ReactNode; hidden?: boolean }) => (
+  <kbd className={css.kbd} aria-hidden={hidden}>
+    {children}
+  </kbd>
+);
 
 /** A place-holder in the shape of what is coming; shows itself after 150 ms only, so that quick answers don't flicker. */
 export const Skeleton = ({

@@ -25,10 +25,10 @@ export function Sidebar() {
         <img src="/icon.svg" alt="" width="30" height="30" />
         <span className="display">Leadline</span>
       </div>
-      <button type="button" className={css.find} onClick={() => openPanel('palette')} aria-label={t('search.open')}>
+      <button type="button" className={css.find} onClick={() => openPanel('palette')}>
         <Search size={16} aria-hidden="true" />
         <span>{t('search.open')}</span>
-        <Kbd>{isMac ? '⌘K' : 'Ctrl K'}</Kbd>
+        <Kbd hidden>{isMac ? '⌘K' : 'Ctrl K'}</Kbd>
       </button>
       <nav aria-label={t('nav.main')} className={css.nav}>
         <ul>
@@ -92,10 +92,13 @@ function Account() {
       side="top"
       items={items}
       trigger={
-        <button type="button" className={css.me} aria-label={t('account.menu', { name: me.user.name })}>
+        <button type="button" className={css.me}>
           <Avatar name={me.user.name} size={34} />
           <span>
-            <b>{me.user.name}</b>
+            <b>
+              <span className="sr">{t('account.menu')} </span>
+              {me.user.name}
+            </b>
             <small>{me.workspace.name}</small>
           </span>
         </button>

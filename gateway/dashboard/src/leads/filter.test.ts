@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { conditions, type LeadFilter, nextSort, parseFilter, toQuery } from './filter';
+import { parseSearch, stringifySearch } from '../search';
+
+const throughUrl = (filter: LeadFilter) => parseFilter(parseSearch(stringifySearch({ ...filter })));
+
+describe('a filter', () => {
+  it('goes through the address and back unchanged', () => {
+    const filters: LeadFilter[] = [
+      {},
+      { q: 'ada & co + 44 ?#', status: ['New', 'Lost'], source: ['Website'], owner: 'me' },
+      { tag: ['vip', 'a, b', '50 %'], followUp: 'overdue', inactive: 14 },
+      { createdFrom: '2026-11-01', createdTo: '2026-11-23', enteredFrom: '2026-11-02', trashed: true, sort: '-name' },
+    ];
+    for (const filter of filters) expect(throughUrl(filter)).toEqual(filter);
+  });
+  it('takes stages written with commas, as people type them', () => {
+    expect(parseFilter(parseSearch('?status=Lost,New')).status).toEqual(['New', 'Lost']);
+  });
+  it('leaves out what makes no sense, and never throws', () => {
+    for (const search of [
+      '?status=Nope',
+      '?createdFrom=2026-02-31',
+      '?inactive=-1',
+      '?inactive=x',
+      '?sort=evil',
+      '?followUp=1',
+      '?%E0%A4%A',
+      '?tag=',
+    ])
+      expect(parseFilter(parseSearch(search))).toEqual({});
+  });
+  it('becomes the query of the API', () => {
+    expect(toQuery({ inactive: 14, enteredFrom: '2026-11-01', status: ['New'] }, 'Europe/London')).toEqual({
+      status: ['New'],
+      inactiveFor: '14d',
+      statusChangedFrom: '2026-11-01',
+      tz: 'Europe/London',
+    });
+  });
+  it('counts a range of dates as one condition, and the order as none', () => {
+    expect(conditions({ createdFrom: '2026-11-01', createdTo: '2026-11-02', sort: 'name', q: 'x' })).toEqual([
+      'createdFrom',
+    ]);
+  });
+});
+
+it('a column is first sorted in its natural direction, then in the other', () => {
+  expect(nextSort(undefined, 'name')).toBe('name');
+  expect(nextSort('name', 'name')).toBe('-name');
+  expect(nextSort('-name', 'name')).toBe('name');
+  expect(nextSort(undefined, 'createdAt')).toBe('createdAt');
+  expect(nextSort('createdAt', 'createdAt')).toBeUndefined();
+  expect(nextSort('name', 'updatedAt')).toBe('-updatedAt');
+});
