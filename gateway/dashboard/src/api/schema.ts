@@ -982,7 +982,7 @@ export interface components {
          */
         BulkChange: {
             /** @description Add these tags. */
-            addTags?: string[];
+            addTags?: components["schemas"]["Tag"][];
             /**
              * Format: uuid
              * @description Give them to this member, or to nobody (`null`).
@@ -995,7 +995,7 @@ export interface components {
             /** @description These leads. Unknown ids are told as failed. */
             ids?: string[];
             /** @description Take these tags away. */
-            removeTags?: string[];
+            removeTags?: components["schemas"]["Tag"][];
             /** @description Move them to this stage. */
             setStatus?: components["schemas"]["Status"];
         };
@@ -1338,7 +1338,7 @@ export interface components {
             source?: components["schemas"]["Source"] | null;
             status?: components["schemas"]["Status"] | null;
             /** @description All tags; `null`: none. */
-            tags?: string[] | null;
+            tags?: components["schemas"]["Tag"][] | null;
         };
         /** @description All fields of a lead; one that is absent goes back to its default. */
         LeadPut: {
@@ -1359,7 +1359,7 @@ export interface components {
             phone?: string | null;
             source?: components["schemas"]["Source"] | null;
             status?: components["schemas"]["Status"] | null;
-            tags?: string[] | null;
+            tags?: components["schemas"]["Tag"][] | null;
         };
         /** @description Which leads are meant: all conditions hold at once. */
         LeadQuery: {
@@ -1398,7 +1398,7 @@ export interface components {
             /** @description Entered its present stage before this instant, or on this day or earlier. */
             statusChangedTo?: string | null;
             /** @description One of these tags, compared case-insensitively. Repeated, or with commas between. */
-            tag?: string[] | null;
+            tag?: components["schemas"]["Tag"][] | null;
             /**
              * @description Only leads in the trash.
              * @default false
@@ -1564,7 +1564,7 @@ export interface components {
             source?: components["schemas"]["Source"] | null;
             status?: components["schemas"]["Status"] | null;
             /** @description Each 1 to 50 characters; duplicates are dropped. */
-            tags?: string[] | null;
+            tags?: components["schemas"]["Tag"][] | null;
         };
         /**
          * @description A new note.
@@ -1956,6 +1956,11 @@ export interface components {
              */
             totalLeads: number;
         };
+        /**
+         * @description A tag of a lead; compared case-insensitively.
+         * @example vip
+         */
+        Tag: string;
         /** @description A new access token. */
         Token: {
             /** @description A JWT, for the header `Authorization: Bearer …`. */
@@ -3050,7 +3055,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The `id` of the last event that the client has: the stream begins with what came after it. */
-                "Last-Event-ID"?: string | null;
+                "Last-Event-ID"?: string;
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
             };
@@ -3094,7 +3099,7 @@ export interface operations {
                 /** @description One of these sources. Repeated, or with commas between. */
                 source?: components["schemas"]["Source"][];
                 /** @description One of these tags, compared case-insensitively. Repeated, or with commas between. */
-                tag?: string[];
+                tag?: components["schemas"]["Tag"][];
                 /**
                  * @description Whose: a member's id, `me`, or `none`.
                  * @example me
@@ -3291,7 +3296,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
             };
@@ -3342,7 +3347,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
             };
@@ -3380,7 +3385,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
             };
@@ -3503,7 +3508,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
@@ -3554,7 +3559,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
             };
@@ -3593,7 +3598,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
@@ -3640,7 +3645,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
             };
@@ -3906,7 +3911,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
             };
@@ -3944,7 +3949,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
             };
@@ -3993,7 +3998,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
@@ -4040,7 +4045,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
@@ -4087,7 +4092,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
@@ -4167,7 +4172,7 @@ export interface operations {
                  *     or `*` for any. Otherwise the answer is 412.
                  * @example "7"
                  */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
             };

@@ -7,11 +7,23 @@ const read = (language: string) =>
 const english = read('en');
 const german = read('de');
 
-/** The names of a message's values and tags. */
-const parts = (text: string) =>
-  [...new Set([...text.matchAll(/\{(\w+)[,}]/g), ...text.matchAll(/<(\w+)>/g)].map((match) => match[1]))]
-    .filter((name) => !['one', 'other'].includes(name ?? ''))
-    .sort();
+/** The names of a message's values and tags, in whatever plural form they stand. */
+function parts(text: string): string[] {
+  const found = new Set<string>();
+  const read = (tokens: unknown) => {
+    if (typeof tokens === 'string') for (const [, tag] of tokens.matchAll(/<(\w+)>/g)) found.add(`<${tag}>`);
+    else if (Array.isArray(tokens))
+      for (const token of tokens) {
+        if (!Array.isArray(token)) read(token);
+        else {
+          found.add(String(token[0]));
+          for (const form of Object.values((token[2] ?? {}) as object)) read(form);
+        }
+      }
+  };
+  read(compileMessage(text));
+  return [...found].sort();
+}
 
 it('both languages say the same things', () => expect(Object.keys(german).sort()).toEqual(Object.keys(english).sort()));
 it('every message can be compiled', () => {
