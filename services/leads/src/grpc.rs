@@ -1,6 +1,8 @@
 //! The service's calls: who may, what they mean, what is answered.
 
 mod bulk;
+mod duplicates;
+mod export;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -307,6 +309,22 @@ impl LeadsService for Leads {
             next_cursor: next.map(|place| cursor::seal(&question, &place)).unwrap_or_default(),
             total: Some(page.total.into()),
         }))
+    }
+
+    type ExportLeadsStream = export::Parts;
+
+    async fn export_leads(
+        &self,
+        request: Request<proto::ExportLeadsRequest>,
+    ) -> Result<Response<Self::ExportLeadsStream>, Status> {
+        self.export(request).await
+    }
+
+    async fn find_duplicates(
+        &self,
+        request: Request<proto::FindDuplicatesRequest>,
+    ) -> Result<Response<proto::FindDuplicatesResponse>, Status> {
+        self.duplicates(request).await
     }
 
     async fn change_leads(

@@ -11,6 +11,7 @@ pub mod filter;
 pub mod follow_up;
 pub mod grpc;
 pub mod lead;
+pub mod likeness;
 pub mod members;
 pub mod search;
 pub mod stage;

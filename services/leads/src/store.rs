@@ -26,6 +26,7 @@ use crate::{
     activity::{ActivityId, Encode, Kind, LeadEvent},
     filter::{Filter, Page, Query},
     lead::{By, Command, Denied, Lead, LeadId, NewLead, Note, NoteId},
+    likeness::Likeness,
 };
 
 /// Opens the store at an address and brings its schema up to date. Waits for MongoDB until `stop`.
@@ -239,6 +240,17 @@ pub trait Store: Send + Sync {
 
     /// A page of leads.
     async fn leads(&self, scope: Scope, query: Query) -> Result<Page<Lead>, StoreError>;
+
+    /// The newest notes of each of some leads, newest first, in the order of the leads; none for a lead that is not there. With
+    /// each lead, about how many notes it has.
+    async fn newest_notes(
+        &self,
+        scope: Scope,
+        leads: Vec<(LeadId, u32)>,
+    ) -> Result<Vec<(LeadId, Vec<Note>)>, StoreError>;
+
+    /// Leads, none of them in the trash, that may be the same as one: all that [`Likeness::judge`] would choose, and perhaps more.
+    async fn alike(&self, scope: Scope, likeness: Likeness) -> Result<Vec<Lead>, StoreError>;
 
     /// Notes of a lead that is not in the trash, newest first, older than `before`; `None`: there is no such lead.
     async fn notes(

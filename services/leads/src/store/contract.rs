@@ -1,5 +1,6 @@
 //! What every store must do, run on SQLite and on MongoDB.
 
+mod alike;
 mod bulk;
 mod lists;
 mod log;
@@ -80,6 +81,10 @@ rules! {
     lists::a_long_list_is_found_by_a_walk_as_by_its_index,
     lists::edited_and_erased_leads_are_found_by_what_they_are_now,
     lists::a_walk_over_a_workspace_sees_every_lead_once,
+    alike::leads_that_may_be_the_same_are_found_with_why,
+    alike::an_edited_lead_is_alike_by_what_it_is_now,
+    alike::in_a_crowd_the_nearest_names_are_compared,
+    alike::the_newest_notes_of_many_leads_come_with_their_lead,
     log::one_write_logs_one_entry_for_each_thing_that_it_did,
     log::the_feed_is_newest_first_and_narrowed_by_kind,
     log::a_stream_resumes_behind_what_it_has,

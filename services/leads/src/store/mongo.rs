@@ -1,5 +1,6 @@
 //! Leads in MongoDB.
 
+mod alike;
 mod document;
 mod list;
 mod log;
@@ -29,6 +30,7 @@ use crate::{
     activity::{ActivityId, Encode},
     filter::{Filter, Page, Query, Total},
     lead::{By, Command, Lead, LeadId, NOTES_SHOWN, NewLead, Note, NoteId},
+    likeness::Likeness,
 };
 use write::Writer;
 
@@ -167,6 +169,18 @@ impl Store for MongoStore {
 
     async fn leads(&self, scope: Scope, query: Query) -> Result<Page<Lead>, StoreError> {
         list::page(&self.db, scope, &query).await
+    }
+
+    async fn newest_notes(
+        &self,
+        scope: Scope,
+        leads: Vec<(LeadId, u32)>,
+    ) -> Result<Vec<(LeadId, Vec<Note>)>, StoreError> {
+        alike::newest_notes(&self.db, scope, &leads).await
+    }
+
+    async fn alike(&self, scope: Scope, likeness: Likeness) -> Result<Vec<Lead>, StoreError> {
+        alike::alike(&self.db, scope, &likeness).await
     }
 
     async fn notes(

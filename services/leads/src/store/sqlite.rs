@@ -1,5 +1,6 @@
 //! Leads in a SQLite file.
 
+mod alike;
 mod list;
 mod log;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::{
     activity::{ActivityId, Encode},
     filter::{Filter, Page, Query, Total},
     lead::{By, Command, Lead, LeadId, NOTES_SHOWN, NewLead, Note, NoteId},
+    likeness::Likeness,
 };
 use write::Writer;
 
@@ -145,6 +147,23 @@ impl Store for SqliteStore {
             .read(move |conn| match number_of(conn, scope)? {
                 Some(number) => list::page(conn, number, &query),
                 None => Ok(Page::empty()),
+            })
+            .await
+    }
+
+    async fn newest_notes(
+        &self,
+        scope: Scope,
+        leads: Vec<(LeadId, u32)>,
+    ) -> Result<Vec<(LeadId, Vec<Note>)>, StoreError> {
+        self.db.read(move |conn| alike::newest_notes(conn, scope, &leads)).await
+    }
+
+    async fn alike(&self, scope: Scope, likeness: Likeness) -> Result<Vec<Lead>, StoreError> {
+        self.db
+            .read(move |conn| match number_of(conn, scope)? {
+                Some(number) => alike::alike(conn, number, &likeness),
+                None => Ok(Vec::new()),
             })
             .await
     }

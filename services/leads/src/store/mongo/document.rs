@@ -18,6 +18,7 @@ use crate::{
     fields::{Company, Email, Fields, Name, NoteText, Phone, Tag, Tags},
     filter::{Position, SortKey, sort_text},
     lead::{Lead, LeadId, Note},
+    likeness::email_keys,
     search::Haystack,
     stage::{Source, StageTimes, Stages, Status},
     store::{Logged, StoreError},
@@ -44,7 +45,9 @@ pub(super) fn by_id() -> Hint {
 
 /// What [`lead`] reads: all but what is there for searching and sorting.
 pub(super) fn shown() -> Document {
-    doc! { "grams": 0, "search": 0, "digits": 0, "nameKey": 0, "companyKey": 0, "tagKeys": 0 }
+    doc! {
+        "grams": 0, "search": 0, "digits": 0, "nameKey": 0, "companyKey": 0, "tagKeys": 0, "emailKey": 0, "domainKey": 0,
+    }
 }
 
 /// Bytes.
@@ -71,7 +74,7 @@ pub(super) fn of_lead(scope: Scope, lead: &Lead, revision: i64) -> Document {
             doc! { "status": i32::from(status.rank()), "first": times.first.0, "last": times.last.0 }
         })
         .collect();
-    doc! {
+    let mut document = doc! {
         "_id": lead.id.to_string(),
         "workspaceId": scope.workspace().to_string(),
         "version": lead.version.0.cast_signed(),
@@ -100,7 +103,13 @@ pub(super) fn of_lead(scope: Scope, lead: &Lead, revision: i64) -> Document {
         "grams": haystack.grams().into_iter().collect::<Vec<_>>(),
         "search": haystack.text,
         "digits": haystack.digits,
+    };
+    if let Some(email) = &fields.email {
+        let (email, domain) = email_keys(email.as_str());
+        document.insert("emailKey", email);
+        document.extend(domain.map(|domain| ("domainKey".to_owned(), Bson::String(domain))));
     }
+    document
 }
 
 /// Reads one document, field by field.

@@ -7,8 +7,10 @@ use leadline_storage::{
     mongodb::{Database, IndexModel, options::IndexOptions},
 };
 
-pub(super) const MIGRATIONS: &[MongoMigration] =
-    &[MongoMigration { name: "0001 leads, notes, log", run: |db| Box::pin(first(db)) }];
+pub(super) const MIGRATIONS: &[MongoMigration] = &[
+    MongoMigration { name: "0001 leads, notes, log", run: |db| Box::pin(first(db)) },
+    MongoMigration { name: "0002 keys of likely duplicates", run: |db| Box::pin(second(db)) },
+];
 
 async fn first(db: &Database) -> Result<(), StorageError> {
     ensure_collection(db, "leads", leads()).await?;
@@ -54,6 +56,51 @@ async fn first(db: &Database) -> Result<(), StorageError> {
     ensure_collection(db, "once", once()).await?;
     // For the sweep of keys, which works across workspaces.
     ensure_index(db, "once", index("by_time", doc! { "at": 1 })).await
+}
+
+/// The keys by which likely duplicates are found; a lead without an address has none of it.
+async fn second(db: &Database) -> Result<(), StorageError> {
+    let mut validator = leads();
+    if let Ok(properties) =
+        validator.get_document_mut("$jsonSchema").and_then(|schema| schema.get_document_mut("properties"))
+    {
+        properties
+            .extend(doc! { "emailKey": { "bsonType": "string" }, "domainKey": { "bsonType": "string" } });
+    }
+    ensure_collection(db, "leads", validator).await?;
+    let leads = db.collection::<Document>("leads");
+    // The second line of what is searched is the address, normalised.
+    let piece = |text: &str, by: &str| doc! { "$arrayElemAt": [{ "$split": [text, by] }, 1] };
+    leads
+        .update_many(
+            doc! { "emailKey": { "$exists": false }, "email": { "$type": "string" } },
+            vec![
+                doc! { "$set": { "emailKey": piece("$search", "\n") } },
+                doc! { "$set": { "domainKey": piece("$emailKey", "@") } },
+            ],
+        )
+        .bypass_document_validation(true)
+        .await?;
+    let has = |key: &str, what: Document| doc! { "trashed": false, key: what };
+    let there = || doc! { "$exists": true };
+    let text = || doc! { "$gt": "" };
+    for (name, keys, only) in [
+        ("by_email", doc! { "workspaceId": 1, "emailKey": 1 }, has("emailKey", there())),
+        ("by_digits", doc! { "workspaceId": 1, "digits": 1 }, has("digits", text())),
+        (
+            "by_company_name",
+            doc! { "workspaceId": 1, "companyKey": 1, "nameKey": 1 },
+            has("companyKey", text()),
+        ),
+        (
+            "by_domain_name",
+            doc! { "workspaceId": 1, "domainKey": 1, "nameKey": 1 },
+            has("domainKey", there()),
+        ),
+    ] {
+        ensure_index(db, "leads", partial(name, keys, only)).await?;
+    }
+    Ok(())
 }
 
 fn partial(name: &str, keys: Document, only: Document) -> IndexModel {

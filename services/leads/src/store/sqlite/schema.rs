@@ -3,10 +3,11 @@
 use leadline_storage::Migration;
 
 /// Ids are UUIDs in 16 bytes and a workspace is a small number of this file: every index of leads carries both.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "leads, notes, log",
-    sql: "
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "leads, notes, log",
+        sql: "
 CREATE TABLE workspaces (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id     BLOB NOT NULL UNIQUE
@@ -110,4 +111,31 @@ CREATE TABLE once (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX once_by_time ON once (at);
 ",
-}];
+    },
+    Migration {
+        version: 2,
+        name: "keys of likely duplicates",
+        // The second line of what is searched is the address, normalised. Computed, so that no writer can forget them.
+        sql: "
+ALTER TABLE leads ADD COLUMN email_key TEXT GENERATED ALWAYS AS (
+    nullif(
+        substr(
+            substr(search, instr(search, char(10)) + 1),
+            1,
+            instr(substr(search, instr(search, char(10)) + 1), char(10)) - 1
+        ),
+        ''
+    )
+) VIRTUAL;
+ALTER TABLE leads ADD COLUMN domain_key TEXT GENERATED ALWAYS AS (
+    CASE WHEN instr(email_key, '@') > 0 THEN substr(email_key, instr(email_key, '@') + 1) END
+) VIRTUAL;
+CREATE INDEX leads_by_email        ON leads (workspace, email_key) WHERE trashed = 0 AND email_key IS NOT NULL;
+CREATE INDEX leads_by_digits       ON leads (workspace, digits) WHERE trashed = 0 AND length(digits) >= 6;
+CREATE INDEX leads_by_company_name ON leads (workspace, company_key, name_key)
+    WHERE trashed = 0 AND company_key IS NOT NULL;
+CREATE INDEX leads_by_domain_name  ON leads (workspace, domain_key, name_key)
+    WHERE trashed = 0 AND domain_key IS NOT NULL;
+",
+    },
+];
