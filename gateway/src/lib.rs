@@ -35,7 +35,7 @@ use axum::Router;
 use leadline_bus::{Bus, BusUrl};
 use leadline_runtime::{
     caller::ServiceSecret,
-    config::{Program, Setting, Settings, switch},
+    config::{Program, Setting, Settings, address, switch},
     health::HealthCheck,
     program::{self, Failure, announce},
     revoked::Revocations,
@@ -90,8 +90,7 @@ pub struct Config {
 impl Config {
     /// Reads the settings; faults are noted there, and then there is none. `replicas` is false.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let listen = settings
-            .require(&LISTEN, |text| text.parse().map_err(|_| "must be an address such as 127.0.0.1:8080"));
+        let listen = settings.require(&LISTEN, address);
         let rate_limits = settings.require(&RATE_LIMITS, switch);
         let faultless = settings.text(&TRUSTED_PROXIES).is_none();
         let trusted = settings.parse(&TRUSTED_PROXIES, Network::parse_list);

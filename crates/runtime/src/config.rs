@@ -3,7 +3,7 @@
 //! The first of these that has a setting wins: flag, environment, file (`--config`), default. Secrets are never flags (other
 //! users of a machine can see those): they come from the environment or, better, from a file that `NAME_FILE` names.
 
-use std::{collections::HashMap, ffi::OsString, fmt, path::Path};
+use std::{collections::HashMap, ffi::OsString, fmt, net::SocketAddr, path::Path};
 
 use clap::{Arg, ArgAction, Command, error::ErrorKind};
 
@@ -134,7 +134,11 @@ impl Settings {
         };
         let own = command.map(|command| command.settings).unwrap_or_default();
         for setting in program.settings.iter().chain(own) {
-            let look_up = |name: &str| environment(name).or_else(|| file.get(name).cloned());
+            // An empty variable is how compose files and shells say that there is none.
+            let look_up = |name: &str| {
+                let given = environment(name).filter(|text| !text.is_empty());
+                given.or_else(|| file.get(name).cloned())
+            };
             let mut value = if setting.secret { None } else { from_flag(setting.name) };
             value = value.or_else(|| look_up(setting.name));
             if setting.secret
@@ -246,6 +250,14 @@ pub fn switch(text: &str) -> Result<bool, &'static str> {
     }
 }
 
+/// An address to listen on.
+///
+/// # Errors
+/// A sentence for anything else.
+pub fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "must be a number and a port such as 127.0.0.1:8080, not a name")
+}
+
 fn describe(program: &Program) -> Command {
     let arguments = |settings: &[Setting]| -> Vec<Arg> {
         let visible = settings.iter().filter(|setting| !setting.secret);
@@ -341,6 +353,7 @@ mod tests {
         );
         assert_eq!(read(&[], &environment).unwrap().text(&LISTEN).unwrap(), "0.0.0.0:1");
         assert_eq!(read(&[], &[]).unwrap().text(&LISTEN).unwrap(), "127.0.0.1:8080");
+        assert_eq!(read(&[], &[("LEADLINE_LISTEN", "")]).unwrap().text(&LISTEN).unwrap(), "127.0.0.1:8080");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The frame around every `main`: settings, logs, metrics, signals, and what the shell is told.
 
-use std::{fmt, future::Future, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{fmt, future::Future, process::ExitCode, time::Duration};
 
 use crate::{
-    config::{Program, Setting, Settings, Unusable},
+    config::{self, Program, Setting, Settings, Unusable},
     stop::Stop,
     telemetry::{self, LogFormat},
 };
@@ -93,7 +93,7 @@ where
         }
         // Metrics are for programs that stay; a command that ends by itself has none.
         if settings.command.is_none()
-            && let Some(address) = settings.parse_or_off(&METRICS_LISTEN, str::parse::<SocketAddr>)
+            && let Some(address) = settings.parse_or_off(&METRICS_LISTEN, config::address)
             && let Err(error) = telemetry::serve_metrics(address, &stop).await
         {
             if settings.is_given(&METRICS_LISTEN) {

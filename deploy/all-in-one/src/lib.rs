@@ -10,7 +10,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use leadline_bus::{Bus, BusUrl};
 use leadline_runtime::{
     caller::ServiceSecret,
-    config::{Program, Setting, Settings, Subcommand, switch},
+    config::{Program, Setting, Settings, Subcommand, address, switch},
     health::HealthCheck,
     program::{self, Failure, announce},
     route::Route,
@@ -86,9 +86,7 @@ impl Config {
             url => BusUrl::parse(url),
         });
         let rate_limits = settings.require(&RATE_LIMITS, switch);
-        let grpc_listen = settings.parse_or_off(&GRPC_LISTEN, |text| {
-            text.parse().map_err(|_| "must be an address such as 127.0.0.1:50051, or off")
-        });
+        let grpc_listen = settings.parse_or_off(&GRPC_LISTEN, address);
         let gateway = leadline_gateway::Config::read(settings);
         Some(Self {
             data: data?,
@@ -130,7 +128,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let Some(config) = config else { return Err(Failure::new("the settings can't be used")) };
     if let Some(demo) = demo {
-        let services = Services::start(&config, &stop).await?;
+        let Some(services) = Services::start_or_stop(&config, &stop).await? else { return Ok(()) };
         services.bus.start();
         let Some(demo) = demo else { return Err(Failure::new("the settings can't be used")) };
         demo::fill(&services, demo).await?;
@@ -144,7 +142,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         Some(address) => Some(listen(address, "LEADLINE_GRPC_LISTEN").await?),
         None => None,
     };
-    let services = Services::start(&config, &stop).await?;
+    let Some(services) = Services::start_or_stop(&config, &stop).await? else { return Ok(()) };
     let gateway = leadline_gateway::start(config.gateway, services.parts(), &stop).await?;
     services.bus.start();
     if let Some(grpc) = grpc_listener {
@@ -170,6 +168,15 @@ async fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener, Failu
 }
 
 impl Services {
+    /// `None`: told to stop while a database was still being waited for.
+    async fn start_or_stop(config: &Config, stop: &Stop) -> Result<Option<Self>, Failure> {
+        match Self::start(config, stop).await {
+            Ok(services) => Ok(Some(services)),
+            Err(_) if stop.is_stopping() => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn start(config: &Config, stop: &Stop) -> Result<Self, Failure> {
         let data = DataDir::lock(&config.data)?;
         let bus = Bus::open(&config.bus, "leadline", stop);

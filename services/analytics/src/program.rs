@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use leadline_bus::{Bus, BusUrl, Heard};
 use leadline_runtime::{
     caller::{Scope, ServiceSecret},
-    config::{Program, Setting, Settings, Subcommand},
+    config::{self, Program, Setting, Settings, Subcommand},
     ids::WorkspaceId,
     program::{self, Failure, announce},
     revoked::Revocations,
@@ -70,7 +70,7 @@ pub async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
 }
 
 async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
-    let address = settings.require(&LISTEN, str::parse::<std::net::SocketAddr>);
+    let address = settings.require(&LISTEN, config::address);
     let url = settings.require(&settings::STORE, StoreUrl::parse);
     let bus = settings.require(&settings::BUS, BusUrl::parse);
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);

@@ -15,13 +15,13 @@ mod sample;
 mod session;
 mod store;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use leadline_bus::{Bus, BusUrl, Heard};
 use leadline_proto::auth::auth_service_server::AuthServiceServer;
 use leadline_runtime::{
     caller::ServiceSecret,
-    config::{Program, Setting, Settings, switch},
+    config::{self, Program, Setting, Settings, switch},
     health::HealthCheck,
     once::InFlight,
     program::{self, Failure},
@@ -229,7 +229,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     let keys = settings.require(&SIGNING_KEYS, SigningKeys::parse);
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
     let rate_limits = settings.require(&settings::RATE_LIMITS, switch);
-    let address = settings.require(&GRPC_LISTEN, str::parse::<SocketAddr>);
+    let address = settings.require(&GRPC_LISTEN, config::address);
     settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(store), Some(bus), Some(keys), Some(secret), Some(rate_limits), Some(address)) =
         (store, bus, keys, secret, rate_limits, address)

@@ -11,13 +11,13 @@ mod grpc;
 pub mod reminder;
 mod store;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use leadline_bus::{Bus, BusUrl, Heard, Outbox, topology};
 use leadline_proto::reminders::reminders_service_server::RemindersServiceServer;
 use leadline_runtime::{
     caller::ServiceSecret,
-    config::{Program, Setting, Settings},
+    config::{self, Program, Setting, Settings},
     health::HealthCheck,
     program::{self, Failure, announce},
     revoked::Revocations,
@@ -35,6 +35,9 @@ pub use backfill::PastReminder;
 /// The service's gRPC name.
 pub const NAME: &str = "leadline.reminders.v1.RemindersService";
 const GRPC_LISTEN: Setting = settings::grpc_listen("127.0.0.1:50053");
+
+/// How long tasks have to finish what they have begun.
+const LAST_WORK: Duration = Duration::from_secs(5);
 
 /// What it needs to be told.
 #[derive(Debug, Clone)]
@@ -121,7 +124,7 @@ pub fn program() -> Program {
 /// # Errors
 /// A line for whatever keeps it from starting.
 pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
-    let listen = settings.require(&GRPC_LISTEN, str::parse::<SocketAddr>);
+    let listen = settings.require(&GRPC_LISTEN, config::address);
     let store = settings.require(&settings::STORE, StoreUrl::parse);
     let bus = settings.require(&settings::BUS, BusUrl::parse);
     let auth = settings.require(&settings::AUTH, Route::remote);
@@ -146,16 +149,23 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     stop.spawn(follow(bus.clone(), revocations.clone(), stop.clone()));
     let verifier = Verifier::remote(auth.clone(), revocations);
 
-    let service = start(Config { store }, Parts { bus: bus.clone(), verifier, auth, leads }, &stop).await?;
+    let parts = Parts { bus: bus.clone(), verifier, auth, leads };
+    let service = match start(Config { store }, parts, &stop).await {
+        Ok(service) => service,
+        // The store was still being waited for.
+        Err(_) if stop.is_stopping() => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
     let routes =
         serve::with_health_and_reflection(service.routes.clone(), NAME, service.health.clone(), &stop)
             .await?;
     bus.start();
     announce(&format!("leadline-reminders listening on {}", listener.local_addr()?));
-    serve::grpc(listener, routes, stop.clone()).await?;
-    stop.finished(serve::STOP_TIME).await;
+    let served = serve::grpc(listener, routes, stop.clone()).await;
+    stop.now();
+    stop.finished(LAST_WORK).await;
     service.close().await;
-    Ok(())
+    Ok(served?)
 }
 
 /// Takes in what voids tokens as it happens. What is missed comes with the next loading of the list.
