@@ -125,7 +125,13 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     stop.spawn(revoked.clone().keep_loaded(auth.clone(), secret.clone(), stop.clone()));
     stop.spawn(hear_revocations(bus.clone(), revoked.clone(), stop.clone()));
     let verifier = Verifier::remote(auth.clone(), revoked);
-    let service = start(Config { store }, Parts { bus: bus.clone(), verifier, secret, auth }, &stop).await?;
+    let service =
+        match start(Config { store }, Parts { bus: bus.clone(), verifier, secret, auth }, &stop).await {
+            Ok(service) => service,
+            // Told to stop while it waited for its database: that is a clean end.
+            Err(_) if stop.is_stopping() => return Ok(()),
+            Err(failure) => return Err(failure),
+        };
     bus.start();
     let routes = serve::with_health_and_reflection(service.routes, NAME, service.health, &stop).await?;
     program::announce(&format!("leadline-leads listening on {address}"));

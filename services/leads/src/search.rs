@@ -85,24 +85,21 @@ impl Haystack {
         }
     }
 
-    /// Every gram that a word found in it can have: pieces of two and three characters, none over white space.
+    /// Every gram that a word found in it can have: pieces of one to three characters, none over white space.
     #[must_use]
     pub fn grams(&self) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
         for word in self.text.split_whitespace() {
-            pieces(word, 2, &mut all);
-            pieces(word, 3, &mut all);
+            pieces(word, &mut all);
             // So that `+49(0)30`, written in a name, is found by its digits, like a phone.
             for run in word.split(|c| !is_phone_like(c)) {
                 let digits: String = run.chars().filter(char::is_ascii_digit).collect();
                 if digits.len() < run.len() {
-                    pieces(&digits, 2, &mut all);
-                    pieces(&digits, 3, &mut all);
+                    pieces(&digits, &mut all);
                 }
             }
         }
-        pieces(&self.digits, 2, &mut all);
-        pieces(&self.digits, 3, &mut all);
+        pieces(&self.digits, &mut all);
         all
     }
 }
@@ -111,7 +108,14 @@ fn is_phone_like(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '+' | '(' | ')' | '-' | '.')
 }
 
-fn pieces(text: &str, size: usize, into: &mut BTreeSet<String>) {
+/// All pieces of one, two and three characters.
+fn pieces(text: &str, into: &mut BTreeSet<String>) {
+    for size in 1..=3 {
+        pieces_of(text, size, into);
+    }
+}
+
+fn pieces_of(text: &str, size: usize, into: &mut BTreeSet<String>) {
     let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     for window in starts.windows(size + 1) {
         into.insert(text[window[0]..window[size]].to_owned());
@@ -150,14 +154,16 @@ impl Word {
             || self.digits.as_ref().is_some_and(|digits| haystack.digits.contains(digits))
     }
 
-    /// Grams that everything in which it is found has, the longest ones that there are; none if it is too short.
+    /// Grams that everything in which it is found has: at least one, the longest ones that there are.
     #[must_use]
     pub fn grams(&self) -> BTreeSet<String> {
         let text = self.digits.as_deref().unwrap_or(&self.text);
         let mut all = BTreeSet::new();
-        pieces(text, 3, &mut all);
-        if all.is_empty() {
-            pieces(text, 2, &mut all);
+        for size in (1..=3).rev() {
+            pieces_of(text, size, &mut all);
+            if !all.is_empty() {
+                break;
+            }
         }
         all
     }
@@ -240,6 +246,7 @@ mod tests {
                     continue;
                 }
                 prop_assert!(word.is_in(&lead), "{:?} in {:?}", word, lead);
+                prop_assert!(!word.grams().is_empty());
                 prop_assert!(word.grams().is_subset(&grams), "{:?} of {:?}", word.grams(), grams);
             }
         }

@@ -55,9 +55,8 @@ pub(super) struct Plan {
 
 /// The conditions of a filter that can be probed.
 pub(super) fn accesses(filter: &Filter) -> Vec<Access> {
-    let has_grams = filter.words.iter().any(|word| !word.grams().is_empty());
     let all = [
-        (Access::Grams, has_grams),
+        (Access::Grams, !filter.words.is_empty()),
         (Access::Tags, !filter.tags.is_empty()),
         (Access::Status, !filter.statuses.is_empty()),
         (Access::Source, !filter.sources.is_empty()),
@@ -74,7 +73,6 @@ pub(super) fn accesses(filter: &Filter) -> Vec<Access> {
 /// Whether a condition is all that the filter says, so that its count is the filter's.
 fn is_all(filter: &Filter, access: Access, accesses: usize) -> bool {
     accesses == 1
-        && filter.words.is_empty()
         && match access {
             Access::Grams => false,
             Access::Tags => filter.tags.len() == 1,
@@ -144,7 +142,7 @@ mod tests {
         let grams = Some(Access::Grams);
         assert_eq!(many, Plan { page: PageBy::Walk(None), instead: grams, total: TotalBy::Count(grams) });
         let letter = Filter { words: words("a"), ..Filter::default() };
-        assert_eq!(accesses(&letter), []);
+        assert_eq!(accesses(&letter), [Access::Grams]);
     }
 
     #[test]
