@@ -23,13 +23,12 @@ import { Kbd } from '../design/Small';
 import { StageGlyph } from '../design/StageGlyph';
 import { searchQuery } from '../leads/queries';
 import { GIVEN } from '../leads/views';
-import { downloadLeads, downloadMonth } from '../reports/download';
+import { downloadLeads, downloadThisMonth } from '../reports/download';
 import { useCanWrite, useZone } from '../shell/me';
 import { PLACES } from '../shell/navigation';
 import { openPanel } from '../shell/panels';
 import { isMac } from '../shell/platform';
 import { setTheme, useDark } from '../shell/theme';
-import { dayOf } from '../time/zone';
 import { undoLast } from '../undo/change';
 import { t } from '../words';
 import css from './palette.module.css';
@@ -83,7 +82,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
         label: t('export.month'),
         hint: 'PDF',
         icon: FileText,
-        run: () => void downloadMonth(dayOf(Date.now(), zone).slice(0, 7), 'pdf'),
+        run: () => void downloadThisMonth(zone),
       },
       {
         value: 'theme',

@@ -1,4 +1,5 @@
 import { raw } from '../api/client';
+import { dayOf } from '../time/zone';
 import { complain, notify } from '../undo/notice';
 import { t } from '../words';
 
@@ -55,5 +56,6 @@ export const downloadLeads = (
 ) => download(`/api/v1/leads/export?${query({ ...filter, format })}`, `leads.${format}`);
 export const downloadMonth = (month: string, format: 'pdf' | 'xlsx' | 'csv') =>
   download(`/api/v1/reports/monthly?${query({ month, format })}`, `leadline-${month}.${format}`);
+export const downloadThisMonth = (zone: string) => downloadMonth(dayOf(Date.now(), zone).slice(0, 7), 'pdf');
 export const downloadFigures = (format: 'csv' | 'xlsx') =>
   download(`/api/v1/analytics/export?${query({ format })}`, `figures.${format}`);
