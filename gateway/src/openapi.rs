@@ -24,7 +24,8 @@ Unknown fields of a body and unknown query parameters are refused.
 
 **Concurrency**: leads, reminders and workspaces carry a `version`, told as `ETag` too; `If-Match` makes a write conditional.
 
-**Retries**: a POST with an `Idempotency-Key` may be sent again within 24 hours and is carried out once.
+**Retries**: a POST with an `Idempotency-Key` may be sent again within 24 hours and is carried out once. Only what gives out or
+ends sessions (register, login, refresh, accept, workspace, logout) is carried out each time: no answer with a token in it is kept.
 
 Every path answers `HEAD` where it answers `GET`; another method is 405 with `Allow`.";
 
@@ -224,7 +225,7 @@ fn add_headers(answer: &mut Value, status: &str, post: bool, path: &str) {
     if status == "201" {
         set("Location", "Location");
     }
-    if post && !path.starts_with("/api/v1/auth/") {
+    if post && (!path.starts_with("/api/v1/auth/") || path.ends_with("/password")) {
         set("Idempotency-Replayed", "IdempotencyReplayed");
     }
     if post && path.starts_with("/api/v1/auth/") && !path.ends_with("/password") {
