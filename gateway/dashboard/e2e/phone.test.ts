@@ -39,3 +39,45 @@ test('on a phone a lead is added, opened, moved and closed with a thumb', async 
   await expect(page.getByRole('heading', { name: 'Reports', level: 1 })).toBeVisible();
   await context.close();
 });
+
+test('a finger drags a card after a short hold, and only scrolls without it', async ({
+  someone: { email, caller },
+  browser,
+  url,
+}) => {
+  await caller.post('/leads', { name: 'Ada Larsen' });
+  const context = await browser.newContext({
+    baseURL: url,
+    viewport: { width: 820, height: 900 },
+    hasTouch: true,
+    isMobile: true,
+  });
+  const page = await context.newPage();
+  await signIn(page, email);
+  await page.goto('/pipeline');
+  const card = page.getByRole('listitem').filter({ has: page.getByRole('link', { name: 'Ada Larsen' }) });
+  const from = await card.boundingBox();
+  const target = await page.getByRole('region', { name: /^Contacted/ }).boundingBox();
+  if (!from || !target) throw new Error('nothing to drag');
+  const finger = await context.newCDPSession(page);
+  const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', x = 0, y = 0) =>
+    finger.send('Input.dispatchTouchEvent', { type, touchPoints: type === 'touchEnd' ? [] : [{ x, y }] });
+  const [x, y] = [from.x + 40, from.y + 30];
+  const status = async () => (await caller.get<{ items: { status: string }[] }>('/leads')).items[0]?.status;
+
+  await touch('touchStart', x, y);
+  for (let step = 1; step <= 6; step += 1) await touch('touchMove', x + step * 8, y);
+  await touch('touchEnd');
+  expect(await status()).toBe('New');
+
+  await page.evaluate(() => document.querySelector('[data-col]')?.parentElement?.scrollTo({ left: 0 }));
+  await touch('touchStart', x, y);
+  // The hold itself is what is tried here.
+  await page.waitForTimeout(350);
+  for (let step = 1; step <= 12; step += 1)
+    await touch('touchMove', x + ((target.x + 60 - x) * step) / 12, y + ((target.y + 200 - y) * step) / 12);
+  await page.waitForTimeout(80);
+  await touch('touchEnd');
+  await expect.poll(status).toBe('Contacted');
+  await context.close();
+});

@@ -16,7 +16,8 @@ const MOST = 1000;
 
 const arrivalsQuery = (filter: LeadFilter, zone: string) =>
   queryOptions({
-    queryKey: ['figures', 'arrivals', filter, zone],
+    // Not read again with the figures: five pages of leads at every change would be too much for a pattern of weeks.
+    queryKey: ['arrivals', filter, zone],
     queryFn: async ({ signal }) => {
       const times: string[] = [];
       let cursor: string | undefined;

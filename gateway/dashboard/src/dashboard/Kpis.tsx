@@ -11,7 +11,7 @@ import { addMonths, firstOf, mondayOf } from '../time/zone';
 import { t } from '../words';
 import css from './dashboard.module.css';
 import { createdIn, everySecond, runningTotal } from './figures';
-import { reportQuery } from './queries';
+import { historyQuery } from './queries';
 import type { View } from './view';
 
 /** The last eight weeks' or six months' figures, read once the page has settled: they only draw the small bars. */
@@ -22,7 +22,7 @@ function useHistory(period: 'week' | 'month', dates: string[], of: (figures: Fig
     return () => clearTimeout(timer);
   }, []);
   const answers = useQueries({
-    queries: dates.map((date) => ({ ...reportQuery(period, date), enabled: idle, staleTime: 10 * 60_000 })),
+    queries: dates.map((date) => ({ ...historyQuery(period, date), enabled: idle })),
   });
   if (!answers.every((answer) => answer.data)) return undefined;
   return answers.flatMap(({ data }) => (data ? [of(data.previous), of(data.figures)] : []));

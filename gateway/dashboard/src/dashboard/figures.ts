@@ -10,7 +10,7 @@ import type { View } from './view';
 // A click on a segment filters the other charts. The figures know creation dates; where a stage or a source must be
 // combined with something that they don't know, the list's exact counts are asked for instead.
 
-/** Several counts at once; undefined until all have come. */
+/** Several counts at once; undefined until all have come: until then the charts show what they showed. */
 function useCounts(filters: LeadFilter[], zone: string): number[] | undefined {
   const answers = useQueries({ queries: filters.map((filter) => countQuery(filter, zone)) });
   const values = answers.map((answer) => answer.data?.value);
@@ -23,7 +23,7 @@ export function useByStatus(view: View, data: DashboardData) {
   const zoomed = useQuery({ ...byStatusQuery(view.zoom ?? view.window), enabled: view.zoom !== undefined && !source });
   const base: LeadFilter = { ...view.filter };
   const counts = useCounts(source ? STATUSES.map((status) => ({ ...base, status: [status] })) : NONE, view.zone);
-  if (source) return STATUSES.map((status, i) => ({ status, count: counts?.[i] ?? 0 }));
+  if (source && counts) return STATUSES.map((status, i) => ({ status, count: counts[i] ?? 0 }));
   return (view.zoom ? zoomed.data : data.byStatus.items) ?? data.byStatus.items;
 }
 
@@ -31,7 +31,7 @@ export function useBySource(view: View, data: DashboardData) {
   const { status } = view.search;
   const zoomed = useQuery({ ...bySourceQuery(view.zoom ?? view.window), enabled: view.zoom !== undefined && !status });
   const counts = useCounts(status ? SOURCES.map((source) => ({ ...view.filter, source: [source] })) : NONE, view.zone);
-  if (status) return SOURCES.map((source, i) => ({ source, count: counts?.[i] ?? 0, converted: null }));
+  if (status && counts) return SOURCES.map((source, i) => ({ source, count: counts[i] ?? 0, converted: null }));
   const items: { source: (typeof SOURCES)[number]; count: number; converted: number | null }[] =
     (view.zoom ? zoomed.data : data.bySource.items) ?? data.bySource.items;
   return items;
@@ -83,7 +83,7 @@ export function useCreated(view: View, data: DashboardData): Bucket[] {
     const item = byStart.get(starts[i] ?? '') ?? byStart.get(range.from);
     return {
       range,
-      value: status ? (counts?.[i] ?? 0) : of(item),
+      value: status && counts ? (counts[i] ?? 0) : of(item),
       before: alone || status || !past.data ? undefined : of(past.data[i]),
       bySource: status ? undefined : item?.bySource,
     };

@@ -74,3 +74,7 @@ export const reportQuery = (period: Interval, date: string) =>
     staleTime: FRESH_MS,
     placeholderData: keepPreviousData,
   });
+
+/** A report of a period that is over, or nearly: for the small bars, and not read again at every change. */
+export const historyQuery = (period: Interval, date: string) =>
+  queryOptions({ ...reportQuery(period, date), queryKey: ['history', period, date], staleTime: 10 * FRESH_MS });

@@ -113,6 +113,20 @@ export function settleLead(lead: Lead) {
   stir();
 }
 
+// A list that was scrolled this far is not read again as a whole for one change: its rows were changed in place.
+const SHORT_PAGES = 3;
+
+/** Has the lists and counts of leads read again. */
+export function readLists() {
+  const long = (data: unknown) => isPages(data) && data.pages.length > SHORT_PAGES;
+  void queryClient.invalidateQueries({ queryKey: keys.lists, predicate: (query) => !long(query.state.data) });
+  void queryClient.invalidateQueries({
+    queryKey: keys.lists,
+    predicate: (query) => long(query.state.data),
+    refetchType: 'none',
+  });
+}
+
 let timers: ReturnType<typeof setTimeout>[] = [];
 /**
  * Has everything that is derived from leads read again soon. Figures follow a write within two seconds; they are read
@@ -120,8 +134,14 @@ let timers: ReturnType<typeof setTimeout>[] = [];
  */
 export function stir() {
   for (const timer of timers) clearTimeout(timer);
-  const read = (keysToRead: readonly string[]) => () => {
-    for (const key of keysToRead) void queryClient.invalidateQueries({ queryKey: [key] });
+  const read = (names: string[]) => {
+    for (const name of names) void queryClient.invalidateQueries({ queryKey: [name] });
   };
-  timers = [setTimeout(read(['figures', 'leads', 'lead', 'activity']), 500), setTimeout(read(['figures']), 2_200)];
+  timers = [
+    setTimeout(() => {
+      readLists();
+      read(['figures', 'lead', 'activity']);
+    }, 500),
+    setTimeout(() => read(['figures']), 2_200),
+  ];
 }

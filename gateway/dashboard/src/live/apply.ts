@@ -1,21 +1,28 @@
 import type { LiveEvent } from '../api/live';
 import type { Activity, LeadPatch, Reminder, Status } from '../api/model';
 import { addToFeed } from '../activity/feed';
-import { dropRow, editLead, findRow } from '../leads/cache';
+import { dropRow, editLead, findRow, readLists } from '../leads/cache';
 import { keys } from '../leads/queries';
 import { queryClient } from '../query';
 import { fellDue } from '../reminders/due';
 
 const waiting = new Map<string, ReturnType<typeof setTimeout>>();
+const last = new Map<string, number>();
+// However many events come (an import, say), nothing is read again more often than this.
+const GAP_MS = 2_000;
+
 /** Reads something again, once for a burst of events. */
-function soon(key: string, ms: number) {
-  if (waiting.has(key)) return;
+function soon(name: string, ms: number) {
+  if (waiting.has(name)) return;
+  const wait = Math.max(ms, (last.get(name) ?? 0) + GAP_MS - Date.now());
   waiting.set(
-    key,
+    name,
     setTimeout(() => {
-      waiting.delete(key);
-      void queryClient.invalidateQueries({ queryKey: [key] });
-    }, ms),
+      waiting.delete(name);
+      last.set(name, Date.now());
+      if (name === 'leads') readLists();
+      else void queryClient.invalidateQueries({ queryKey: [name] });
+    }, wait),
   );
 }
 

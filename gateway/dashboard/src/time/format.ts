@@ -48,7 +48,15 @@ export const time = (instant: number | string, zone: string) =>
   date(instant, { hour: '2-digit', minute: '2-digit' }, zone);
 
 const relative = (value: number, unit: Intl.RelativeTimeFormatUnit, style: 'narrow' | 'long') =>
-  cached(`a${style}`, (l) => new Intl.RelativeTimeFormat(l, { numeric: 'auto', style })).format(value, unit);
+  // German's narrow form is too narrow: “vor 13 m”.
+  cached(
+    `a${style}`,
+    (l) =>
+      new Intl.RelativeTimeFormat(l, {
+        numeric: 'auto',
+        style: style === 'narrow' && l.startsWith('de') ? 'short' : style,
+      }),
+  ).format(value, unit);
 
 /** How long ago, or in how long, in the largest unit that says enough. */
 export function ago(instant: number | string, now: number, style: 'narrow' | 'long' = 'narrow'): string {
