@@ -282,3 +282,137 @@ fn count_unmarked(writes: &[Write], leads: &BTreeMap<String, Replayed>, faults: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn write(mark: &str, asked: Asked, outcome: Outcome) -> Write {
+        Write { mark: mark.to_owned(), asked, outcome }
+    }
+
+    fn ok(id: &str, version: u64) -> Outcome {
+        Outcome::Ok { id: id.to_owned(), version: Some(version), status: None, failed: Vec::new() }
+    }
+
+    fn entry(kind: &str, version: u64, data: Value) -> Value {
+        let id = format!("{kind} {version} {data}");
+        json!({ "id": id, "lead": { "id": "a", "name": "m1" }, "type": kind, "version": version, "data": data })
+    }
+
+    fn company(version: u64, from: Value, to: &str) -> Value {
+        entry("lead.updated", version, json!({ "changes": { "company": { "from": from, "to": to } } }))
+    }
+
+    fn edit() -> Asked {
+        Asked::Edit { lead: "a".to_owned(), status: None }
+    }
+
+    /// A lead that was made and edited twice: what was asked for, and the log, oldest first.
+    fn history() -> (Vec<Write>, Vec<Value>) {
+        let writes = vec![
+            write("m1", Asked::Create { status: "New", note: false }, ok("a", 1)),
+            write("m2", edit(), ok("a", 2)),
+            write("m3", edit(), ok("a", 3)),
+        ];
+        let log = vec![
+            entry("lead.created", 1, json!({ "source": "Ad", "status": "New" })),
+            company(2, Value::Null, "m2"),
+            company(3, json!("m2"), "m3"),
+        ];
+        (writes, log)
+    }
+
+    fn faults(writes: &[Write], log: &[Value]) -> Result<(), String> {
+        let newest_first: Vec<Value> = log.iter().rev().cloned().collect();
+        let mut faults = Faults::default();
+        replay(&newest_first, writes, &mut faults);
+        faults.none().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_log_that_is_what_was_asked_for_has_no_fault() {
+        let (writes, log) = history();
+        assert_eq!(faults(&writes, &log), Ok(()));
+    }
+
+    #[test]
+    fn a_write_that_was_acknowledged_and_is_gone_is_a_fault() {
+        let (writes, mut log) = history();
+        log.pop();
+        assert!(faults(&writes, &log).unwrap_err().contains("acknowledged and is not there"));
+    }
+
+    #[test]
+    fn what_was_refused_or_never_asked_for_must_not_be_there() {
+        let (mut writes, log) = history();
+        writes[2].outcome = Outcome::Refused(412);
+        assert!(faults(&writes, &log).unwrap_err().contains("does not come from"));
+        writes.pop();
+        assert!(faults(&writes, &log).unwrap_err().contains("nobody asked for this"));
+    }
+
+    #[test]
+    fn what_is_unknown_may_be_there_or_not() {
+        let (mut writes, mut log) = history();
+        writes[2].outcome = Outcome::Unknown;
+        assert_eq!(faults(&writes, &log), Ok(()));
+        log.pop();
+        assert_eq!(faults(&writes, &log), Ok(()));
+    }
+
+    #[test]
+    fn a_write_that_was_done_twice_is_a_fault() {
+        let (writes, mut log) = history();
+        log.push(company(4, json!("m3"), "m3"));
+        assert!(faults(&writes, &log).unwrap_err().contains("more than once"));
+    }
+
+    #[test]
+    fn a_gap_between_versions_is_a_fault() {
+        let (writes, mut log) = history();
+        log.remove(1);
+        assert!(faults(&writes, &log).unwrap_err().contains("version 3 follows 1"));
+    }
+
+    #[test]
+    fn an_update_that_was_lost_is_a_fault() {
+        let (writes, mut log) = history();
+        log[2] = company(3, Value::Null, "m3");
+        assert!(faults(&writes, &log).unwrap_err().contains("company before"));
+    }
+
+    #[test]
+    fn a_version_that_was_told_must_be_the_one_in_the_log() {
+        let (mut writes, log) = history();
+        writes[1].outcome = ok("a", 3);
+        assert!(faults(&writes, &log).unwrap_err().contains("does not come from"));
+    }
+
+    #[test]
+    fn a_move_to_the_present_stage_leaves_nothing_behind() {
+        let (mut writes, log) = history();
+        let asked = Asked::Move { lead: "a".to_owned(), to: "New" };
+        let outcome = Outcome::Ok {
+            id: "a".to_owned(),
+            version: Some(3),
+            status: Some("New".to_owned()),
+            failed: Vec::new(),
+        };
+        writes.push(write("m4", asked, outcome));
+        assert_eq!(faults(&writes, &log), Ok(()));
+        writes[3].asked = Asked::Move { lead: "a".to_owned(), to: "Lost" };
+        assert!(faults(&writes, &log).unwrap_err().contains("not there"));
+    }
+
+    #[test]
+    fn a_deletion_that_nobody_asked_for_is_a_fault() {
+        let (mut writes, mut log) = history();
+        log.push(entry("lead.deleted", 4, json!({ "permanent": false })));
+        assert!(faults(&writes, &log).unwrap_err().contains("deleted 1 times"));
+        writes.push(write("m4", Asked::Delete { lead: "a".to_owned() }, Outcome::Unknown));
+        assert_eq!(faults(&writes, &log), Ok(()));
+    }
+}
