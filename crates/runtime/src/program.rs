@@ -61,8 +61,9 @@ impl<E: std::error::Error> From<E> for Failure {
 
 /// Runs a program: reads its settings, starts logs and metrics, gives `main` the signal to stop, and waits for what it spawned.
 ///
-/// `main` returns when the program is to end by itself (a command that is done) or when `stop` was given. The exit code is 0
-/// after a clean end, 1 after a failure, 2 for settings that can't be used.
+/// `main` reads its settings first and ends with the fault of [`Settings::finish`], if there is one. It returns when the program
+/// is to end by itself (a command that is done) or when `stop` was given. The exit code is 0 after a clean end, 1 after a
+/// failure, 2 for settings that can't be used.
 pub fn run<F, Fut>(program: Program, main: F) -> ExitCode
 where
     F: FnOnce(Settings, Stop) -> Fut,
@@ -102,9 +103,7 @@ where
                 tracing::warn!(%address, %error, "no metrics: the default address is taken; set LEADLINE_METRICS_LISTEN");
             }
         }
-        if let Err(unusable) = settings.finish() {
-            return tell(name, &unusable);
-        }
+        // What is wrong so far is told by `main`, together with what it finds in its own settings.
         let ended = main(settings, stop.clone()).await;
         stop.now();
         if !stop.finished(Duration::from_secs(9)).await {
