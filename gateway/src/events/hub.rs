@@ -14,8 +14,9 @@ use leadline_proto::{
 };
 use leadline_runtime::{
     caller::{Caller, Scope},
-    ids::{SessionId, UserId, WorkspaceId, parse_uuid},
+    ids::{SessionId, UserId, WorkspaceId, parse_uuid, time_of},
     refusal::Refusal,
+    time::Millis,
 };
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -92,6 +93,8 @@ pub(crate) struct Hub {
 
 #[derive(Default)]
 struct State {
+    /// Nothing is missing from what is kept since then, in milliseconds since the epoch.
+    whole_since: i64,
     kept: HashMap<WorkspaceId, VecDeque<Entry>>,
     /// The workspaces of all kept events, oldest event first.
     order: VecDeque<(WorkspaceId, u64)>,
@@ -141,7 +144,8 @@ impl Drop for Place {
 impl Hub {
     /// A hub that nobody listens to. `replicas`: see [`crate::Config`].
     pub(crate) fn new(replicas: bool) -> Self {
-        Self { state: Mutex::default(), replicas }
+        let state = State { whole_since: Millis::now().0, ..State::default() };
+        Self { state: Mutex::new(state), replicas }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -167,6 +171,8 @@ impl Hub {
         state.streams.insert(number, stream);
         let words =
             state.channels.entry(workspace).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe();
+        // An event from before may be kept all the same, published again after a crash; what was told after it may not.
+        let last = last.filter(|last| state.is_whole_since(last));
         let kept = state.kept.get(&workspace);
         let newest = kept.and_then(|kept| kept.back()).map(|entry| entry.live.id.clone());
         let missed = match (last, kept) {
@@ -199,6 +205,7 @@ impl Hub {
     /// Says that events may have been missed: what is kept has gaps, and every stream must ask the log.
     pub(crate) fn missed(&self) {
         let mut state = self.lock();
+        state.whole_since = Millis::now().0;
         state.kept.clear();
         state.order.clear();
         state.channels.retain(|_, channel| channel.send(Word::Missed).is_ok());
@@ -220,6 +227,12 @@ impl Hub {
 }
 
 impl State {
+    /// Whether everything is kept that came after an event. Other machines' clocks may be a little ahead.
+    fn is_whole_since(&self, event: &str) -> bool {
+        let at = parse_uuid(event).ok().and_then(time_of);
+        at.is_some_and(|at| at.before(APART).0 > self.whole_since)
+    }
+
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -311,6 +324,8 @@ fn end_member(gateway: &Gateway, user: &str, workspace: WorkspaceId) {
 
 #[cfg(test)]
 mod tests {
+    use leadline_runtime::ids::uuid_at;
+
     use super::*;
 
     fn live(id: &str) -> Live {
@@ -338,6 +353,17 @@ mod tests {
         assert_eq!(missed(&hub, one, "a"), Some(vec!["b".into(), "c".into()]));
         assert_eq!(missed(&hub, one, "c"), Some(vec![]));
         assert_eq!(missed(&hub, one, "x"), None, "an event of another workspace is not known here");
+    }
+
+    #[test]
+    fn an_event_from_before_the_process_is_looked_up_in_the_log_though_it_is_kept() {
+        let now = Millis::now();
+        let state = State { whole_since: now.0, ..State::default() };
+        let id = |at: Millis| uuid_at(at).to_string();
+        assert!(!state.is_whole_since(&id(now.before(Duration::from_secs(1)))));
+        assert!(!state.is_whole_since(&id(now)), "another machine's clock may be ahead");
+        assert!(state.is_whole_since(&id(now.after(APART * 2))));
+        assert!(!state.is_whole_since("x"));
     }
 
     #[test]
