@@ -23,7 +23,13 @@ impl Answer {
     /// # Errors
     /// With all that it says instead.
     pub fn expect(self, status: u16) -> Result<Self> {
-        ensure!(self.status.as_u16() == status, "{}: {} instead of {status}: {}", self.asked, self.status, self.body);
+        ensure!(
+            self.status.as_u16() == status,
+            "{}: {} instead of {status}: {}",
+            self.asked,
+            self.status,
+            self.body
+        );
         Ok(self)
     }
 
@@ -41,7 +47,10 @@ impl Answer {
         let answer = self.expect(status)?;
         let (asked, body) = (&answer.asked, &answer.body);
         let path = asked.split_once(' ').map_or("", |(_, path)| path);
-        ensure!(answer.header("content-type").starts_with("application/problem+json"), "{asked}: no problem: {body}");
+        ensure!(
+            answer.header("content-type").starts_with("application/problem+json"),
+            "{asked}: no problem: {body}"
+        );
         ensure!(body["type"] == format!("/problems/{kind}"), "{asked}: not {kind}: {body}");
         ensure!(body["status"] == status && body["instance"] == path, "{asked}: {body}");
         ensure!(body["requestId"] == answer.header("x-request-id"), "{asked}: {body}");
@@ -130,7 +139,9 @@ pub fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -181,7 +192,10 @@ impl Client {
     /// If inviting or accepting does not work.
     pub async fn invite(&self, name: &str, role: &str) -> Result<Self> {
         let email = format!("{}@example.test", uuid::Uuid::new_v4().simple());
-        let invited = self.post("/workspace/invitations", &json!({ "email": email, "role": role })).await?.expect(201)?;
+        let invited = self
+            .post("/workspace/invitations", &json!({ "email": email, "role": role }))
+            .await?
+            .expect(201)?;
         let mut client = Self::stranger(&self.base);
         let token = &invited.body["token"];
         let body = json!({ "token": token, "name": name, "password": PASSWORD, "session": "token" });
@@ -197,7 +211,8 @@ impl Client {
         self.token = text(&answer.body["accessToken"]).or_else(|| self.token.take());
         self.refresh_token = text(&answer.body["refreshToken"]).or_else(|| self.refresh_token.take());
         self.user = text(&answer.body["user"]["id"]).unwrap_or_else(|| std::mem::take(&mut self.user));
-        self.workspace = text(&answer.body["workspace"]["id"]).unwrap_or_else(|| std::mem::take(&mut self.workspace));
+        self.workspace =
+            text(&answer.body["workspace"]["id"]).unwrap_or_else(|| std::mem::take(&mut self.workspace));
     }
 
     /// Somebody who signs in with an address and the password of everybody, with a session of their own.
@@ -241,7 +256,6 @@ impl Client {
     }
 
     /// A request with the person's token, to be sent with [`Client::send`].
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, self.url(path));
         match &self.token {
@@ -263,7 +277,8 @@ impl Client {
         let body = if bytes.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())
+            serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())
         };
         Ok(Answer { status, headers, body, asked })
     }
@@ -312,7 +327,13 @@ impl Client {
     ///
     /// # Errors
     /// If no answer comes.
-    pub async fn with(&self, header: (&str, &str), method: Method, path: &str, body: &Value) -> Result<Answer> {
+    pub async fn with(
+        &self,
+        header: (&str, &str),
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Answer> {
         let request = self.request(method, path).header(header.0, header.1);
         let request = if body.is_null() { request } else { request.json(body) };
         self.send(request).await

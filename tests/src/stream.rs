@@ -45,8 +45,12 @@ impl Stream {
         }
         let response = request.send().await.context("GET /events")?;
         let status = response.status();
-        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        ensure!(status.as_u16() == 200 && kind.starts_with("text/event-stream"), "GET /events: {status} {kind}");
+        let kind =
+            response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        ensure!(
+            status.as_u16() == 200 && kind.starts_with("text/event-stream"),
+            "GET /events: {status} {kind}"
+        );
         Ok(Self { response, unread: Vec::new(), pieces: VecDeque::new() })
     }
 
@@ -124,7 +128,8 @@ impl Stream {
             if let Some(piece) = self.pieces.pop_front() {
                 return Ok(Some(piece));
             }
-            let chunk = timeout_at(deadline, self.response.chunk()).await.context("nothing more came in time")?;
+            let chunk =
+                timeout_at(deadline, self.response.chunk()).await.context("nothing more came in time")?;
             match chunk.context("the stream broke off")? {
                 Some(bytes) => self.read(&bytes)?,
                 None => return Ok(None),

@@ -48,7 +48,8 @@ pub enum Part {
 
 impl Part {
     /// The programs of the distributed mode.
-    pub const DISTRIBUTED: [Self; 5] = [Self::Auth, Self::Leads, Self::Reminders, Self::Analytics, Self::Gateway];
+    pub const DISTRIBUTED: [Self; 5] =
+        [Self::Auth, Self::Leads, Self::Reminders, Self::Analytics, Self::Gateway];
 
     /// Its file's name.
     #[must_use]
@@ -311,7 +312,10 @@ impl System {
     /// What every program has written.
     #[must_use]
     pub fn output(&self) -> String {
-        self.running.iter().map(|(part, process)| format!("== {}\n{}", part.program(), process.output())).collect()
+        self.running
+            .iter()
+            .map(|(part, process)| format!("== {}\n{}", part.program(), process.output()))
+            .collect()
     }
 }
 
@@ -336,7 +340,8 @@ pub fn program(part: Part) -> Result<Command> {
     let test = std::env::current_exe()?;
     let beside = test.ancestors().skip(1).map(|folder| folder.join(part.program()));
     let path: Option<PathBuf> = beside.take(3).find(|path| path.is_file());
-    let path = path.with_context(|| format!("{} is not built: run `cargo build --bins` first", part.program()))?;
+    let path =
+        path.with_context(|| format!("{} is not built: run `cargo build --bins` first", part.program()))?;
     let mut command = Command::new(path);
     command.current_dir("/");
     Ok(command)

@@ -77,8 +77,16 @@ impl World {
         let mut state = json!({});
         let lead = &self.hers["lead"];
         for path in [
-            "/leads?limit=200", "/leads?trashed=true", "/reminders?limit=200", "/activity?limit=200", "/workspace", "/workspace/members",
-            "/workspace/invitations", "/auth/me", &format!("/leads/{lead}"), &format!("/leads/{lead}/notes"),
+            "/leads?limit=200",
+            "/leads?trashed=true",
+            "/reminders?limit=200",
+            "/activity?limit=200",
+            "/workspace",
+            "/workspace/members",
+            "/workspace/invitations",
+            "/auth/me",
+            &format!("/leads/{lead}"),
+            &format!("/leads/{lead}/notes"),
         ] {
             state[path] = self.una.get(path).await?.expect(200)?.body;
         }
@@ -133,9 +141,13 @@ fn route(method: &Method, path: &str) -> Option<(Vec<&'static str>, Vec<Value>)>
     let path = path.strip_prefix("/api/v1")?;
     Some(match (method.as_str(), path) {
         ("GET" | "DELETE", "/leads/{id}") => (lead, none),
-        ("PATCH", "/leads/{id}") => (lead, vec![json!({ "name": "Eve" }), json!({}), json!({ "bogus": 1, "email": "no" })]),
+        ("PATCH", "/leads/{id}") => {
+            (lead, vec![json!({ "name": "Eve" }), json!({}), json!({ "bogus": 1, "email": "no" })])
+        }
         ("PUT", "/leads/{id}") => (lead, vec![json!({ "name": "Eve" })]),
-        ("PATCH", "/leads/{id}/status") => (lead, vec![json!({ "status": "Lost" }), json!({ "status": "New" })]),
+        ("PATCH", "/leads/{id}/status") => {
+            (lead, vec![json!({ "status": "Lost" }), json!({ "status": "New" })])
+        }
         ("GET", "/leads/{id}/notes" | "/leads/{id}/activity") => (lead, none),
         ("POST", "/leads/{id}/notes") => (lead, vec![json!({ "text": "Hi" })]),
         ("DELETE", "/leads/{id}/notes/{noteId}") => (vec!["lead"], none),
@@ -148,7 +160,9 @@ fn route(method: &Method, path: &str) -> Option<(Vec<&'static str>, Vec<Value>)>
         ("POST", "/reminders/{id}/complete" | "/reminders/{id}/reopen") => (reminder, none),
         ("POST", "/reminders/{id}/snooze") => (reminder, vec![json!({ "until": "2031-01-01T00:00:00Z" })]),
         ("DELETE", "/workspace/members/{userId}") => (vec!["user", "member"], none),
-        ("PATCH", "/workspace/members/{userId}") => (vec!["user", "member"], vec![json!({ "role": "viewer" })]),
+        ("PATCH", "/workspace/members/{userId}") => {
+            (vec!["user", "member"], vec![json!({ "role": "viewer" })])
+        }
         ("DELETE", "/workspace/invitations/{id}") => (vec!["invitation"], none),
         ("DELETE", "/auth/sessions/{id}") => (vec!["session"], none),
         _ => return None,
@@ -163,12 +177,17 @@ async fn every_route_answers_another_s_id_as_an_unknown_one(system: &'static Sys
         if !path.contains('{') {
             continue;
         }
-        let (kinds, bodies) = route(&method, &path).with_context(|| format!("{method} {path} has no case: add one"))?;
+        let (kinds, bodies) =
+            route(&method, &path).with_context(|| format!("{method} {path} has no case: add one"))?;
         for kind in kinds {
-            let Some(foreign) = world.hers.get(kind) else { bail!("there is no {kind} to try {method} {path} with") };
+            let Some(foreign) = world.hers.get(kind) else {
+                bail!("there is no {kind} to try {method} {path} with")
+            };
             let unknown = unknown_id();
             for body in &bodies {
-                for header in [("accept", "*/*"), ("if-match", "\"1\""), ("if-match", "*"), ("idempotency-key", "k-1")] {
+                for header in
+                    [("accept", "*/*"), ("if-match", "\"1\""), ("if-match", "*"), ("idempotency-key", "k-1")]
+                {
                     for query in ["", "?permanent=true"] {
                         if !query.is_empty() && (method != Method::DELETE || !path.ends_with("/leads/{id}")) {
                             continue;
@@ -176,12 +195,27 @@ async fn every_route_answers_another_s_id_as_an_unknown_one(system: &'static Sys
                         // Her note in her lead, and in one of his.
                         let mut pairs = vec![(foreign.clone(), world.hers["note"].clone(), unknown.clone())];
                         if path.contains("{noteId}") {
-                            pairs.push((world.his["lead"].clone(), world.hers["note"].clone(), world.his["lead"].clone()));
+                            pairs.push((
+                                world.his["lead"].clone(),
+                                world.hers["note"].clone(),
+                                world.his["lead"].clone(),
+                            ));
                         }
                         for (id, note, other) in pairs {
                             let ask = async |id: &str, note: &str| {
-                                let path = path.trim_start_matches("/api/v1").replace("{id}", id).replace("{userId}", id);
-                                world.otto.with(header, method.clone(), &(path.replace("{noteId}", note) + query), body).await
+                                let path = path
+                                    .trim_start_matches("/api/v1")
+                                    .replace("{id}", id)
+                                    .replace("{userId}", id);
+                                world
+                                    .otto
+                                    .with(
+                                        header,
+                                        method.clone(),
+                                        &(path.replace("{noteId}", note) + query),
+                                        body,
+                                    )
+                                    .await
                             };
                             let hers = ask(&id, &note).await?;
                             let nobodys = ask(&other, &unknown_id()).await?;
@@ -206,15 +240,17 @@ async fn every_route_answers_another_s_id_as_an_unknown_one(system: &'static Sys
 /// The fields of a body that take ids.
 fn id_fields<'a>(description: &'a Value, operation: &'a Value) -> Vec<&'a str> {
     let content = &operation["requestBody"]["content"]["application/json"]["schema"];
-    let reference = content["$ref"].as_str().or_else(|| {
-        content["oneOf"].as_array().into_iter().flatten().find_map(|one| one["$ref"].as_str())
-    });
+    let reference = content["$ref"]
+        .as_str()
+        .or_else(|| content["oneOf"].as_array().into_iter().flatten().find_map(|one| one["$ref"].as_str()));
     let schema = match reference.and_then(|reference| reference.rsplit('/').next()) {
         Some(name) => &description["components"]["schemas"][name],
         None => content,
     };
     let takes_ids = |name: &str| {
-        name.ends_with("Id") || name.ends_with("Ids") || ["ids", "id", "assignTo", "from", "owner", "assignee"].contains(&name)
+        name.ends_with("Id")
+            || name.ends_with("Ids")
+            || ["ids", "id", "assignTo", "from", "owner", "assignee"].contains(&name)
     };
     let names = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
     names.filter(|name| takes_ids(name)).collect()
@@ -229,6 +265,7 @@ async fn every_field_answers_another_s_id_as_an_unknown_one(system: &'static Sys
     let login = json!({ "email": world.otto.email, "password": PASSWORD });
     let bulk = json!({ "ids": [world.his["lead"]] });
     // Method, path in the description, path to ask, field, what it takes, the rest of the body.
+    #[allow(clippy::type_complexity, reason = "a table is read by its rows")]
     let mut cases: Vec<(&str, &str, &str, &str, Vec<&str>, Value)> = vec![
         ("POST", "/leads", "/leads", "ownerId", vec!["user", "member"], json!({ "name": "Eve" })),
         ("PATCH", "/leads/{id}", &lead, "ownerId", vec!["user", "member"], json!({ "name": "Eve" })),
@@ -236,7 +273,14 @@ async fn every_field_answers_another_s_id_as_an_unknown_one(system: &'static Sys
         ("POST", "/reminders", "/reminders", "leadId", vec!["lead", "trashed"], due.clone()),
         ("POST", "/reminders", "/reminders", "assigneeId", vec!["user", "member"], due),
         ("PATCH", "/reminders/{id}", &reminder, "assigneeId", vec!["user", "member"], json!({})),
-        ("POST", "/leads/bulk", "/leads/bulk", "ids", vec!["lead", "trashed"], json!({ "setStatus": "Lost" })),
+        (
+            "POST",
+            "/leads/bulk",
+            "/leads/bulk",
+            "ids",
+            vec!["lead", "trashed"],
+            json!({ "setStatus": "Lost" }),
+        ),
         ("POST", "/leads/bulk", "/leads/bulk", "assignTo", vec!["user", "member"], bulk),
         ("POST", "/auth/login", "/auth/login", "workspaceId", vec!["workspace"], login),
         ("POST", "/auth/workspace", "/auth/workspace", "workspaceId", vec!["workspace"], json!({})),
@@ -269,7 +313,11 @@ async fn every_field_answers_another_s_id_as_an_unknown_one(system: &'static Sys
             let (one, two) = (bare(&hers, &[&world.hers[kind]]), bare(&nobodys, &[&unknown]));
             ensure!(one == two, "{field} of {method} {path}: {one} and {two}");
             // In bulk, it fails; everywhere else it is refused.
-            ensure!(hers.status.is_client_error() || hers.body["matched"] == 0, "{field} of {method} {path}: {}", hers.body);
+            ensure!(
+                hers.status.is_client_error() || hers.body["matched"] == 0,
+                "{field} of {method} {path}: {}",
+                hers.body
+            );
         }
     }
     ensure!(before == world.state().await?);
@@ -289,13 +337,20 @@ async fn every_parameter_answers_another_s_id_as_an_unknown_one(system: &'static
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let name = text(parameter, "name");
             let Some(kinds) = takes(name) else {
-                ensure!(!name.ends_with("Id") || parameter["in"] != "query", "{name} of {method} {path} has no case: add one");
+                ensure!(
+                    !name.ends_with("Id") || parameter["in"] != "query",
+                    "{name} of {method} {path} has no case: add one"
+                );
                 continue;
             };
             ensure!(method == Method::GET, "{name} of {method} {path}");
             for kind in kinds {
                 let ask = async |id: &str| {
-                    world.otto.get(&format!("{}?{name}={}", path.trim_start_matches("/api/v1"), encode(id))).await?.expect(200)
+                    world
+                        .otto
+                        .get(&format!("{}?{name}={}", path.trim_start_matches("/api/v1"), encode(id)))
+                        .await?
+                        .expect(200)
                 };
                 let (hers, nobodys) = (ask(&world.hers[kind]).await?, ask(&unknown_id()).await?);
                 ensure!(hers.body == nobodys.body, "{name} of {path}: {} and {}", hers.body, nobodys.body);
@@ -308,28 +363,47 @@ async fn every_parameter_answers_another_s_id_as_an_unknown_one(system: &'static
     Ok(())
 }
 
-async fn a_bulk_change_of_own_and_other_leads_changes_the_own_ones_only(system: &'static System) -> Result<()> {
+async fn a_bulk_change_of_own_and_other_leads_changes_the_own_ones_only(
+    system: &'static System,
+) -> Result<()> {
     let world = World::make(system).await?;
     let before = world.state().await?;
     let unknown = unknown_id();
     for change in [
-        json!({ "setStatus": "Lost" }), json!({ "addTags": ["x"] }), json!({ "removeTags": [world.mark] }), json!({ "assignTo": null }),
+        json!({ "setStatus": "Lost" }),
+        json!({ "addTags": ["x"] }),
+        json!({ "removeTags": [world.mark] }),
+        json!({ "assignTo": null }),
         json!({ "delete": true }),
     ] {
         let mut body = change.clone();
         body["ids"] = json!([world.hers["lead"], world.his["lead"], unknown, world.hers["trashed"]]);
         let done = world.otto.post("/leads/bulk", &body).await?.expect(200)?.body;
         ensure!(done["matched"] == 1, "{done}");
-        let failed: Vec<(&str, &str)> =
-            done["failed"].as_array().into_iter().flatten().map(|lead| (text(lead, "id"), text(lead, "reason"))).collect();
+        let failed: Vec<(&str, &str)> = done["failed"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|lead| (text(lead, "id"), text(lead, "reason")))
+            .collect();
         ensure!(failed.len() == 3 && failed.iter().all(|(_, reason)| *reason == failed[0].1), "{done}");
         for id in [&world.hers["lead"], &unknown, &world.hers["trashed"]] {
             ensure!(failed.iter().any(|(told, _)| told == id), "{done}");
         }
     }
     // A filter means his own leads only, whatever it says.
-    for filter in [json!({}), json!({ "q": world.mark }), json!({ "owner": world.hers["member"] }), json!({ "tag": world.mark })] {
-        let done = world.otto.post("/leads/bulk", &json!({ "filter": filter, "setStatus": "New" })).await?.expect(200)?.body;
+    for filter in [
+        json!({}),
+        json!({ "q": world.mark }),
+        json!({ "owner": world.hers["member"] }),
+        json!({ "tag": world.mark }),
+    ] {
+        let done = world
+            .otto
+            .post("/leads/bulk", &json!({ "filter": filter, "setStatus": "New" }))
+            .await?
+            .expect(200)?
+            .body;
         ensure!(done["matched"] == 0, "{filter}: {done}");
     }
     ensure!(before == world.state().await?);
@@ -357,7 +431,9 @@ async fn no_list_shows_anything_of_another_workspace(system: &'static System) ->
     }
     ensure!(asked > 15, "{asked}");
     for search in [
-        format!("/leads?q={}", world.mark), format!("/leads?tag={}", world.mark), format!("/leads?trashed=true&q={}", world.mark),
+        format!("/leads?q={}", world.mark),
+        format!("/leads?tag={}", world.mark),
+        format!("/leads?trashed=true&q={}", world.mark),
         format!("/leads?q={}", &world.mark[..3]),
     ] {
         let found = world.otto.get(&search).await?.expect(200)?;
@@ -381,9 +457,11 @@ async fn a_cursor_of_another_workspace_is_as_a_broken_one(system: &'static Syste
         client.invite("Second", "member").await?;
     }
     for path in ["/leads", "/activity", "/reminders", "/workspace/members", "/workspace/invitations"] {
-        let hers = world.una.get(&format!("{path}?limit=1")).await?.expect(200)?.text("nextCursor").to_owned();
+        let hers =
+            world.una.get(&format!("{path}?limit=1")).await?.expect(200)?.text("nextCursor").to_owned();
         ensure!(!hers.is_empty(), "{path} has one page only");
-        let ask = async |cursor: &str| world.otto.get(&format!("{path}?limit=1&cursor={}", encode(cursor))).await;
+        let ask =
+            async |cursor: &str| world.otto.get(&format!("{path}?limit=1&cursor={}", encode(cursor))).await;
         let foreign = ask(&hers).await?.refused(400, &["cursor"])?;
         let broken = ask(&hers.chars().rev().collect::<String>()).await?.refused(400, &["cursor"])?;
         ensure!(bare(&foreign, &[]) == bare(&broken, &[]), "{}", foreign.body);
@@ -394,12 +472,19 @@ async fn a_cursor_of_another_workspace_is_as_a_broken_one(system: &'static Syste
 async fn an_idempotency_key_of_another_workspace_says_nothing(system: &'static System) -> Result<()> {
     let world = World::make(system).await?;
     let post = async |client: &Client, name: &str| {
-        client.with(("idempotency-key", "a-shared-key"), Method::POST, "/leads", &json!({ "name": name })).await?.expect(201)
+        client
+            .with(("idempotency-key", "a-shared-key"), Method::POST, "/leads", &json!({ "name": name }))
+            .await?
+            .expect(201)
     };
     let hers = post(&world.una, &world.mark).await?;
     // The same body is a lead of his own, and another body is no conflict.
     let his = post(&world.otto, &world.mark).await?;
-    ensure!(his.text("id") != hers.text("id") && his.header("idempotency-replayed").is_empty(), "{}", his.body);
+    ensure!(
+        his.text("id") != hers.text("id") && his.header("idempotency-replayed").is_empty(),
+        "{}",
+        his.body
+    );
     let third = system.register("Tess").await?;
     let other = post(&third, "another").await?;
     ensure!(other.header("idempotency-replayed").is_empty());
