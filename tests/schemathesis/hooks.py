@@ -27,14 +27,25 @@ class Person:
         self.token, self.user = answer["accessToken"], answer["user"]["id"]
         self.things = {}
 
-    def made(self, path, body):
+    def post(self, path, body):
         headers = {"Authorization": f"Bearer {self.token}"}
         answer = requests.post(URL + path, json=body, headers=headers, timeout=10)
         answer.raise_for_status()
-        return answer.json()["id"]
+        return answer.json()
+
+    def made(self, path, body):
+        return self.post(path, body)["id"]
+
+    def member(self):
+        invitation = {"email": f"{uuid.uuid4().hex}@example.test", "role": "member"}
+        token = self.post("/workspace/invitations", invitation)["token"]
+        account = {"token": token, "name": "Max", "password": "a long enough passphrase 7", "session": "token"}
+        return self.post("/auth/invitations/accept", account)["user"]["id"]
 
     def ids(self, path):
         """Identifiers for the parameters of a path."""
+        if path.startswith("/api/v1/workspace/members/"):
+            return {"userId": self.member()}
         lead = self.made("/leads", {"name": "Ada"})
         if path.endswith("/{noteId}"):
             return {"id": lead, "noteId": self.made(f"/leads/{lead}/notes", {"text": "Hello"})}
