@@ -21,10 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Reflection reads this set; `compile_fds` does not write it by itself.
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(
-        out.join("descriptors.bin"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+    fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure()
         .include_file("contracts.rs")
         .compile_fds(compiler.file_descriptor_set())?;

@@ -16,6 +16,7 @@ use axum::{
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use leadline_runtime::{caller::Origin, ids::new_uuid, refusal::Refusal};
+use tracing::Instrument;
 
 use crate::{
     gateway::Gateway,
@@ -77,7 +78,9 @@ pub(crate) async fn frame(State(gateway): State<Arc<Gateway>>, mut request: Requ
 
     let (request, unread) = unread::keep(request);
 
-    let mut response = bounded(&gateway, area, request, next).await;
+    // The services that run in this process log under it too.
+    let span = tracing::info_span!("request", id = origin.request_id);
+    let mut response = bounded(&gateway, area, request, next).instrument(span).await;
 
     if let Some(unread) = unread
         && response.status().is_client_error()

@@ -91,6 +91,7 @@ pub async fn grpc(listener: TcpListener, routes: Routes, stop: Stop) -> Result<(
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .max_concurrent_streams(Some(1024))
+        .trace_fn(|request| crate::telemetry::span(request.headers()))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async move { ended.stopping().await });
     tokio::select! {

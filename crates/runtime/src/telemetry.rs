@@ -18,6 +18,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// What every log line of a request has in common: the request's id.
+#[must_use]
+pub fn span(headers: &http::HeaderMap) -> tracing::Span {
+    let id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    tracing::info_span!("request", id)
+}
+
 /// Starts logging. `filter` is `info`, `debug` or directives such as `info,leadline_leads=debug`.
 ///
 /// # Errors
