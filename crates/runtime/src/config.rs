@@ -224,9 +224,12 @@ impl Settings {
         self.parse(setting, parse)
     }
 
-    /// Notes a fault.
+    /// Notes a fault, once: two parts of a program may read the same setting.
     pub fn fault(&mut self, name: &str, what: impl fmt::Display) {
-        self.faults.push(format!("{name}: {what}"));
+        let fault = format!("{name}: {what}");
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
     }
 
     /// Tells all faults at once.
