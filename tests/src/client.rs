@@ -1,5 +1,7 @@
 //! A person who calls the REST API.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -120,6 +122,13 @@ pub struct Client {
     pub email: String,
 }
 
+/// Waits a minute for the next piece of an answer, not for ever: live events have a comment every 15 seconds.
+fn patient() -> reqwest::Client {
+    let built = reqwest::Client::builder().read_timeout(Duration::from_secs(60)).build();
+    // What can fail here is the set-up of TLS, which nothing here uses.
+    built.unwrap_or_default()
+}
+
 /// Pairs as a query string, percent-encoded: `?a=b&c=d`.
 #[must_use]
 pub fn query(pairs: &[(&str, &str)]) -> String {
@@ -162,7 +171,7 @@ impl Client {
     #[must_use]
     pub fn stranger(base: &str) -> Self {
         Self {
-            http: reqwest::Client::new(),
+            http: patient(),
             base: base.to_owned(),
             token: None,
             refresh_token: None,
