@@ -26,6 +26,7 @@ export function follow(onEvent: (event: LiveEvent) => void, onState: (state: Liv
   let lastId: string | undefined;
   let leading = false;
   let state: LiveState = 'reconnecting';
+  let current: AbortController | undefined;
 
   const show = (next: LiveState) => {
     state = next;
@@ -48,6 +49,7 @@ export function follow(onEvent: (event: LiveEvent) => void, onState: (state: Liv
     const token = await accessToken();
     if (!token) throw new Error('no session');
     const quiet = new AbortController();
+    current = quiet;
     let timer = setTimeout(() => quiet.abort(), SILENCE_MS);
     try {
       const response = await fetch('/api/v1/events', {
@@ -117,7 +119,11 @@ export function follow(onEvent: (event: LiveEvent) => void, onState: (state: Liv
   if (navigator.locks)
     void navigator.locks.request('leadline.live', { signal: stopped.signal }, lead).catch(() => undefined);
   else void lead();
-  const offline = () => show('offline');
+  // A stream that was open when the network went may look open for long: it is let go, and taken up again with the network.
+  const offline = () => {
+    show('offline');
+    current?.abort();
+  };
   addEventListener('offline', offline);
   return () => {
     stopped.abort();

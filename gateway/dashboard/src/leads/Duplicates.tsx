@@ -29,7 +29,9 @@ export function Duplicates({ lead }: { lead: Lead }) {
               <Link to="." search={(old) => ({ ...old, lead: other.id })} resetScroll={false}>
                 {other.name}
               </Link>
-              <small>{[other.company, ...reasons].filter(Boolean).join(' · ')}</small>
+              <small>
+                {[other.company, ...reasons.map((why) => t(`duplicate.${why}`))].filter(Boolean).join(' · ')}
+              </small>
             </span>
             {canWrite && (
               <Button onClick={() => setMerging(other)}>

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { TriangleAlert } from 'lucide-react';
-import { useDeferredValue, useRef, useState } from 'react';
+import { useRef, useState } from 'react';
 import { type NewLead as Values, SOURCES, type Source, type Status, STATUSES } from '../api/model';
 import { ApiError } from '../api/problem';
 import { Button } from '../design/Button';
@@ -12,7 +12,7 @@ import { useMe, useMembers } from '../shell/me';
 import { t } from '../words';
 import { createLead } from './changes';
 import css from './form.module.css';
-import { searchQuery } from './queries';
+import { typedDuplicatesQuery } from './queries';
 
 export default function NewLead() {
   const navigate = useNavigate();
@@ -22,7 +22,7 @@ export default function NewLead() {
   const [errors, setErrors] = useState<Record<string, string>>({});
   const [fault, setFault] = useState('');
   const [busy, setBusy] = useState(false);
-  const [contact, setContact] = useState('');
+  const [typed, setTyped] = useState<Record<string, string>>({});
   const close = () => void navigate({ to: '.', search: (old) => ({ ...old, new: undefined }), resetScroll: false });
   const submit = async (form: HTMLFormElement) => {
     const { name: named = '', email, phone, company, source, status, ownerId, tags, note } = texts(form);
@@ -81,6 +81,14 @@ export default function NewLead() {
     <Modal title={t('lead.new')} onClose={close} focus={name}>
       <Form
         errors={errors}
+        onBlur={(event) => {
+          const { name: named, email, phone, company } = texts(event.currentTarget);
+          setTyped(
+            Object.fromEntries(
+              Object.entries({ name: named, email, phone, company }).filter(([, value]) => value),
+            ) as Record<string, string>,
+          );
+        }}
         onSubmit={(event) => {
           event.preventDefault();
           void submit(event.currentTarget);
@@ -89,16 +97,10 @@ export default function NewLead() {
         <FormError>{fault}</FormError>
         <TextField name="name" label={t('field.name')} required maxLength={200} autoComplete="off" ref={name} />
         <div className={`${css.pair} ${css.stack}`}>
-          <TextField
-            name="email"
-            label={t('field.emailName')}
-            type="email"
-            autoComplete="off"
-            onBlur={(event) => setContact(event.target.value.trim())}
-          />
+          <TextField name="email" label={t('field.emailName')} type="email" autoComplete="off" />
           <TextField name="phone" label={t('field.phone')} type="tel" autoComplete="off" />
         </div>
-        <Known email={contact} />
+        <Known typed={typed} />
         <div className={css.pair}>
           <TextField name="company" label={t('field.company')} autoComplete="off" />
           <SelectField name="source" label={t('leads.source')} defaultValue="Website">
@@ -139,20 +141,21 @@ export default function NewLead() {
   );
 }
 
-/** Says at once when the address is known already. */
-function Known({ email }: { email: string }) {
-  const wanted = useDeferredValue(email.includes('@') ? email : '');
-  const { data } = useQuery(searchQuery(wanted));
-  const lead = wanted ? data?.find((one) => one.email?.toLowerCase() === wanted.toLowerCase()) : undefined;
-  if (!lead) return null;
+/** Says at once who this may be already. */
+function Known({ typed }: { typed: Record<string, string> }) {
+  const { data } = useQuery(typedDuplicatesQuery(typed));
+  const found = data?.items[0];
+  if (!found || Object.keys(typed).length === 0) return null;
   return (
     <p className={css.known} role="status">
       <TriangleAlert size={16} aria-hidden="true" />
       <span>
-        {t('lead.known', { email: wanted })}{' '}
-        <Link to="." search={(old) => ({ ...old, new: undefined, lead: lead.id })}>
-          {lead.name}
+        {t('lead.known')}{' '}
+        <Link to="." search={(old) => ({ ...old, new: undefined, lead: found.lead.id })}>
+          {found.lead.name}
         </Link>
+        {', '}
+        {[found.lead.company, ...found.reasons.map((why) => t(`duplicate.${why}`))].filter(Boolean).join(', ')}
       </span>
     </p>
   );

@@ -110,6 +110,7 @@ export function findRow(id: string): LeadRow | undefined {
 export function settleLead(lead: Lead) {
   putRow(toRow(lead));
   queryClient.setQueryData(keys.lead(lead.id), lead);
+  void queryClient.invalidateQueries({ queryKey: ['duplicates', lead.id] });
   stir();
 }
 

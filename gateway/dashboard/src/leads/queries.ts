@@ -2,7 +2,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/
 import { api, ok } from '../api/client';
 import type { Status } from '../api/model';
 import { ApiError } from '../api/problem';
-import { duplicatesOf } from '../api/undescribed';
+import { type Duplicates, duplicatesOf, duplicatesOfTyped } from '../api/undescribed';
 import { type LeadFilter, toQuery } from './filter';
 
 const PAGE = 100;
@@ -102,21 +102,29 @@ export const notesQuery = (id: string) =>
 
 // A server that doesn't look for duplicates is asked once.
 let looksForDuplicates = true;
+const noDuplicates = (error: unknown): Duplicates => {
+  if (!(error instanceof ApiError) || error.status !== 404) throw error;
+  looksForDuplicates = false;
+  return { items: [] };
+};
 export const duplicatesQuery = (id: string) =>
   queryOptions({
     queryKey: ['duplicates', id],
-    queryFn: async ({ signal }) => {
-      try {
-        return await duplicatesOf(id, signal);
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.status !== 404) throw error;
-        looksForDuplicates = false;
-        return { items: [] };
-      }
-    },
+    queryFn: ({ signal }) => duplicatesOf(id, signal).catch(noDuplicates),
     enabled: () => looksForDuplicates,
     staleTime: 60_000,
     retry: false,
+  });
+
+/** What a lead that is being typed may be already. */
+export const typedDuplicatesQuery = (typed: Record<string, string>) =>
+  queryOptions({
+    queryKey: ['duplicates', 'typed', typed],
+    queryFn: ({ signal }) => duplicatesOfTyped(typed, signal).catch(noDuplicates),
+    enabled: () => looksForDuplicates && Object.values(typed).some(Boolean),
+    staleTime: 30_000,
+    retry: false,
+    placeholderData: keepPreviousData,
   });
 
 /** The leads that a few typed letters may mean. */

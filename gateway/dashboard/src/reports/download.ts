@@ -1,4 +1,6 @@
 import { raw } from '../api/client';
+import { ApiError } from '../api/problem';
+import { downloadLink } from '../api/undescribed';
 import { dayOf } from '../time/zone';
 import { complain, notify } from '../undo/notice';
 import { t } from '../words';
@@ -29,15 +31,36 @@ const nameOf = (response: Response, fallback: string) => {
   return extended ? decodeURIComponent(extended) : (/filename="?([^";]+)"?/i.exec(header)?.[1] ?? fallback);
 };
 
-/** Fetches a file that the server makes, with the session that a link would not have, and saves it. */
-export async function download(url: string, fallback: string): Promise<void> {
+function follow(url: string) {
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = '';
+  link.click();
+}
+
+/**
+ * Hands over a file that the server makes: by a link that the browser follows itself, so that a large file never
+ * passes through this page; from a server that makes no links, through the page.
+ */
+export async function download(path: string, fallback: string): Promise<void> {
   try {
-    const response = await raw(url);
+    const link = await downloadLink(path).catch((error: unknown) => {
+      if (error instanceof ApiError && (error.status === 404 || error.status === 405)) return null;
+      throw error;
+    });
+    if (link) {
+      follow(link.url);
+      void notify({ title: t('download.started') });
+      return;
+    }
+    const response = await raw(path);
     const name = nameOf(response, fallback);
     save(await response.blob(), name);
     void notify({ title: t('download.done', { name }) });
   } catch (error) {
-    void complain(t('download.failed'), error);
+    const missing = error instanceof ApiError && error.status === 404;
+    if (missing) void notify({ title: t('download.failed'), description: t('download.unavailable'), kind: 'error' });
+    else void complain(t('download.failed'), error);
   }
 }
 

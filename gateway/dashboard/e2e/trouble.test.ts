@@ -1,0 +1,78 @@
+import { expect, test } from './program';
+
+test('a server in trouble is said where it hurts, and tried again', async ({ someone: { page, caller } }) => {
+  await caller.post('/leads', { name: 'Ada Larsen' });
+  await page.route('**/api/v1/analytics/dashboard*', (route) =>
+    route.fulfill({ status: 500, json: { title: 'Oops', status: 500, requestId: 'r-42' } }),
+  );
+  await page.goto('/');
+  const alert = page.getByRole('main').getByRole('alert');
+  await expect(alert).toContainText('r-42', { timeout: 20_000 });
+  await page.unroute('**/api/v1/analytics/dashboard*');
+  await alert.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByRole('link', { name: /Total leads/ })).toContainText('1');
+
+  // What was shown stays, and says how old it is.
+  await page.route('**/api/v1/analytics/dashboard*', (route) =>
+    route.fulfill({ status: 503, json: { title: 'Down', status: 503 } }),
+  );
+  await caller.post('/leads', { name: 'Luca Novak' });
+  await expect(page.getByRole('button', { name: /As of \d\d:\d\d/ })).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByRole('link', { name: /Total leads/ })).toBeVisible();
+});
+
+test('without a connection the pill says so, a change goes back with the reason, and all is well again', async ({
+  someone: { page, caller },
+}) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  await page.goto(`/leads?lead=${lead.id}`);
+  const panel = page.getByRole('dialog', { name: 'Ada Larsen', exact: true });
+  await expect(panel.getByRole('button', { name: 'Contacted' })).toBeVisible();
+  await expect(page.getByText('Live', { exact: true })).toBeVisible();
+
+  await page.context().setOffline(true);
+  await expect(page.getByText('Offline', { exact: true })).toBeVisible({ timeout: 60_000 });
+  await panel.getByRole('button', { name: 'Contacted' }).click();
+  await expect(page.getByText('Ada Larsen could not be moved').first()).toBeVisible();
+  await expect(panel.getByRole('button', { name: 'New' })).toHaveAttribute('aria-current', 'step');
+
+  await page.context().setOffline(false);
+  await expect(page.getByText('Live', { exact: true })).toBeVisible({ timeout: 30_000 });
+  await panel.getByRole('button', { name: 'Contacted' }).click();
+  await expect.poll(async () => (await caller.get<{ status: string }>(`/leads/${lead.id}`)).status).toBe('Contacted');
+});
+
+test('a write whose answer was lost is done once', async ({ someone: { page, caller } }) => {
+  let lost = 0;
+  await page.route('**/api/v1/leads', async (route) => {
+    if (route.request().method() !== 'POST' || lost++) return route.continue();
+    // The server has done it; the answer does not arrive.
+    await route.fetch();
+    await route.abort('connectionreset');
+  });
+  await page.goto('/leads?new=true');
+  const form = page.getByRole('dialog', { name: 'New lead' });
+  await form.getByLabel('Name').fill('Ada Larsen');
+  await form.getByRole('button', { name: 'Add the lead' }).click();
+  await expect(page.getByRole('dialog', { name: 'Ada Larsen', exact: true })).toBeVisible();
+  expect(lost).toBe(2);
+  expect((await caller.get<{ total: { value: number } }>('/leads')).total.value).toBe(1);
+});
+
+test('a deleted lead comes back by undo, and from the trash', async ({ someone: { page, caller } }) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  const count = async () => (await caller.get<{ total: { value: number } }>('/leads')).total.value;
+  const remove = async () => {
+    await page.goto(`/leads?lead=${lead.id}`);
+    await page.getByRole('button', { name: 'More about this lead' }).click();
+    await page.getByRole('menuitem', { name: 'Delete the lead' }).click();
+    await expect.poll(count).toBe(0);
+  };
+  await remove();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect.poll(count).toBe(1);
+  await remove();
+  await page.goto('/leads?trashed=true');
+  await page.getByRole('button', { name: 'Bring back' }).click();
+  await expect.poll(count).toBe(1);
+});
