@@ -74,11 +74,11 @@ pub(crate) struct PeriodQuery {
     date: Option<String>,
 }
 
-fn range(query: &mut Query) -> Option<proto::DateRange> {
+pub(crate) fn range(query: &mut Query) -> Option<proto::DateRange> {
     Some(proto::DateRange { from: query.date("from"), to: query.date("to") })
 }
 
-fn interval(query: &mut Query, name: &str, usual: Interval) -> i32 {
+pub(crate) fn interval(query: &mut Query, name: &str, usual: Interval) -> i32 {
     let interval = query.word(name, Interval::parse, Interval::ALLOWED).unwrap_or(usual);
     interval.to_proto().into()
 }

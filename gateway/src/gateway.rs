@@ -19,6 +19,7 @@ use crate::{
     Config, Parts,
     cookies::Cookies,
     events::hub::Hub,
+    exports::{Links, Places},
     frame::MOST_AT_ONCE,
     kept::Kept,
     limits::{Limits, Network},
@@ -48,6 +49,10 @@ pub(crate) struct Gateway {
     pub(crate) cookies: Cookies,
     /// Places for requests that are worked on.
     pub(crate) places: Semaphore,
+    /// Places for files that are made and sent.
+    pub(crate) exports: Places,
+    /// Links by which files are fetched.
+    pub(crate) downloads: Links,
     /// Live events.
     pub(crate) hub: Arc<Hub>,
     /// What is asked whether it is ready.
@@ -73,6 +78,8 @@ impl Gateway {
             trusted_proxies: config.trusted_proxies.clone(),
             cookies: Cookies { secure: config.secure_cookies },
             places: Semaphore::new(MOST_AT_ONCE),
+            exports: Places::default(),
+            downloads: Links::default(),
             hub: Arc::new(Hub::new(config.replicas)),
             health,
             stop: stop.clone(),

@@ -1,6 +1,7 @@
 //! Leads: JSON in and out, the leads service behind it.
 
 pub(crate) mod bulk;
+pub(crate) mod duplicates;
 pub(crate) mod fields;
 pub(crate) mod filter;
 pub(crate) mod lead;
@@ -104,7 +105,7 @@ async fn resolve(gateway: &Gateway, caller: &Caller, filter: Filter) -> Result<p
     Ok(filter.within(zone))
 }
 
-fn sort(text: &str) -> Result<(proto::SortField, bool), &'static str> {
+pub(crate) fn sort(text: &str) -> Result<(proto::SortField, bool), &'static str> {
     let (field, descending) = match text.strip_prefix('-') {
         Some(field) => (field, true),
         None => (text, false),

@@ -11,6 +11,7 @@ mod cookies;
 mod dashboard;
 mod etag;
 mod events;
+mod exports;
 mod frame;
 mod gateway;
 mod kept;

@@ -38,6 +38,11 @@ impl<S: Sync> FromRequestParts<S> for Key {
 }
 
 impl Key {
+    /// The key itself: for what is kept in this process.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// A call on the caller's behalf that carries the key. `body` is the request's body as it came in.
     pub(crate) fn request<T>(&self, caller: &Caller, message: T, body: &[u8]) -> tonic::Request<T> {
         let mut request = caller.request(message);

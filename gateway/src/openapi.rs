@@ -3,10 +3,12 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use leadline_documents::Format;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use crate::{
+    exports::{ReportFormat, TableFormat},
     problem::{Document, FieldError},
     reminders::View,
     routes,
@@ -14,7 +16,7 @@ use crate::{
 
 const ABOUT: &str = "Leads, reminders and figures of a sales team.
 
-Every answer is JSON in UTF-8, but for live events. Every error is `application/problem+json` (RFC 9457); a 422 and a 400 name \
+Every answer is JSON in UTF-8, but for live events and files. Every error is `application/problem+json` (RFC 9457); a 422 and a 400 name \
 every bad field or parameter at once. Times are RFC 3339 in UTC with milliseconds; an offset is accepted in requests. \
 A body may have 1 MiB, and no member twice. In bodies, `null` is the same as leaving a field out where the field may be `null`. \
 Unknown fields of a body and unknown query parameters are refused.
@@ -33,7 +35,7 @@ Every path answers `HEAD` where it answers `GET`; another method is 405 with `Al
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Leadline", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    components(schemas(Document<'static>, FieldError<'static>, View)),
+    components(schemas(Document<'static>, FieldError<'static>, View, TableFormat, ReportFormat)),
     tags(
         (name = "Auth", description = "Accounts, sessions, passwords"),
         (name = "Workspace", description = "The workspace, its members and invitations"),
@@ -41,6 +43,7 @@ Every path answers `HEAD` where it answers `GET`; another method is 405 with `Al
         (name = "Activity", description = "What was done, and live events"),
         (name = "Reminders", description = "Promises to do something about a lead"),
         (name = "Analytics", description = "Figures: exact, and no more than two seconds behind"),
+        (name = "Downloads", description = "Links by which a browser fetches files"),
         (name = "Operations", description = "Health, keys, this description"),
     )
 )]
@@ -149,6 +152,12 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         operation["requestBody"]["required"] = false.into();
     }
 
+    if let Some(kinds) = file_kinds(path)
+        && reads
+    {
+        operation["responses"]["200"]["content"] = file_content(kinds);
+    }
+
     let answers = &mut operation["responses"];
     for (status, answer) in answers.as_object_mut().into_iter().flatten() {
         if status.starts_with('2') {
@@ -162,20 +171,26 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         return;
     }
     add(answers, "400");
-    if !public || path.ends_with("/login") || path.ends_with("/refresh") || path.ends_with("/accept") {
+    let by_link = path.starts_with("/api/v1/downloads/");
+    if !public
+        || path.ends_with("/login")
+        || path.ends_with("/refresh")
+        || path.ends_with("/accept")
+        || by_link
+    {
         add(answers, "401");
     }
     // Viewers only read; some things are for admins and owners; the cookie counts from our own page only.
     if (!public && (!reads || path.ends_with("/invitations"))) || path.ends_with("/refresh") {
         add(answers, "403");
     }
-    if path.contains('{') {
+    if path.contains('{') && !by_link {
         add(answers, "404");
     }
     if !reads {
         add(answers, "409");
     }
-    if path.ends_with("/accept") {
+    if path.ends_with("/accept") || by_link {
         add(answers, "410");
     }
     if conditional {
@@ -186,11 +201,38 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         add(answers, "415");
         add(answers, "422");
     }
-    if signs_in || (path.starts_with("/api/v1/auth/") && method == "post") || path.ends_with("/events") {
+    if signs_in
+        || (path.starts_with("/api/v1/auth/") && method == "post")
+        || path.ends_with("/events")
+        || path.ends_with("/downloads")
+        || file_kinds(path).is_some()
+    {
         add(answers, "429");
     }
     add(answers, "500");
     add(answers, "503");
+}
+
+/// The media types of the files that a path gives.
+fn file_kinds(path: &str) -> Option<&'static [Format]> {
+    match path {
+        "/api/v1/leads/export" | "/api/v1/analytics/export" => Some(&[Format::Csv, Format::Xlsx]),
+        "/api/v1/reports/monthly" | "/api/v1/downloads/{token}" => {
+            Some(&[Format::Pdf, Format::Xlsx, Format::Csv])
+        }
+        _ => None,
+    }
+}
+
+fn file_content(kinds: &[Format]) -> Value {
+    let content = kinds.iter().map(|kind| {
+        let schema = match kind {
+            Format::Csv => json!({"type": "string"}),
+            Format::Xlsx | Format::Pdf => json!({"type": "string", "format": "binary"}),
+        };
+        (kind.mime().split(';').next().unwrap_or_default().to_owned(), json!({"schema": schema}))
+    });
+    Value::Object(content.collect())
 }
 
 /// A parameter is there or not, and never `null`.
@@ -207,7 +249,11 @@ fn path_parameters(path: &str) -> Vec<Value> {
     path.split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| {
-            json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "format": "uuid"}})
+            let schema = match name {
+                "token" => json!({"type": "string"}),
+                _ => json!({"type": "string", "format": "uuid"}),
+            };
+            json!({"name": name, "in": "path", "required": true, "schema": schema})
         })
         .collect()
 }
@@ -219,6 +265,9 @@ fn add_headers(answer: &mut Value, status: &str, post: bool, path: &str) {
         answer["headers"][name] = json!({"$ref": format!("#/components/headers/{component}")});
     };
     set("X-Request-Id", "RequestId");
+    if file_kinds(path).is_some() {
+        set("Content-Disposition", "ContentDisposition");
+    }
     if tagged {
         set("ETag", "ETag");
     }
@@ -298,6 +347,7 @@ fn headers() -> Value {
         "ETag": text("The version, as a strong entity tag.", "\"7\""),
         "Location": text("Where the new thing is.", "/api/v1/leads/019ab0a2-7c1e-7d31-9a4e-0b1c2d3e4f50"),
         "IdempotencyReplayed": text("`true` if this answer was given before, for the same `Idempotency-Key`.", "true"),
+        "ContentDisposition": text("What the file is called.", "attachment; filename=\"leads-2026-11-23.csv\""),
         "SetCookie": text("The refresh token, where it is kept in the cookie `leadline_refresh`.",
             "leadline_refresh=…; HttpOnly; Secure; SameSite=Strict; Path=/api/v1/auth; Max-Age=2592000"),
         "WwwAuthenticate": text("How to sign in.", "Bearer realm=\"leadline\""),
@@ -451,6 +501,13 @@ mod tests {
             ("get", "/api/v1/analytics/funnel"),
             ("get", "/api/v1/analytics/report"),
             ("get", "/api/v1/analytics/dashboard"),
+            ("get", "/api/v1/leads/export"),
+            ("get", "/api/v1/leads/{id}/duplicates"),
+            ("get", "/api/v1/leads/duplicates"),
+            ("get", "/api/v1/analytics/export"),
+            ("get", "/api/v1/reports/monthly"),
+            ("post", "/api/v1/downloads"),
+            ("get", "/api/v1/downloads/{token}"),
             ("get", "/api/v1/events"),
             ("get", "/healthz"),
             ("get", "/readyz"),
@@ -473,6 +530,9 @@ mod tests {
         check(&document, "Role", crate::workspace::Role::ALL);
         check(&document, "View", View::ALL);
         check(&document, "ReminderStatus", crate::reminders::ReminderStatus::ALL);
+        check(&document, "TableFormat", TableFormat::ALL);
+        check(&document, "ReportFormat", ReportFormat::ALL);
+        check(&document, "DuplicateReason", crate::leads::duplicates::DuplicateReason::ALL);
         check(&document, "Interval", crate::analytics::figures::Interval::ALL);
         check(&document, "ActivityType", &crate::activity::TYPES);
         assert_eq!(View::Today.text(), "today");

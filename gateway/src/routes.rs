@@ -8,8 +8,8 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    activity, analytics, auth, dashboard, events, frame, gateway::Gateway, leads, openapi::Frame, operations,
-    reminders, workspace,
+    activity, analytics, auth, dashboard, events, exports, frame, gateway::Gateway, leads, openapi::Frame,
+    operations, reminders, workspace,
 };
 
 /// The described paths, and their description.
@@ -32,6 +32,9 @@ pub(crate) fn api() -> (Router<Arc<Gateway>>, utoipa::openapi::OpenApi) {
         .routes(routes!(workspace::withdraw_invitation))
         .routes(routes!(leads::list_leads, leads::create_lead))
         .routes(routes!(leads::bulk::change_leads))
+        .routes(routes!(exports::export_leads))
+        .routes(routes!(leads::duplicates::find_duplicates))
+        .routes(routes!(leads::duplicates::list_duplicates))
         .routes(routes!(leads::get_lead, leads::update_lead, leads::replace_lead, leads::delete_lead))
         .routes(routes!(leads::restore_lead))
         .routes(routes!(leads::move_lead))
@@ -55,6 +58,10 @@ pub(crate) fn api() -> (Router<Arc<Gateway>>, utoipa::openapi::OpenApi) {
         .routes(routes!(analytics::get_funnel))
         .routes(routes!(analytics::get_report))
         .routes(routes!(analytics::get_dashboard))
+        .routes(routes!(exports::export_figures))
+        .routes(routes!(exports::get_monthly_report))
+        .routes(routes!(exports::link::create_download))
+        .routes(routes!(exports::link::get_download))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::jwks))

@@ -145,6 +145,14 @@ async fn with_its_service_away_every_operation_gives_a_described_answer_in_time(
         assert!(operation.answers(status), "{}: {status}", operation.name());
         if operation.path.ends_with("/refresh") {
             assert_eq!(status, StatusCode::UNAUTHORIZED, "there is no refresh token");
+        } else if operation.path.ends_with("/downloads") {
+            assert_eq!(
+                status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "links are kept here, and nothing was named"
+            );
+        } else if operation.path.contains("/downloads/") {
+            assert_eq!(status, StatusCode::GONE, "there is no such link");
         } else {
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{}", operation.name());
             assert!(response.headers().contains_key("retry-after"), "{}", operation.name());

@@ -47,7 +47,16 @@ impl Gateway {
         Self::with(|_| {}).await
     }
 
+    /// With a service of leads that can be reached.
+    pub(crate) async fn in_front_of(leads: Route) -> Self {
+        Self::made(|_| {}, Some(leads)).await
+    }
+
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::made(change, None).await
+    }
+
+    async fn made(change: impl FnOnce(&mut Config), leads: Option<Route>) -> Self {
         let key = SigningKey::from_bytes(&[7; 32]);
         let revoked = Revocations::new();
         revoked.set_loaded();
@@ -57,7 +66,7 @@ impl Gateway {
         let bus = Bus::memory();
         let parts = Parts {
             auth: nowhere(),
-            leads: nowhere(),
+            leads: leads.unwrap_or_else(nowhere),
             reminders: nowhere(),
             analytics: nowhere(),
             bus: bus.clone(),

@@ -1,0 +1,287 @@
+//! Leads as a file, row by row.
+
+use std::{
+    io::{BufWriter, Seek},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::response::Response;
+use leadline_documents::{self as documents, FileName, Format, LeadsCsv, LeadsXlsx};
+use leadline_proto::leads as proto;
+use leadline_runtime::{caller::Caller, time::Millis, zone::Zone};
+use tokio::{io::AsyncReadExt, sync::mpsc, time::timeout};
+use tonic::Streaming;
+
+use super::{
+    TableFormat, file,
+    pieces::{Cut, Out, channel},
+    places::Place,
+    tz,
+};
+use crate::{
+    gateway::Gateway,
+    leads::{
+        filter::Filter,
+        lead::{Lead, Source, Status},
+        sort,
+    },
+    people::Names,
+    problem::Problem,
+    query::Query,
+};
+
+/// How long the service may be silent.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A workbook is sent in pieces of so many bytes.
+const PIECE: usize = 64 * 1024;
+/// How many messages wait to be written into a workbook.
+const AHEAD: usize = 2;
+
+/// An export as it was asked for.
+pub(super) struct LeadsExport {
+    filter: Filter,
+    sort: Option<(proto::SortField, bool)>,
+    format: Format,
+}
+
+impl LeadsExport {
+    pub(super) fn read(query: &mut Query, caller: &Caller) -> Self {
+        let format = TableFormat::read(query);
+        Self { filter: Filter::read(query, caller), sort: query.parsed("sort", sort), format }
+    }
+
+    pub(super) async fn answer(self, gateway: &Arc<Gateway>, caller: &Caller) -> Result<Response, Problem> {
+        let Self { filter, sort, format } = self;
+        let place = gateway.exports.enter(caller.user)?;
+        let zone = gateway.zone(caller, filter.zone()).await?;
+        let (sort, descending) = sort.unwrap_or((proto::SortField::CreatedAt, true));
+        let request =
+            proto::ExportLeadsRequest { filter: Some(filter.within(zone)), sort: sort.into(), descending };
+        let stream = gateway.leads().export_leads(caller.request(request)).await?.into_inner();
+        let mut rows = Rows { stream, read: 0, told: None };
+        // What can be refused is refused before the answer begins.
+        let first = rows.first().await?;
+        let (out, body) = channel();
+        let now = Millis::now();
+        let export = Export { gateway: gateway.clone(), caller: caller.clone(), zone, now, rows, out };
+        tokio::spawn(export.run(format, first, place));
+        Ok(file(&FileName::leads(zone.date(now), format), format, body))
+    }
+}
+
+/// The service's stream, checked.
+struct Rows {
+    stream: Streaming<proto::ExportLeadsResponse>,
+    read: u64,
+    /// How many it says there are.
+    told: Option<u64>,
+}
+
+impl Rows {
+    async fn first(&mut self) -> Result<Vec<proto::Lead>, Problem> {
+        match self.stream.message().await? {
+            Some(part) => Ok(self.take(part)),
+            None => Err(Problem::unavailable("the export could not be begun: try again")),
+        }
+    }
+
+    /// The next rows; `None`: that was all, as many as the service says.
+    async fn next(&mut self) -> Result<Option<Vec<proto::Lead>>, Cut> {
+        let silent = |_| Cut::Service("the service of leads is silent".to_owned());
+        let part = timeout(PATIENCE, self.stream.message()).await.map_err(silent)?;
+        match part.map_err(|status| Cut::Service(format!("the service of leads broke off: {status}")))? {
+            Some(part) if self.told.is_none() => Ok(Some(self.take(part))),
+            None if self.told == Some(self.read) => Ok(None),
+            _ => {
+                let told = self.told;
+                Err(Cut::Service(format!("{} rows came, and {told:?} were told", self.read)))
+            }
+        }
+    }
+
+    fn take(&mut self, part: proto::ExportLeadsResponse) -> Vec<proto::Lead> {
+        self.read += part.leads.len() as u64;
+        self.told = part.rows_in_all;
+        part.leads
+    }
+}
+
+/// An export under way.
+struct Export {
+    gateway: Arc<Gateway>,
+    caller: Caller,
+    zone: Zone,
+    now: Millis,
+    rows: Rows,
+    out: Out,
+}
+
+impl Export {
+    async fn run(self, format: Format, first: Vec<proto::Lead>, place: Place) {
+        let request_id = self.caller.origin.request_id.clone();
+        let done = match format {
+            Format::Xlsx => self.xlsx(first).await,
+            Format::Csv | Format::Pdf => self.csv(first).await,
+        };
+        drop(place);
+        match done {
+            Ok(rows) => tracing::debug!(rows, request_id, "leads were exported"),
+            Err(cut @ Cut::Client) => tracing::debug!(%cut, request_id, "an export was broken off"),
+            Err(cut) => tracing::warn!(%cut, request_id, "an export was broken off"),
+        }
+    }
+
+    async fn names(&self, leads: &[proto::Lead]) -> Arc<Names> {
+        let mut people: Vec<&str> = leads.iter().flat_map(Lead::people).collect();
+        people.sort_unstable();
+        people.dedup();
+        self.gateway.people.names(&self.caller, &people).await
+    }
+
+    async fn csv(mut self, mut leads: Vec<proto::Lead>) -> Result<u64, Cut> {
+        let mut csv = LeadsCsv::new(Vec::new(), tz(self.zone))?;
+        loop {
+            let names = self.names(&leads).await;
+            for lead in &leads {
+                with_row(lead, &names, self.zone, |row| csv.row(row))?;
+            }
+            self.out.send(csv.take()?).await?;
+            match self.rows.next().await? {
+                Some(next) => leads = next,
+                None => break,
+            }
+        }
+        self.out.send(csv.finish()?).await?;
+        self.out.end().await?;
+        Ok(self.rows.read)
+    }
+
+    async fn xlsx(mut self, mut leads: Vec<proto::Lead>) -> Result<u64, Cut> {
+        let (ahead, waiting) = mpsc::channel(AHEAD);
+        let (zone, now) = (self.zone, self.now);
+        let made = tokio::task::spawn_blocking(move || workbook(waiting, zone, now));
+        loop {
+            self.out.check()?;
+            let names = self.names(&leads).await;
+            if ahead.send(Part::Rows(leads, names)).await.is_err() {
+                break;
+            }
+            match self.rows.next().await? {
+                Some(next) => leads = next,
+                None => break,
+            }
+        }
+        // Refused only if the workbook failed already, which is told below.
+        let _ = ahead.send(Part::End).await;
+        let made = made.await.map_err(|error| Cut::Service(error.to_string()))??;
+        let mut made = tokio::fs::File::from_std(made);
+        loop {
+            let mut piece = Vec::with_capacity(PIECE);
+            (&mut made).take(PIECE as u64).read_to_end(&mut piece).await?;
+            if piece.is_empty() {
+                break;
+            }
+            self.out.send(piece).await?;
+        }
+        self.out.end().await?;
+        Ok(self.rows.read)
+    }
+}
+
+enum Part {
+    Rows(Vec<proto::Lead>, Arc<Names>),
+    End,
+}
+
+/// Writes a workbook into a file that nobody else sees, and that is gone when it is closed.
+fn workbook(mut waiting: mpsc::Receiver<Part>, zone: Zone, now: Millis) -> Result<std::fs::File, Cut> {
+    let mut book = LeadsXlsx::new(tz(zone), now.0, None)?;
+    loop {
+        match waiting.blocking_recv() {
+            Some(Part::Rows(leads, names)) => {
+                for lead in &leads {
+                    with_row(lead, &names, zone, |row| book.row(row))?;
+                }
+            }
+            Some(Part::End) => break,
+            None => return Err(Cut::Service("not all rows came".to_owned())),
+        }
+    }
+    let mut file = tempfile::tempfile()?;
+    book.finish(BufWriter::new(&mut file))?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Shows a lead as its row.
+fn with_row<T>(
+    lead: &proto::Lead,
+    names: &Names,
+    zone: Zone,
+    write: impl FnOnce(&documents::Lead<'_>) -> T,
+) -> T {
+    let owner = names.optional(lead.owner_id.as_deref()).map(|owner| owner.name).unwrap_or_default();
+    let notes: Vec<String> = lead.notes.iter().map(|note| told(note, names, zone)).collect();
+    write(&documents::Lead {
+        id: &lead.id,
+        name: &lead.name,
+        email: lead.email.as_deref().unwrap_or_default(),
+        phone: lead.phone.as_deref().unwrap_or_default(),
+        company: lead.company.as_deref().unwrap_or_default(),
+        source: Source::of(lead.source).text(),
+        status: Status::of(lead.status).text(),
+        tags: &lead.tags,
+        owner: &owner,
+        created_at: lead.created_at_ms,
+        updated_at: lead.updated_at_ms,
+        status_changed_at: lead.status_changed_at_ms,
+        next_follow_up: lead.next_follow_up_at_ms,
+        notes: &notes.join("\n\n"),
+    })
+}
+
+/// `2026-11-23 10:30 Una: Called.`
+fn told(note: &proto::Note, names: &Names, zone: Zone) -> String {
+    let at = zone.local(Millis(note.created_at_ms)).format("%Y-%m-%d %H:%M");
+    format!("{at} {}: {}", names.person(&note.author_id).name, note.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_names_owner_and_authors_and_tells_the_newest_note_first() {
+        let note = |text: &str, at| proto::Note {
+            id: "n".into(),
+            text: text.into(),
+            author_id: "u".into(),
+            created_at_ms: at,
+        };
+        let lead = proto::Lead {
+            id: "l".into(),
+            name: "Ada".into(),
+            owner_id: Some("u".into()),
+            source: proto::Source::Ad as i32,
+            status: proto::Status::Lost as i32,
+            notes: vec![note("=later", 1_795_426_200_000), note("earlier", 0)],
+            ..proto::Lead::default()
+        };
+        let names = Names::of_test([("u", "Una")]);
+        let zone = Zone::parse("Europe/Berlin").unwrap();
+        with_row(&lead, &names, zone, |row| {
+            assert_eq!((row.owner, row.source, row.status, row.email), ("Una", "Ad", "Lost", ""));
+            assert_eq!(row.notes, "2026-11-23 10:30 Una: =later\n\n1970-01-01 01:00 Una: earlier");
+        });
+    }
+
+    #[test]
+    fn a_workbook_of_which_rows_are_missing_is_none() {
+        let (ahead, waiting) = mpsc::channel(1);
+        let names = Arc::new(Names::of_test([]));
+        ahead.try_send(Part::Rows(vec![proto::Lead::default()], names)).map_err(drop).unwrap();
+        drop(ahead);
+        assert!(workbook(waiting, Zone::UTC, Millis(0)).is_err());
+    }
+}

@@ -1,0 +1,320 @@
+//! One-time links: a browser that follows one sends no access token, so the link stands for it, once and for a minute.
+//!
+//! Links are kept in this process only. Where several gateways stand behind one address, the request that makes a link and
+//! the one that follows it must reach the same: the address needs sticky sessions.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use leadline_runtime::{
+    caller::Caller,
+    ids::{UserId, WorkspaceId},
+    refusal::Refusal,
+    time::Millis,
+};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::Wanted;
+use crate::{
+    body,
+    caller::{Sender, SignedIn},
+    gateway::Gateway,
+    leads::lead::at,
+    once::Key,
+    problem::Problem,
+    query::NoQuery,
+};
+
+/// How long a link is good.
+const LIFE: Duration = Duration::from_secs(60);
+/// How many links there are at once.
+const MOST: usize = 10_000;
+/// How many one user has at once.
+const MOST_OF_ONE: usize = 30;
+/// The longest path with its query, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// What to download.
+#[derive(ToSchema)]
+#[schema(example = json!({"path": "/api/v1/leads/export?format=csv&status=New"}))]
+#[allow(dead_code, reason = "describes a body in the OpenAPI document; bodies are read by hand")]
+pub(crate) struct NewDownload {
+    /// `/api/v1/leads/export`, `/api/v1/analytics/export` or `/api/v1/reports/monthly`, with its query.
+    #[schema(max_length = 8192)]
+    path: String,
+}
+
+/// A link.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Download {
+    /// Where the file is: a path on this server, to be opened once.
+    #[schema(format = "uri-reference", example = "/api/v1/downloads/kq0Yd2…")]
+    url: String,
+    /// Until when: a minute from now, or the end of the access token if that is earlier.
+    #[schema(format = "date-time")]
+    expires_at: String,
+}
+
+/// Make a link for a download
+///
+/// For browsers: a link that is opened in place of a request sends no access token. It is good once, for a minute, and gives what
+/// the path would give its maker; it is void with the maker's session. Whoever has the link can use it. An `Idempotency-Key` gives
+/// the same link again as long as it lives. A user may have 30 links at once: more are 429. Where several gateways serve one
+/// address, it needs sticky sessions.
+#[utoipa::path(post, path = "/api/v1/downloads", tag = "Downloads", request_body = NewDownload,
+    operation_id = "create_download", responses((status = 201, description = "The link", body = Download)))]
+pub(crate) async fn create_download(
+    State(gateway): State<Arc<Gateway>>,
+    SignedIn(caller): SignedIn,
+    _: NoQuery,
+    key: Key,
+    mut body: body::Json,
+) -> Result<Response, Problem> {
+    let path = match body.fields.any("path") {
+        Some(Value::String(path)) if path.len() > LONGEST => {
+            Err(format!("must be at most {LONGEST} bytes long"))
+        }
+        Some(Value::String(path)) => Wanted::read(&path, &caller).map(|_| path),
+        None | Some(Value::Null) => Err("is required".to_owned()),
+        Some(_) => Err("must be text".to_owned()),
+    };
+    let path = path.unwrap_or_else(|message| {
+        body.fields.fault("path", message);
+        String::new()
+    });
+    body.fields.check()?;
+    let maker = Maker { user: caller.user, workspace: caller.workspace };
+    let until = caller.expires;
+    let key = key.text().map(|key| (key.to_owned(), body.raw));
+    let made = gateway.downloads.make(maker, until, (caller, path), key, Instant::now())?;
+    let url = format!("/api/v1/downloads/{}", made.token);
+    let location = HeaderValue::try_from(&url).map(|value| (header::LOCATION, value));
+    let mut response =
+        (StatusCode::CREATED, Json(Download { url, expires_at: at(made.expires.0) })).into_response();
+    response.headers_mut().extend(location);
+    if made.replayed {
+        let name = HeaderName::from_static("idempotency-replayed");
+        response.headers_mut().insert(name, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Follow a link
+///
+/// Gives the file, once; `HEAD` does not use the link up, and neither does an answer of 429 or 503. A link that was used, has
+/// expired or was never made is 410.
+#[utoipa::path(get, path = "/api/v1/downloads/{token}", tag = "Downloads", security(()), operation_id = "get_download",
+    responses((status = 200, description = "The file")))]
+pub(crate) async fn get_download(
+    State(gateway): State<Arc<Gateway>>,
+    Path(token): Path<String>,
+    method: Method,
+    _: NoQuery,
+    sender: Sender,
+) -> Result<Response, Problem> {
+    if method == Method::HEAD {
+        gateway.downloads.look(&token, Instant::now())?;
+        return Ok(StatusCode::OK.into_response());
+    }
+    let (mut caller, path) = gateway.downloads.take(&token, Instant::now())?;
+    caller.origin = sender.origin;
+    // What was read once is read again.
+    let wanted = Wanted::read(&path, &caller).map_err(Refusal::internal)?;
+    let answer = wanted.answer(&gateway, &caller).await;
+    if let Err(problem) = &answer
+        && matches!(problem.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    {
+        gateway.downloads.give_back(&token);
+    }
+    answer
+}
+
+/// Whose links are counted and told apart by key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Maker {
+    user: UserId,
+    workspace: WorkspaceId,
+}
+
+struct Link<T> {
+    maker: Maker,
+    /// The key that it was made with, and the body.
+    key: Option<(String, Bytes)>,
+    to: T,
+    ends: Instant,
+    expires: Millis,
+    used: bool,
+}
+
+impl<T> Link<T> {
+    fn is_good(&self, now: Instant) -> bool {
+        !self.used && self.ends > now
+    }
+}
+
+/// The links of the last minute, each to a path and on whose behalf it is followed.
+pub(crate) struct Links<T = (Caller, String)> {
+    links: Mutex<HashMap<String, Link<T>>>,
+}
+
+impl<T> Default for Links<T> {
+    fn default() -> Self {
+        Self { links: Mutex::default() }
+    }
+}
+
+/// A link that was made.
+#[derive(Debug, PartialEq, Eq)]
+struct Made {
+    token: String,
+    expires: Millis,
+    replayed: bool,
+}
+
+fn gone() -> Refusal {
+    Refusal::Gone("the link was used, or its minute is over: make another one".to_owned())
+}
+
+impl<T: Clone> Links<T> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Link<T>>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make(
+        &self,
+        maker: Maker,
+        until: Millis,
+        to: T,
+        key: Option<(String, Bytes)>,
+        now: Instant,
+    ) -> Result<Made, Refusal> {
+        let mut links = self.lock();
+        links.retain(|_, link| link.ends > now);
+        if let Some((text, body)) = &key {
+            let of_key = |link: &Link<T>| {
+                link.maker == maker && link.key.as_ref().is_some_and(|(known, _)| known == text)
+            };
+            if let Some((token, link)) = links.iter().find(|(_, link)| of_key(link)) {
+                let same = link.key.as_ref().is_some_and(|(_, known)| known == body);
+                let made = Made { token: token.clone(), expires: link.expires, replayed: true };
+                return if same { Ok(made) } else { Err(Refusal::KeyReused) };
+            }
+        }
+        if links.len() >= MOST {
+            return Err(Refusal::Unavailable("too many links at once: try again".to_owned()));
+        }
+        if links.values().filter(|link| link.maker.user == maker.user).count() >= MOST_OF_ONE {
+            return Err(Refusal::TooMany { retry_after: LIFE });
+        }
+        let clock = Millis::now();
+        let expires = clock.after(LIFE).min(until);
+        let life = Duration::from_millis(u64::try_from(expires.0 - clock.0).unwrap_or(0));
+        let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        links.insert(token.clone(), Link { maker, key, to, ends: now + life, expires, used: false });
+        Ok(Made { token, expires, replayed: false })
+    }
+
+    /// Whether a link is good.
+    fn look(&self, token: &str, now: Instant) -> Result<(), Refusal> {
+        self.lock().get(token).filter(|link| link.is_good(now)).map(|_| ()).ok_or_else(gone)
+    }
+
+    /// Uses a link up.
+    fn take(&self, token: &str, now: Instant) -> Result<T, Refusal> {
+        let mut links = self.lock();
+        let link = links.get_mut(token).filter(|link| link.is_good(now)).ok_or_else(gone)?;
+        link.used = true;
+        Ok(link.to.clone())
+    }
+
+    /// The link was of no use.
+    fn give_back(&self, token: &str) {
+        if let Some(link) = self.lock().get_mut(token) {
+            link.used = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn somebody() -> Maker {
+        Maker { user: UserId::new(), workspace: WorkspaceId::new() }
+    }
+
+    fn key(body: &'static str) -> Option<(String, Bytes)> {
+        Some(("k".to_owned(), Bytes::from_static(body.as_bytes())))
+    }
+
+    #[test]
+    fn a_link_is_good_once_and_for_a_minute() {
+        let links = Links::default();
+        let now = Instant::now();
+        let made = links.make(somebody(), Millis::MAX, "here", None, now).unwrap();
+        assert_eq!(made.token.len(), 43);
+        let life = made.expires.0 - Millis::now().0;
+        assert!((59_000..=60_000).contains(&life), "{life}");
+        assert_eq!(links.look(&made.token, now), Ok(()));
+        assert_eq!(links.take(&made.token, now), Ok("here"));
+        assert_eq!(links.take(&made.token, now), Err(gone()));
+        links.give_back(&made.token);
+        assert_eq!(links.take(&made.token, now + Duration::from_secs(60)), Err(gone()));
+        assert_eq!(links.take(&made.token, now + Duration::from_secs(59)), Ok("here"));
+        assert_eq!(links.take("another", now), Err(gone()));
+    }
+
+    #[test]
+    fn a_link_ends_with_the_token_that_it_was_made_with() {
+        let links = Links::default();
+        let now = Instant::now();
+        let until = Millis::now().after(Duration::from_secs(5));
+        let made = links.make(somebody(), until, "here", None, now).unwrap();
+        assert_eq!(made.expires, until);
+        assert_eq!(links.take(&made.token, now + Duration::from_secs(5)), Err(gone()));
+        let made = links.make(somebody(), Millis(0), "here", None, now).unwrap();
+        assert_eq!(links.take(&made.token, now), Err(gone()));
+    }
+
+    #[test]
+    fn a_key_gives_the_same_link_again_to_the_same_person() {
+        let links = Links::default();
+        let (one, now) = (somebody(), Instant::now());
+        let made = links.make(one, Millis::MAX, "here", key("a"), now).unwrap();
+        let again = links.make(one, Millis::MAX, "here", key("a"), now).unwrap();
+        assert_eq!((&again.token, again.replayed), (&made.token, true));
+        assert_eq!(links.make(one, Millis::MAX, "there", key("b"), now), Err(Refusal::KeyReused));
+        let other = links.make(somebody(), Millis::MAX, "here", key("a"), now).unwrap();
+        assert!(other.token != made.token && !other.replayed);
+        let later = links.make(one, Millis::MAX, "there", key("b"), now + LIFE).unwrap();
+        assert!(!later.replayed);
+    }
+
+    #[test]
+    fn links_are_bounded_and_room_is_made_by_those_that_ended() {
+        let links = Links::default();
+        let (one, now) = (somebody(), Instant::now());
+        for _ in 0..MOST_OF_ONE {
+            links.make(one, Millis::MAX, "here", None, now).unwrap();
+        }
+        let refused = links.make(one, Millis::MAX, "here", None, now);
+        assert!(matches!(refused, Err(Refusal::TooMany { .. })), "{refused:?}");
+        assert!(links.make(somebody(), Millis::MAX, "here", None, now).is_ok());
+        assert!(links.make(one, Millis::MAX, "here", None, now + LIFE).is_ok());
+        assert_eq!(links.lock().len(), 1);
+    }
+}
