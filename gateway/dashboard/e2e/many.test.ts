@@ -1,0 +1,47 @@
+import { expect, test } from './program';
+
+test('all leads that match are changed at once, and each gets back what it had', async ({
+  someone: { page, caller },
+}) => {
+  test.setTimeout(120_000);
+  const stages = ['New', 'Contacted', 'Qualified', 'Converted'];
+  for (let from = 0; from < 130; from += 10)
+    await Promise.all(
+      Array.from({ length: 10 }, (_, i) =>
+        caller.post('/leads', { name: `Lead ${from + i}`, status: stages[(from + i) % stages.length], tags: ['fair'] }),
+      ),
+    );
+  const count = async (status: string) =>
+    (await caller.get<{ total: { value: number } }>(`/leads?status=${status}`)).total.value;
+  const before = await Promise.all(stages.map(count));
+  await page.goto('/leads?tag=fair');
+  await expect(page.getByText('130 leads', { exact: true })).toBeVisible();
+  await page.getByRole('checkbox', { name: /^Select all/ }).check();
+  await page.getByRole('button', { name: /Select all 130 that match/ }).click();
+  await page.getByRole('toolbar').getByRole('button', { name: 'Stage' }).click();
+  await page.getByRole('menuitem', { name: 'Lost' }).click();
+  await expect(page.getByText('130 leads moved to Lost.')).toBeVisible();
+  expect(await count('Lost')).toBe(130);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect.poll(() => Promise.all(stages.map(count)), { timeout: 20_000 }).toEqual(before);
+  expect(await count('Lost')).toBe(0);
+});
+
+test('hundreds of rows are scrolled through with a screenful of them in the page', async ({
+  someone: { page, caller },
+}) => {
+  test.setTimeout(180_000);
+  for (let from = 0; from < 320; from += 16)
+    await Promise.all(
+      Array.from({ length: 16 }, (_, i) =>
+        caller.post('/leads', { name: `Lead ${String(from + i).padStart(4, '0')}` }),
+      ),
+    );
+  await page.goto('/leads?sort=name');
+  const table = page.getByRole('region', { name: 'Leads' });
+  await expect(table.getByRole('link', { name: /Lead 0000/ })).toBeVisible();
+  for (let i = 0; i < 60 && !(await table.getByRole('link', { name: /Lead 0319/ }).isVisible()); i += 1)
+    await table.evaluate((element) => element.scrollBy(0, 900));
+  await expect(table.getByRole('link', { name: /Lead 0319/ })).toBeVisible();
+  expect(await table.getByRole('row').count()).toBeLessThan(80);
+});
