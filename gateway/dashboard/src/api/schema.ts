@@ -161,6 +161,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/analytics/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export figures
+         * @description The figures of the dashboard as tables: as a workbook, a sheet each with a chart; as CSV, one table below the other. The range
+         *     is that of the counts by stage and source, of the funnel, and of the leads created over time; conversion is that of twelve
+         *     months, the report that of this week.
+         */
+        get: operations["export_figures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/analytics/funnel": {
         parameters: {
             query?: never;
@@ -409,6 +431,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/downloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a link for a download
+         * @description For browsers: a link that is opened in place of a request sends no access token. It is good once, for a minute, and gives what
+         *     the path would give its maker; it is void with the maker's session. Whoever has the link can use it. An `Idempotency-Key` gives
+         *     the same link again as long as it lives. A user may have 30 links at once: more are 429. Where several gateways serve one
+         *     address, it needs sticky sessions.
+         */
+        post: operations["create_download"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/downloads/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a link
+         * @description Gives the file, once; `HEAD` does not use the link up, and neither does an answer of 429 or 503. A link that was used, has
+         *     expired or was never made is 410.
+         */
+        get: operations["get_download"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -471,6 +537,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/leads/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Likely duplicates of a lead that is being typed
+         * @description The same before there is a lead: of an address, a phone, a name and a company.
+         */
+        get: operations["find_duplicates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export leads
+         * @description Every lead that the filters match, in the order of the list, as it is streamed: nothing is left out, however many they are.
+         *     Columns: Id, Name, Email, Phone, Company, Source, Status, Tags, Owner, Created at, Updated at, Status changed at, Next
+         *     follow-up, Notes (the newest 50). Times are in `tz`. No cell can be taken for a formula. A body that breaks off, rather than
+         *     ends, is not the whole file. A lead that is changed meanwhile may move in the order: sorted by what is being changed, it may be
+         *     there at its old or its new place, or be passed over. A user may have 4 exports at once: more are 429.
+         */
+        get: operations["export_leads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/leads/{id}": {
         parameters: {
             query?: never;
@@ -516,6 +626,27 @@ export interface paths {
          * @description What was done to it, newest first.
          */
         get: operations["list_lead_activity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/{id}/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Likely duplicates of a lead
+         * @description Leads that have the same address, the same phone, or nearly the same name (a slip, another order of its words) at the same
+         *     company or the same domain of the address; with why. Leads in the trash are left out.
+         */
+        get: operations["list_duplicates"];
         put?: never;
         post?: never;
         delete?: never;
@@ -740,6 +871,28 @@ export interface paths {
          * @description One that is done becomes pending again.
          */
         post: operations["snooze_reminder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/monthly": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A month's summary
+         * @description Cards, charts, the changes against the month before, the sources' performance, and the leads won and lost: up to 500 of
+         *     each, those changed last, and how many they were in all. A lead is won or lost in the month in which it entered the stage that it is in.
+         *     The reason of a move is given for the first 100 of each.
+         */
+        get: operations["get_monthly_report"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1117,6 +1270,36 @@ export interface components {
             overdue: components["schemas"]["ReminderPage"];
             /** @description Due within today's civil day, whatever their status. */
             today: components["schemas"]["ReminderPage"];
+        };
+        /** @description A link. */
+        Download: {
+            /**
+             * Format: date-time
+             * @description Until when: a minute from now, or the end of the access token if that is earlier.
+             */
+            expiresAt: string;
+            /**
+             * Format: uri-reference
+             * @description Where the file is: a path on this server, to be opened once.
+             * @example /api/v1/downloads/kq0Yd2…
+             */
+            url: string;
+        };
+        /** @description A likely duplicate. */
+        Duplicate: {
+            lead: components["schemas"]["LeadRow"];
+            /** @description Why, the best reason first. */
+            reasons: components["schemas"]["DuplicateReason"][];
+        };
+        /**
+         * @description Why two leads may be the same.
+         * @enum {string}
+         */
+        DuplicateReason: "email" | "phone" | "name";
+        /** @description Likely duplicates. */
+        Duplicates: {
+            /** @description At most 20, the likeliest first. */
+            items: components["schemas"]["Duplicate"][];
         };
         /** @description A field, query parameter or header that can't be accepted. */
         FieldError: {
@@ -1512,6 +1695,16 @@ export interface components {
             name: string;
             role: components["schemas"]["Role"];
         };
+        /**
+         * @description What to download.
+         * @example {
+         *       "path": "/api/v1/leads/export?format=csv&status=New"
+         *     }
+         */
+        NewDownload: {
+            /** @description `/api/v1/leads/export`, `/api/v1/analytics/export` or `/api/v1/reports/monthly`, with its query. */
+            path: string;
+        };
         /** @description An invitation just made. */
         NewInvitation: {
             email: string;
@@ -1817,6 +2010,11 @@ export interface components {
             start: string;
         };
         /**
+         * @description The form of a summary.
+         * @enum {string}
+         */
+        ReportFormat: "pdf" | "xlsx" | "csv";
+        /**
          * @description What a member may do: owners and admins manage people and settings, members work, viewers read.
          * @enum {string}
          */
@@ -1956,6 +2154,11 @@ export interface components {
              */
             totalLeads: number;
         };
+        /**
+         * @description The form of a file of rows.
+         * @enum {string}
+         */
+        TableFormat: "csv" | "xlsx";
         /**
          * @description A tag of a lead; compared case-insensitively.
          * @example vip
@@ -2206,6 +2409,11 @@ export interface components {
          * @example GET,HEAD,POST
          */
         Allow: string;
+        /**
+         * @description What the file is called.
+         * @example attachment; filename="leads-2026-11-23.csv"
+         */
+        ContentDisposition: string;
         /**
          * @description The version, as a strong entity tag.
          * @example "7"
@@ -2525,6 +2733,57 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    export_figures: {
+        parameters: {
+            query?: {
+                /** @description The form of the file; `csv` if absent. */
+                format?: components["schemas"]["TableFormat"];
+                /** @description `day` if absent. */
+                interval?: components["schemas"]["Interval"];
+                /**
+                 * @description The first civil day.
+                 * @example 2026-11-01
+                 */
+                from?: string;
+                /**
+                 * @description The last civil day.
+                 * @example 2026-11-30
+                 */
+                to?: string;
+                /**
+                 * @description IANA time zone of civil days; absent: the workspace's.
+                 * @example Europe/Berlin
+                 */
+                tz?: string;
+            };
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["ContentDisposition"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
@@ -2852,6 +3111,7 @@ export interface operations {
             /** @description It is changed */
             204: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
@@ -3045,6 +3305,83 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    create_download: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDownload"];
+            };
+        };
+        responses: {
+            /** @description The link */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_download: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["ContentDisposition"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            410: components["responses"]["Gone"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -3255,6 +3592,131 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    find_duplicates: {
+        parameters: {
+            query?: {
+                /** @description An address; half an address is like nothing. */
+                email?: string;
+                /** @description A phone. */
+                phone?: string;
+                /** @description A name; it counts together with a company or an address. */
+                name?: string;
+                /** @description A company. */
+                company?: string;
+            };
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The leads */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Duplicates"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    export_leads: {
+        parameters: {
+            query?: {
+                /** @description The form of the file; `csv` if absent. */
+                format?: components["schemas"]["TableFormat"];
+                /**
+                 * @description Words that must each be found, case- and accent-insensitively, in name, email or company; a word of digits and
+                 *     `+()-.` only: in the digits of the phone. Everything is literal.
+                 */
+                q?: string;
+                /** @description One of these stages. Repeated, or with commas between. */
+                status?: components["schemas"]["Status"][];
+                /** @description One of these sources. Repeated, or with commas between. */
+                source?: components["schemas"]["Source"][];
+                /** @description One of these tags, compared case-insensitively. Repeated, or with commas between. */
+                tag?: components["schemas"]["Tag"][];
+                /**
+                 * @description Whose: a member's id, `me`, or `none`.
+                 * @example me
+                 */
+                owner?: string;
+                /** @description The state of the next follow-up. */
+                followUp?: components["schemas"]["FollowUp"];
+                /**
+                 * @description No activity for at least so long: a number of hours (`h`), days (`d`) or weeks (`w`), up to ten years.
+                 * @example 14d
+                 */
+                inactiveFor?: string;
+                /**
+                 * @description Created at or after this instant, or on this civil day in `tz` or later.
+                 * @example 2026-11-01
+                 */
+                createdFrom?: string;
+                /**
+                 * @description Created before this instant, or on this civil day in `tz` or earlier.
+                 * @example 2026-11-23
+                 */
+                createdTo?: string;
+                /** @description Changed last at or after this instant or day. */
+                updatedFrom?: string;
+                /** @description Changed last before this instant, or on this day or earlier. */
+                updatedTo?: string;
+                /** @description Entered its present stage at or after this instant or day. */
+                statusChangedFrom?: string;
+                /** @description Entered its present stage before this instant, or on this day or earlier. */
+                statusChangedTo?: string;
+                /** @description Only leads in the trash. */
+                trashed?: boolean;
+                /**
+                 * @description IANA time zone of civil days and of "today"; absent: the workspace's.
+                 * @example Europe/Berlin
+                 */
+                tz?: string;
+                /**
+                 * @description What to sort by; `-` for descending. Ties are broken by id in the same direction; leads without a company come
+                 *     last; `status` is the order of the pipeline.
+                 * @example -createdAt
+                 */
+                sort?: string;
+            };
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["ContentDisposition"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     get_lead: {
         parameters: {
             query?: never;
@@ -3454,6 +3916,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ActivityPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    list_duplicates: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The leads */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Duplicates"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4130,6 +4623,51 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_monthly_report: {
+        parameters: {
+            query?: {
+                /**
+                 * @description A calendar month from 1970 to the present one; absent: the present one, so far.
+                 * @example 2026-10
+                 */
+                month?: string;
+                /** @description The form of the file; `pdf` if absent. */
+                format?: components["schemas"]["ReportFormat"];
+                /**
+                 * @description IANA time zone of civil days; absent: the workspace's.
+                 * @example Europe/Berlin
+                 */
+                tz?: string;
+            };
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["ContentDisposition"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

@@ -1,6 +1,6 @@
 // Calls that the contract has and `openapi.json` does not describe yet: typed here until it does.
 import { raw } from './client';
-import type { Lead, LeadRow } from './model';
+import type { Lead } from './model';
 
 export interface Import {
   id: string;
@@ -24,27 +24,6 @@ export const startImport = (body: FormData | string, query = '') =>
   );
 export const importState = (id: string, signal?: AbortSignal) => json<Import>(raw(path('imports', id), { signal }));
 export const importErrorsUrl = (id: string) => path('imports', id, 'errors');
-
-export type DuplicateReason = 'email' | 'phone' | 'name';
-export interface Duplicates {
-  items: { lead: LeadRow; reasons: DuplicateReason[] }[];
-}
-/** Leads that may be the same as this one, each with why. */
-export const duplicatesOf = (id: string, signal?: AbortSignal) =>
-  json<Duplicates>(raw(path(id, 'duplicates'), { signal }));
-/** Leads that may be the same as one that is being typed. */
-export const duplicatesOfTyped = (typed: Record<string, string>, signal?: AbortSignal) =>
-  json<Duplicates>(raw(`${path('duplicates')}?${new URLSearchParams(typed).toString()}`, { signal }));
-
-/** A link by which the browser itself fetches a file: it sends no access token, and needs no memory for the file. */
-export const downloadLink = (wanted: string) =>
-  json<{ url: string }>(
-    raw('/api/v1/downloads', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ path: wanted }),
-    }),
-  );
 
 export const mergeLeads = (id: string, from: string[]) =>
   json<Lead>(

@@ -6,7 +6,7 @@ import { importErrorsUrl, importState } from '../api/undescribed';
 import { Button, buttonClass } from '../design/Button';
 import { Failed } from '../design/Small';
 import { stir } from '../leads/cache';
-import { download } from '../reports/download';
+import { downloadThrough } from '../reports/download';
 import { num } from '../time/format';
 import { t } from '../words';
 import css from './import.module.css';
@@ -53,7 +53,7 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
               {t('import.see')}
             </Link>
             {job.failed > 0 && (
-              <Button onClick={() => void download(importErrorsUrl(id), 'import-errors.csv')}>
+              <Button onClick={() => void downloadThrough(importErrorsUrl(id), 'import-errors.csv')}>
                 <Download size={15} aria-hidden="true" />
                 {t('import.errors')}
               </Button>

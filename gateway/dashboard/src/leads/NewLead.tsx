@@ -12,7 +12,7 @@ import { useMe, useMembers } from '../shell/me';
 import { t } from '../words';
 import { createLead } from './changes';
 import css from './form.module.css';
-import { typedDuplicatesQuery } from './queries';
+import { type Typed, typedDuplicatesQuery } from './queries';
 
 export default function NewLead() {
   const navigate = useNavigate();
@@ -22,7 +22,7 @@ export default function NewLead() {
   const [errors, setErrors] = useState<Record<string, string>>({});
   const [fault, setFault] = useState('');
   const [busy, setBusy] = useState(false);
-  const [typed, setTyped] = useState<Record<string, string>>({});
+  const [typed, setTyped] = useState<Typed>({});
   const close = () => void navigate({ to: '.', search: (old) => ({ ...old, new: undefined }), resetScroll: false });
   const submit = async (form: HTMLFormElement) => {
     const { name: named = '', email, phone, company, source, status, ownerId, tags, note } = texts(form);
@@ -83,11 +83,12 @@ export default function NewLead() {
         errors={errors}
         onBlur={(event) => {
           const { name: named, email, phone, company } = texts(event.currentTarget);
-          setTyped(
-            Object.fromEntries(
-              Object.entries({ name: named, email, phone, company }).filter(([, value]) => value),
-            ) as Record<string, string>,
-          );
+          setTyped({
+            ...(named ? { name: named } : {}),
+            ...(email ? { email } : {}),
+            ...(phone ? { phone } : {}),
+            ...(company ? { company } : {}),
+          });
         }}
         onSubmit={(event) => {
           event.preventDefault();
@@ -142,7 +143,7 @@ export default function NewLead() {
 }
 
 /** Says at once who this may be already. */
-function Known({ typed }: { typed: Record<string, string> }) {
+function Known({ typed }: { typed: Typed }) {
   const { data } = useQuery(typedDuplicatesQuery(typed));
   const found = data?.items[0];
   if (!found || Object.keys(typed).length === 0) return null;

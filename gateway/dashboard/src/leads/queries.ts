@@ -1,8 +1,6 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, ok } from '../api/client';
 import type { Status } from '../api/model';
-import { ApiError } from '../api/problem';
-import { type Duplicates, duplicatesOf, duplicatesOfTyped } from '../api/undescribed';
 import { type LeadFilter, toQuery } from './filter';
 
 const PAGE = 100;
@@ -100,30 +98,24 @@ export const notesQuery = (id: string) =>
     getNextPageParam: (page) => page.nextCursor ?? undefined,
   });
 
-// A server that doesn't look for duplicates is asked once.
-let looksForDuplicates = true;
-const noDuplicates = (error: unknown): Duplicates => {
-  if (!(error instanceof ApiError) || error.status !== 404) throw error;
-  looksForDuplicates = false;
-  return { items: [] };
-};
+/** Leads that may be the same as this one, each with why. */
 export const duplicatesQuery = (id: string) =>
   queryOptions({
     queryKey: ['duplicates', id],
-    queryFn: ({ signal }) => duplicatesOf(id, signal).catch(noDuplicates),
-    enabled: () => looksForDuplicates,
+    queryFn: ({ signal }) => ok(api.GET('/api/v1/leads/{id}/duplicates', { params: { path: { id } }, signal })),
     staleTime: 60_000,
-    retry: false,
   });
 
-/** What a lead that is being typed may be already. */
-export const typedDuplicatesQuery = (typed: Record<string, string>) =>
+/** What of a lead that is being typed can tell that it is known already. */
+export type Typed = { name?: string; email?: string; phone?: string; company?: string };
+
+/** Leads that may be the same as one that is being typed. */
+export const typedDuplicatesQuery = (typed: Typed) =>
   queryOptions({
     queryKey: ['duplicates', 'typed', typed],
-    queryFn: ({ signal }) => duplicatesOfTyped(typed, signal).catch(noDuplicates),
-    enabled: () => looksForDuplicates && Object.values(typed).some(Boolean),
+    queryFn: ({ signal }) => ok(api.GET('/api/v1/leads/duplicates', { params: { query: typed }, signal })),
+    enabled: Object.values(typed).some(Boolean),
     staleTime: 30_000,
-    retry: false,
     placeholderData: keepPreviousData,
   });
 

@@ -1,6 +1,4 @@
-import { raw } from '../api/client';
-import { ApiError } from '../api/problem';
-import { downloadLink } from '../api/undescribed';
+import { api, ok, raw } from '../api/client';
 import { dayOf } from '../time/zone';
 import { complain, notify } from '../undo/notice';
 import { t } from '../words';
@@ -25,42 +23,30 @@ export function csv(rows: (string | number)[][]): string {
   return `\uFEFF${rows.map((row) => row.map(cell).join(',')).join('\r\n')}\r\n`;
 }
 
-const nameOf = (response: Response, fallback: string) => {
-  const header = response.headers.get('Content-Disposition') ?? '';
-  const extended = /filename\*=UTF-8''([^;]+)/i.exec(header)?.[1];
-  return extended ? decodeURIComponent(extended) : (/filename="?([^";]+)"?/i.exec(header)?.[1] ?? fallback);
-};
-
-function follow(url: string) {
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = '';
-  link.click();
+/**
+ * Hands over a file that the server makes. The browser follows a link that is good once: it can send no access token,
+ * and a large file never has to pass through this page.
+ */
+export async function download(path: string): Promise<void> {
+  try {
+    const { url } = await ok(api.POST('/api/v1/downloads', { body: { path } }));
+    const link = document.createElement('a');
+    link.href = url;
+    link.download = '';
+    link.click();
+    void notify({ title: t('download.started') });
+  } catch (error) {
+    void complain(t('download.failed'), error);
+  }
 }
 
-/**
- * Hands over a file that the server makes: by a link that the browser follows itself, so that a large file never
- * passes through this page; from a server that makes no links, through the page.
- */
-export async function download(path: string, fallback: string): Promise<void> {
+/** Hands over a file that there is no link for: it passes through this page. */
+export async function downloadThrough(path: string, name: string): Promise<void> {
   try {
-    const link = await downloadLink(path).catch((error: unknown) => {
-      if (error instanceof ApiError && (error.status === 404 || error.status === 405)) return null;
-      throw error;
-    });
-    if (link) {
-      follow(link.url);
-      void notify({ title: t('download.started') });
-      return;
-    }
-    const response = await raw(path);
-    const name = nameOf(response, fallback);
-    save(await response.blob(), name);
-    void notify({ title: t('download.done', { name }) });
+    save(await (await raw(path)).blob(), name);
+    void notify({ title: t('download.started') });
   } catch (error) {
-    const missing = error instanceof ApiError && error.status === 404;
-    if (missing) void notify({ title: t('download.failed'), description: t('download.unavailable'), kind: 'error' });
-    else void complain(t('download.failed'), error);
+    void complain(t('download.failed'), error);
   }
 }
 
@@ -76,9 +62,8 @@ const query = (values: Record<string, string | number | boolean | string[] | und
 export const downloadLeads = (
   format: 'csv' | 'xlsx',
   filter: Record<string, string | number | boolean | string[] | undefined> = {},
-) => download(`/api/v1/leads/export?${query({ ...filter, format })}`, `leads.${format}`);
+) => download(`/api/v1/leads/export?${query({ ...filter, format })}`);
 export const downloadMonth = (month: string, format: 'pdf' | 'xlsx' | 'csv') =>
-  download(`/api/v1/reports/monthly?${query({ month, format })}`, `leadline-${month}.${format}`);
+  download(`/api/v1/reports/monthly?${query({ month, format })}`);
 export const downloadThisMonth = (zone: string) => downloadMonth(dayOf(Date.now(), zone).slice(0, 7), 'pdf');
-export const downloadFigures = (format: 'csv' | 'xlsx') =>
-  download(`/api/v1/analytics/export?${query({ format })}`, `figures.${format}`);
+export const downloadFigures = (format: 'csv' | 'xlsx') => download(`/api/v1/analytics/export?${query({ format })}`);
