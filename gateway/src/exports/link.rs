@@ -16,9 +16,9 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use leadline_runtime::{
-    caller::Caller,
+    caller::Origin,
     ids::{UserId, WorkspaceId},
     refusal::Refusal,
     time::Millis,
@@ -30,7 +30,7 @@ use utoipa::ToSchema;
 use super::Wanted;
 use crate::{
     body,
-    caller::{Sender, SignedIn},
+    caller::{Sender, SignedIn, authorization},
     gateway::Gateway,
     leads::lead::at,
     once::Key,
@@ -81,6 +81,7 @@ pub(crate) async fn create_download(
     State(gateway): State<Arc<Gateway>>,
     SignedIn(caller): SignedIn,
     _: NoQuery,
+    headers: HeaderMap,
     key: Key,
     mut body: body::Json,
 ) -> Result<Response, Problem> {
@@ -100,7 +101,8 @@ pub(crate) async fn create_download(
     let maker = Maker { user: caller.user, workspace: caller.workspace };
     let until = caller.expires;
     let key = key.text().map(|key| (key.to_owned(), body.raw));
-    let made = gateway.downloads.make(maker, until, (caller, path), key, Instant::now())?;
+    let to = Target { authorization: authorization(&headers).unwrap_or_default().to_owned(), path };
+    let made = gateway.downloads.make(maker, until, to, key, Instant::now())?;
     let url = format!("/api/v1/downloads/{}", made.token);
     let location = HeaderValue::try_from(&url).map(|value| (header::LOCATION, value));
     let mut response =
@@ -130,17 +132,29 @@ pub(crate) async fn get_download(
         gateway.downloads.look(&token, Instant::now())?;
         return Ok(StatusCode::OK.into_response());
     }
-    let (mut caller, path) = gateway.downloads.take(&token, Instant::now())?;
-    caller.origin = sender.origin;
-    // What was read once is read again.
-    let wanted = Wanted::read(&path, &caller).map_err(Refusal::internal)?;
-    let answer = wanted.answer(&gateway, &caller).await;
+    let target = gateway.downloads.take(&token, Instant::now())?;
+    let answer = give(&gateway, &target, sender.origin).await;
     if let Err(problem) = &answer
         && matches!(problem.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     {
         gateway.downloads.give_back(&token);
     }
     answer
+}
+
+/// Gives the file to whoever made the link, if their token still counts.
+async fn give(gateway: &Arc<Gateway>, target: &Target, origin: Origin) -> Result<Response, Problem> {
+    let caller = gateway.verifier.admit_header(Some(&target.authorization), origin).await?;
+    // What was read once is read again.
+    let wanted = Wanted::read(&target.path, &caller).map_err(Refusal::internal)?;
+    wanted.answer(gateway, &caller).await
+}
+
+/// Where a link leads, and with which token. Never shown and never logged.
+#[derive(Clone)]
+pub(crate) struct Target {
+    authorization: String,
+    path: String,
 }
 
 /// Whose links are counted and told apart by key.
@@ -166,8 +180,8 @@ impl<T> Link<T> {
     }
 }
 
-/// The links of the last minute, each to a path and on whose behalf it is followed.
-pub(crate) struct Links<T = (Caller, String)> {
+/// The links of the last minute.
+pub(crate) struct Links<T = Target> {
     links: Mutex<HashMap<String, Link<T>>>,
 }
 
