@@ -487,7 +487,7 @@ export interface paths {
          * @description Server-Sent Events of the workspace. `activity`: something was done to a lead, as in the feed. `reminder.due`: a reminder
          *     fell due. `analytics`: figures have changed, `{asOf}`; one is sent after each connection, too. `reload`: more was missed
          *     than can be told, load everything anew. Each has an `id`, but for `reload`; `Last-Event-ID` resumes without loss, and may
-         *     repeat the last few seconds. A comment every 15 s keeps the stream open. It ends when the token does. A user may have 20
+         *     repeat the last half minute. A comment every 15 s keeps the stream open. It ends when the token does. A user may have 20
          *     streams: more are 429.
          */
         get: operations["get_events"];
