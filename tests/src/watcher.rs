@@ -23,9 +23,17 @@ use crate::{
 /// A comment comes every 15 seconds: a stream that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// Follows the events of a workspace until it is dropped or asked for what it saw.
+/// What a watcher saw.
+#[derive(Debug, Default)]
+struct Seen {
+    events: Vec<Event>,
+    /// When it connected again, and after which event, for messages.
+    resumed: Vec<String>,
+}
+
+/// Follows the events of a workspace until it is asked for what it saw.
 pub struct Watcher {
-    seen: Arc<Mutex<Vec<Event>>>,
+    seen: Arc<Mutex<Seen>>,
     stop: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
@@ -44,7 +52,7 @@ impl Watcher {
         // Taken away again: whoever compares a journal must not find it.
         person.delete(&format!("/leads/{id}?permanent=true")).await?.expect(204)?;
 
-        let seen = Arc::new(Mutex::new(vec![first]));
+        let seen = Arc::new(Mutex::new(Seen { events: vec![first], resumed: Vec::new() }));
         let stop = Arc::new(AtomicBool::new(false));
         let task = tokio::spawn(follow(person, stream, seen.clone(), stop.clone()));
         Ok(Self { seen, stop, task })
@@ -58,11 +66,11 @@ impl Watcher {
         let ledger = Ledger::read(person).await?;
         let now = chrono::Utc::now().timestamp_millis();
         let told = eventually(limit, "the live events tell of everything", async || {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             let mut faults = Faults::default();
-            compare(&ledger, &seen, now, &mut faults);
-            faults.none()?;
-            Ok(seen.len())
+            compare(&ledger, &seen.events, now, &mut faults);
+            faults.none().with_context(|| format!("it resumed:\n{}", seen.resumed.join("\n")))?;
+            Ok(seen.events.len())
         })
         .await;
         self.stop.store(true, Ordering::Relaxed);
@@ -92,7 +100,7 @@ fn compare(ledger: &Ledger, seen: &[Event], now: i64, faults: &mut Faults) {
     }
 }
 
-async fn follow(person: Client, stream: Stream, seen: Arc<Mutex<Vec<Event>>>, stop: Arc<AtomicBool>) {
+async fn follow(person: Client, stream: Stream, seen: Arc<Mutex<Seen>>, stop: Arc<AtomicBool>) {
     let mut person = person;
     let mut open = Some(stream);
     while !stop.load(Ordering::Relaxed) {
@@ -100,13 +108,18 @@ async fn follow(person: Client, stream: Stream, seen: Arc<Mutex<Vec<Event>>>, st
             && let Ok(Some(event)) = stream.next(SILENCE).await
         {
             if !event.id.is_empty() {
-                seen.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+                seen.lock().unwrap_or_else(PoisonError::into_inner).events.push(event);
             }
             continue;
         }
-        let last = seen.lock().unwrap_or_else(PoisonError::into_inner).last().map(|event| event.id.clone());
-        open = Stream::open(&person, last.as_deref()).await.ok();
-        if open.is_none() {
+        let last = seen.lock().unwrap_or_else(PoisonError::into_inner).events.last().cloned();
+        open = Stream::open(&person, last.as_ref().map(|event| event.id.as_str())).await.ok();
+        if open.is_some() {
+            let now = chrono::Utc::now();
+            let told =
+                last.map(|event| format!("{now} after {} {}", event.kind, event.id)).unwrap_or_default();
+            seen.lock().unwrap_or_else(PoisonError::into_inner).resumed.push(told);
+        } else {
             sleep(Duration::from_millis(50)).await;
             if let Ok(again) = sign_in_if_needed(&person).await {
                 person = again;

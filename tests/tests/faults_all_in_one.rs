@@ -1,6 +1,6 @@
 //! All in one, killed at random moments under load: what was acknowledged stays, nothing else comes.
 //!
-//! `LEADLINE_TEST_KILLS` says how often (20), `LEADLINE_TEST_SEED` which draws; the seed of a run is printed.
+//! `LEADLINE_TEST_KILLS` says how often (40), `LEADLINE_TEST_SEED` which draws; the seed of a run is printed.
 
 #![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
 
