@@ -2,14 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
-use crate::session::TokenHash;
+use tokio::sync::OwnedMutexGuard;
 
-/// How long after two requests overlapped a third still counts as one of them.
-const BURST: Duration = Duration::from_secs(1);
+use crate::session::{GRACE, TokenHash};
 
 /// The refreshes under way in this process.
 #[derive(Default)]
@@ -19,39 +18,67 @@ pub struct UnderWay(Mutex<HashMap<[u8; 32], Token>>);
 struct Token {
     requests: u32,
     overlapped_at: Option<Instant>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Token {
+    /// A third that comes a little after two which overlapped still counts as one of them.
     fn overlapped(&self, now: Instant) -> bool {
-        self.overlapped_at.is_some_and(|at| now.saturating_duration_since(at) < BURST)
+        self.overlapped_at.is_some_and(|at| now.saturating_duration_since(at) < GRACE)
     }
 }
 
 impl UnderWay {
-    /// Enters a request until the guard is dropped.
-    pub fn enter(&self, token: TokenHash) -> Entered<'_> {
+    /// Enters a request until the guard is dropped. Those with one token are carried out in the order in which they came: one
+    /// that came alone must not be overtaken by two that came after it, and then be taken for a thief.
+    pub async fn enter(&self, token: TokenHash) -> Entered<'_> {
+        let entry = Entry::new(self, token);
+        let turn = entry.turn().lock_owned().await;
+        let at_once = entry.overlapped();
+        Entered { at_once, _turn: turn, _entry: entry }
+    }
+}
+
+/// A request that is under way.
+pub struct Entered<'a> {
+    /// Whether others with the same token are, or were a moment ago.
+    pub at_once: bool,
+    // In this order: whoever waits for the turn is still counted when it comes.
+    _turn: OwnedMutexGuard<()>,
+    _entry: Entry<'a>,
+}
+
+/// A place in the count, given back even by a request that was cut off while it waited.
+struct Entry<'a> {
+    under_way: &'a UnderWay,
+    token: [u8; 32],
+}
+
+impl<'a> Entry<'a> {
+    fn new(under_way: &'a UnderWay, token: TokenHash) -> Self {
         let now = Instant::now();
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|_, token| token.requests > 0 || token.overlapped(now));
         let known = tokens.entry(token.0).or_default();
         known.requests += 1;
         if known.requests > 1 {
             known.overlapped_at = Some(now);
         }
-        let at_once = known.overlapped(now);
-        Entered { under_way: self, token: token.0, at_once }
+        Self { under_way, token: token.0 }
+    }
+
+    fn turn(&self) -> Arc<tokio::sync::Mutex<()>> {
+        let mut tokens = self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.entry(self.token).or_default().turn.clone()
+    }
+
+    fn overlapped(&self) -> bool {
+        let tokens = self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(&self.token).is_some_and(|token| token.overlapped(Instant::now()))
     }
 }
 
-/// A request that is under way.
-pub struct Entered<'a> {
-    under_way: &'a UnderWay,
-    token: [u8; 32],
-    /// Whether others with the same token are, or were a moment ago.
-    pub at_once: bool,
-}
-
-impl Drop for Entered<'_> {
+impl Drop for Entry<'_> {
     fn drop(&mut self) {
         let mut tokens = self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = tokens.get_mut(&self.token) {
@@ -62,28 +89,43 @@ impl Drop for Entered<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
-    #[test]
-    fn only_requests_that_overlap_are_at_once() {
+    #[tokio::test]
+    async fn only_requests_that_overlap_are_at_once() {
         let under_way = UnderWay::default();
         let (one, other) = (TokenHash([1; 32]), TokenHash([2; 32]));
-        drop(under_way.enter(one));
-        let second = under_way.enter(one);
+        drop(under_way.enter(one).await);
+        let second = under_way.enter(one).await;
         assert!(!second.at_once);
-        assert!(!under_way.enter(other).at_once);
-        assert!(under_way.enter(one).at_once);
+        assert!(!under_way.enter(other).await.at_once);
+        let mut third = Box::pin(under_way.enter(one));
+        assert!((&mut third).now_or_never().is_none(), "overtaken");
         drop(second);
-        assert!(under_way.enter(one).at_once);
+        assert!(third.await.at_once);
+        assert!(under_way.enter(one).await.at_once, "a moment later");
     }
 
-    #[test]
-    fn nothing_is_kept_of_requests_that_are_done() {
+    #[tokio::test]
+    async fn a_request_that_is_cut_off_while_it_waits_holds_nobody_up() {
+        let under_way = UnderWay::default();
+        let token = TokenHash([1; 32]);
+        let first = under_way.enter(token).await;
+        drop(Box::pin(under_way.enter(token)).now_or_never());
+        drop(first);
+        drop(under_way.enter(token).await);
+        assert_eq!(under_way.0.lock().unwrap()[&token.0].requests, 0);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_of_requests_that_are_done() {
         let under_way = UnderWay::default();
         for number in 0..100 {
-            drop(under_way.enter(TokenHash([number; 32])));
+            drop(under_way.enter(TokenHash([number; 32])).await);
         }
-        drop(under_way.enter(TokenHash([200; 32])));
+        drop(under_way.enter(TokenHash([200; 32])).await);
         assert!(under_way.0.lock().unwrap().len() <= 1);
     }
 }

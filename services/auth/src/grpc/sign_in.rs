@@ -134,7 +134,7 @@ impl Auth {
         if self.refresh_tokens.are_genuine(&token) {
             self.limits.refresh.take(&token.session().to_string())?.spend();
         }
-        let entered = self.under_way.enter(token.hash());
+        let entered = self.under_way.enter(token.hash()).await;
         let stamp = Stamp::now();
         let refresh = Refresh {
             token,
