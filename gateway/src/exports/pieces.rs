@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 /// How many pieces wait for the client.
-const WAITING: usize = 4;
+const WAITING: usize = 2;
 /// How long a client may leave a piece unread.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -89,10 +89,13 @@ mod tests {
     #[tokio::test]
     async fn a_body_ends_only_when_it_is_said_to_be_whole() {
         let (out, body) = channel();
-        out.send("one").await.unwrap();
-        out.send("two").await.unwrap();
-        out.end().await.unwrap();
-        assert_eq!(body.collect().await.unwrap().to_bytes(), "onetwo");
+        let given = async {
+            out.send("one").await.unwrap();
+            out.send("two").await.unwrap();
+            out.end().await.unwrap();
+        };
+        let ((), read) = tokio::join!(given, body.collect());
+        assert_eq!(read.unwrap().to_bytes(), "onetwo");
 
         let (out, body) = channel();
         out.send("one").await.unwrap();

@@ -21,7 +21,7 @@ use crate::{
 /// So many leads are asked for at once.
 const PAGE: usize = 1_000;
 /// So many notes are in a message at most, or one lead's: each may have 40 kB.
-const MOST_NOTES: usize = 200;
+const MOST_NOTES: usize = 100;
 
 pub(super) type Parts = Pin<Box<dyn Stream<Item = Result<proto::ExportLeadsResponse, Status>> + Send>>;
 
