@@ -109,3 +109,25 @@ async fn a_stop_under_load_ends_in_good_order_and_loses_nothing() -> Result<()> 
     files::check(&system.folder().join("data"))?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_is_cut_off_is_made_good_by_the_next() -> Result<()> {
+    let mut draw = StdRng::seed_from_u64(seed());
+    for _ in 0..number("LEADLINE_TEST_FIRST_STARTS", 12) {
+        let mut system = System::prepare(Mode::AllInOne, None, &[])?;
+        for _ in 0..2 {
+            system.launch(Part::Leadline)?;
+            // The time in which it makes its folder, its key and its tables.
+            sleep(Duration::from_millis(draw.random_range(0..120))).await;
+            system.kill(Part::Leadline).await?;
+        }
+        system.launch(Part::Leadline)?;
+        system.ready().await?;
+        let person = system.register("Somebody").await?;
+        person.lead("Ada").await?;
+        let code = system.terminate(Part::Leadline).await?;
+        ensure!(code == 0, "it ended with {code}");
+        files::check_sound(&system.folder().join("data"))?;
+    }
+    Ok(())
+}

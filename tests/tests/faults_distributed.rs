@@ -11,11 +11,13 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use leadline_testbed::{Mongo, Process, Rabbit, eventually, wait_until};
+use leadline_testbed::{Mongo, Process, Proxy, Rabbit, eventually, wait_until};
 use leadline_tests::{
     Answer, Client, Mode, Part, System,
     ground::{Ground, SETTLE, number, seed},
+    journal::{Asked, Journal},
     system::Servers,
+    traffic::Traffic,
     watcher::Watcher,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -59,6 +61,13 @@ fn is_cut_off(answer: &Answer, took: Duration) -> Result<()> {
     ensure!(!answer.header("retry-after").is_empty(), "{}: no Retry-After", answer.asked);
     ensure!(took < CUT_OFF, "{}: it took {took:?}", answer.asked);
     Ok(())
+}
+
+/// A write that can't be carried out is cut off in time. Whether it was, all the same, nobody knows: the journal has it so.
+async fn a_write_is_cut_off(person: &Client, journal: &Journal) -> Result<()> {
+    let (_, mark) = journal.note(Asked::Create { status: "New", note: false });
+    let (answer, took) = timed(person.post("/leads", &json!({ "name": mark }))).await?;
+    is_cut_off(&answer, took)
 }
 
 async fn down_part(system: &System) -> Result<Vec<String>> {
@@ -150,8 +159,7 @@ async fn a_killed_database_costs_503_and_nothing_that_was_acknowledged() -> Resu
     for _ in 0..2 {
         work_for(Duration::from_millis(1_500)).await;
         stage.mongo.kill().await?;
-        let (answer, took) = timed(ground.person.post("/leads", &json!({ "name": "Nobody" }))).await?;
-        is_cut_off(&answer, took)?;
+        a_write_is_cut_off(&ground.person, &ground.journal).await?;
         stage.mongo.start_again().await?;
         stage.system.ready().await?;
         let before = ground.journal.tally().ok;
@@ -208,6 +216,57 @@ async fn while_a_service_hangs_the_others_answer_and_its_routes_are_cut_off() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bad_network_between_gateway_and_services_costs_503_and_nothing_that_was_acknowledged() -> Result<()>
+{
+    let _turn = TURN.lock().await;
+    let seed = seed();
+    let mut draw = StdRng::seed_from_u64(seed);
+    let stage = Stage::set().await?;
+    let address = |name: &str| -> Result<std::net::SocketAddr> {
+        let address = stage.system.setting(Part::Gateway, name).unwrap_or_default();
+        Ok(address.trim_start_matches("http://").parse()?)
+    };
+    let mut leads = Proxy::start(address("LEADLINE_LEADS")?).await?;
+    let mut reminders = Proxy::start(address("LEADLINE_REMINDERS")?).await?;
+    let (to_leads, to_reminders) =
+        (format!("http://{}", leads.addr()), format!("http://{}", reminders.addr()));
+    let routes = [("LEADLINE_LEADS", to_leads.as_str()), ("LEADLINE_REMINDERS", &to_reminders)];
+    let (gateway, mut process) = stage.system.replica(Part::Gateway, &routes)?;
+    ready(&gateway, &mut process).await?;
+
+    let ground = Ground::new(&stage.system).await?;
+    let through = Client::login(&gateway, &ground.person.email).await?;
+    let traffic = Traffic::start(&through, &ground.journal, 6, seed);
+    for _ in 0..6 {
+        for proxy in [&mut leads, &mut reminders] {
+            work_for(Duration::from_millis(draw.random_range(100..500))).await;
+            proxy.reset();
+            work_for(Duration::from_millis(draw.random_range(100..500))).await;
+            proxy.delay(Duration::from_millis(150));
+            work_for(Duration::from_millis(draw.random_range(300..800))).await;
+            proxy.pass();
+        }
+    }
+    leads.refuse().await;
+    work_for(Duration::from_secs(1)).await;
+    a_write_is_cut_off(&through, &ground.journal).await?;
+    leads.accept_again().await?;
+    // Nobody is told that nothing arrives any more.
+    leads.stall();
+    a_write_is_cut_off(&through, &ground.journal).await?;
+    leads.reset();
+    leads.pass();
+    let before = ground.journal.tally().ok;
+    wait_until(Duration::from_secs(30), "writes are acknowledged again", async || {
+        ground.journal.tally().ok > before + 50
+    })
+    .await?;
+    ensure!(traffic.slowest() < CUT_OFF, "a client waited {:?} for an answer", traffic.slowest());
+    traffic.stop().await?;
+    ground.check(&stage.system).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn replicas_share_the_work_and_tell_of_a_due_reminder_once() -> Result<()> {
     let _turn = TURN.lock().await;
     let (seed, stage) = (seed(), Stage::set().await?);
@@ -228,8 +287,7 @@ async fn replicas_share_the_work_and_tell_of_a_due_reminder_once() -> Result<()>
     let elsewhere = Client::login(&gateway, &ground.person.email).await?;
     let there = Watcher::start(&elsewhere).await?;
     ground.begin(3, seed);
-    let traffic =
-        leadline_tests::traffic::Traffic::start(&elsewhere, &ground.journal, 3, seed.wrapping_add(1));
+    let traffic = Traffic::start(&elsewhere, &ground.journal, 3, seed.wrapping_add(1));
     work_for(Duration::from_secs(6)).await;
     ground.rest().await?;
     traffic.stop().await?;
