@@ -1,0 +1,303 @@
+//! Abuse of a running system: guesses, floods, slow and malformed connections. It says no, and goes on.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use futures::future::{join_all, try_join_all};
+use leadline_testbed::wait_until;
+use leadline_tests::{Client, Mode, PASSWORD, Part, System};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// All-in-one as people run it, its limits on.
+async fn limited(settings: &[(&str, &str)]) -> Result<System> {
+    let mut all = vec![("LEADLINE_RATE_LIMITS", "on")];
+    all.extend_from_slice(settings);
+    System::start_on(Mode::AllInOne, None, &all).await
+}
+
+/// Signs in from an address of this machine; the status and after how many seconds to try again.
+async fn login(
+    system: &System,
+    from: Ipv4Addr,
+    forwarded: Option<&str>,
+    email: &str,
+    password: &str,
+) -> Result<(u16, Option<u64>)> {
+    let http = reqwest::Client::builder()
+        .local_address(IpAddr::V4(from))
+        .timeout(Duration::from_secs(60))
+        .build()?;
+    let mut request = http
+        .post(format!("{}/api/v1/auth/login", system.base()))
+        .json(&json!({ "email": email, "password": password, "session": "token" }));
+    if let Some(address) = forwarded {
+        request = request.header("x-forwarded-for", address).header("forwarded", format!("for={address}"));
+    }
+    let answer = request.send().await?;
+    let again = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+    Ok((answer.status().as_u16(), again))
+}
+
+#[tokio::test]
+async fn a_hundred_guesses_are_stopped_and_the_right_password_works_again_later() -> Result<()> {
+    let system = limited(&[]).await?;
+    let una = system.register("Una").await?;
+    let other = system.register("Otto").await?;
+    let mut tried = 0;
+    for guess in 0..100_u8 {
+        // Who claims to come from elsewhere gains nothing.
+        let (from, claimed) = (Ipv4Addr::new(127, 0, 0, 2 + guess % 8), format!("203.0.113.{guess}"));
+        let (status, again) =
+            login(&system, from, Some(&claimed), &una.email, &format!("a wrong guess number {guess}"))
+                .await?;
+        match status {
+            401 => tried += 1,
+            429 => ensure!(again.is_some_and(|seconds| (1..=120).contains(&seconds)), "{again:?}"),
+            _ => anyhow::bail!("{status}"),
+        }
+    }
+    ensure!((1..=15).contains(&tried), "{tried} of 100 guesses were tried");
+    // Nobody learns from the limit that they have it right; others sign in as ever.
+    let fresh = Ipv4Addr::new(127, 0, 1, 1);
+    let (status, again) = login(&system, fresh, None, &una.email, PASSWORD).await?;
+    ensure!(status == 429 && again.is_some_and(|seconds| seconds <= 120), "{status} {again:?}");
+    ensure!(login(&system, fresh, None, &other.email, PASSWORD).await?.0 == 200);
+    // Those who are signed in stay so.
+    una.get("/auth/me").await?.expect(200)?;
+    wait_until(Duration::from_secs(150), "the right password works again", async || {
+        // One try for each address: the limit by address is not what this is about.
+        let from = Ipv4Addr::new(127, 1, rand::random(), 1 + rand::random::<u8>() % 250);
+        login(&system, from, None, &una.email, PASSWORD).await.is_ok_and(|(status, _)| status == 200)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_tries_whoever_it_claims_to_be() -> Result<()> {
+    let system = limited(&[]).await?;
+    let from = Ipv4Addr::new(127, 0, 2, 1);
+    let mut tried = 0;
+    for try_number in 0..60 {
+        let email = format!("nobody{try_number}@example.test");
+        let claimed = format!("198.51.100.{try_number}");
+        let (status, _) = login(&system, from, Some(&claimed), &email, "a password that nobody has").await?;
+        tried += usize::from(status == 401);
+        ensure!(matches!(status, 401 | 429), "{status}");
+    }
+    ensure!((10..=30).contains(&tried), "{tried} of 60 were tried");
+    ensure!(login(&system, Ipv4Addr::new(127, 0, 2, 2), None, "x@example.test", "x").await?.0 == 401);
+    drop(system);
+    // Behind a proxy that is trusted, the address that it tells counts, and no other one of the list.
+    let system = limited(&[("LEADLINE_TRUSTED_PROXIES", "127.0.2.9")]).await?;
+    let proxy = Ipv4Addr::new(127, 0, 2, 9);
+    let mut tried = 0;
+    for try_number in 0..40 {
+        let claimed = format!("203.0.113.{try_number}, 198.51.100.7");
+        let (status, _) = login(&system, proxy, Some(&claimed), "x@example.test", "a password").await?;
+        tried += usize::from(status == 401);
+    }
+    ensure!(tried < 35, "{tried} of 40 were tried");
+    ensure!(login(&system, proxy, Some("198.51.100.8"), "y@example.test", "a password").await?.0 == 401);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_address_takes_as_long_as_a_wrong_password() -> Result<()> {
+    let system = System::start_on(Mode::AllInOne, None, &[]).await?;
+    let una = system.register("Una").await?;
+    let stranger = Client::stranger(system.base());
+    let mut times = [Vec::new(), Vec::new()];
+    // One after the other, so that whatever else this machine does falls on both alike.
+    for round in 0..41 {
+        let unknown = format!("nobody{round}@example.test");
+        for (place, email) in [una.email.as_str(), &unknown].into_iter().enumerate() {
+            let body = json!({ "email": email, "password": "not the right one at all" });
+            let started = Instant::now();
+            stranger.post("/auth/login", &body).await?.expect(401)?;
+            times[place].push(started.elapsed());
+        }
+    }
+    let [wrong, unknown] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    });
+    let apart = wrong.abs_diff(unknown).as_secs_f64() / wrong.as_secs_f64();
+    // Measured quietly they are within a tenth; a lookup without a hash would be an order of magnitude.
+    ensure!(apart < 0.3, "{wrong:?} and {unknown:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_hundred_sign_ins_at_once_need_no_more_memory_than_a_few() -> Result<()> {
+    let mut system = System::start_on(Mode::AllInOne, None, &[]).await?;
+    let una = system.register("Una").await?;
+    let pid = system.process(Part::Leadline)?.pid();
+    let stranger = Client::stranger(system.base());
+    let body = json!({ "email": una.email, "password": PASSWORD, "session": "token" });
+    let answers = try_join_all((0..200).map(|_| stranger.post("/auth/login", &body))).await?;
+    let good = answers.iter().filter(|answer| answer.status == 200).count();
+    ensure!(good > 20, "{good} of 200 signed in");
+    for answer in answers.into_iter().filter(|answer| answer.status != 200) {
+        ensure!(!answer.expect(503)?.header("retry-after").is_empty());
+    }
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no peak")?;
+    let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
+    // Two hundred hashes at once would need 3.8 GiB.
+    ensure!(kib < 700 * 1024, "{} MiB", kib / 1024);
+    una.lead("Ada").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn five_hundred_connections_that_drip_hold_nobody_up() -> Result<()> {
+    let system = System::start_on(Mode::AllInOne, None, &[]).await?;
+    let una = system.register("Una").await?;
+    let address = system.base().trim_start_matches("http://").to_owned();
+    let open = (0..500).map(async |number: usize| -> Result<TcpStream> {
+        let mut connection = TcpStream::connect(&address).await?;
+        // Half of them within the headers, half within a body that never comes.
+        let start = if number.is_multiple_of(2) {
+            "GET /api/v1/leads HTTP/1.1\r\nHost: x\r\nX-Slow: a".to_owned()
+        } else {
+            let token = una.token.as_deref().unwrap_or_default();
+            format!(
+                "POST /api/v1/leads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+                 Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n{{\"name\": \""
+            )
+        };
+        connection.write_all(start.as_bytes()).await?;
+        Ok(connection)
+    });
+    let mut slow = try_join_all(open).await?;
+    for _ in 0..20 {
+        join_all(slow.iter_mut().map(|connection| connection.write_all(b"a"))).await;
+        let started = Instant::now();
+        una.get("/leads").await?.expect(200)?;
+        una.lead("Ada").await?;
+        ensure!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    }
+    // Those that never send their headers, or their body, are not waited for.
+    let ended = slow.iter_mut().map(async |connection| {
+        let mut answer = Vec::new();
+        timeout(Duration::from_secs(40), connection.read_to_end(&mut answer)).await.is_ok()
+    });
+    let ended = join_all(ended).await.into_iter().filter(|ended| *ended).count();
+    ensure!(ended == 500, "{ended} of 500 were ended");
+    ensure!(una.get("/leads").await?.expect(200)?.body["total"]["value"] == 20);
+    Ok(())
+}
+
+/// What is answered to these very bytes, until the connection is closed or quiet.
+async fn raw(system: &System, bytes: &[u8]) -> Result<String> {
+    let mut connection = TcpStream::connect(system.base().trim_start_matches("http://")).await?;
+    connection.write_all(bytes).await?;
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    while let Ok(Ok(count)) = timeout(Duration::from_secs(2), connection.read(&mut piece)).await {
+        if count == 0 {
+            break;
+        }
+        answer.extend_from_slice(&piece[..count]);
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test]
+async fn malformed_requests_are_refused_and_nothing_is_smuggled() -> Result<()> {
+    let system = System::start_on(Mode::AllInOne, None, &[]).await?;
+    let una = system.register("Una").await?;
+    let token = una.token.as_deref().unwrap_or_default();
+    let head = format!(
+        "POST /api/v1/leads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+    );
+    let smuggled = format!(
+        "DELETE /api/v1/workspace/members/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n",
+        una.user
+    );
+    let body = r#"{"name":"Ada"}"#;
+    for framing in [
+        // Two lengths, or a length and chunks: readers differ on where such a request ends.
+        format!("Content-Length: 4\r\nContent-Length: {}\r\n\r\n{body}{smuggled}", body.len()),
+        format!(
+            "Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}",
+            5 + smuggled.len()
+        ),
+        format!("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("Content-Length: -1\r\n\r\n{body}{smuggled}"),
+        format!("Content-Length: 99999999999999999999\r\n\r\n{body}"),
+        format!("Content-Length : {}\r\n\r\n{body}", body.len()),
+        "Transfer-Encoding: chunked\r\n\r\nZZ\r\n".to_owned() + body,
+    ] {
+        let answer = raw(&system, format!("{head}{framing}").as_bytes()).await?;
+        ensure!(
+            !answer.contains(" 201 ") && !answer.contains(" 204 ") && !answer.contains(" 409 "),
+            "{framing:?}: {answer}"
+        );
+        ensure!(!answer.contains(" 500 "), "{framing:?}: {answer}");
+    }
+    for odd in [
+        "GET / HTTP/9.9\r\n\r\n".to_owned(),
+        "NOT HTTP AT ALL\r\n\r\n".to_owned(),
+        "\0\0\0\0\r\n\r\n".to_owned(),
+        format!("GET /api/v1/leads HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(2000)),
+        format!("GET /api/v1/leads HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(200_000)),
+        format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(200_000)),
+        "GET /api/v1/leads HTTP/1.1\r\nHost: x\r\nX-Odd: a\0b\r\n\r\n".to_owned(),
+    ] {
+        let answer = raw(&system, odd.as_bytes()).await?;
+        ensure!(
+            !answer.contains(" 200 ") && !answer.contains(" 500 "),
+            "{:?}: {answer}",
+            &odd[..40.min(odd.len())]
+        );
+    }
+    ensure!(una.get("/leads").await?.expect(200)?.items().is_empty());
+    una.get("/auth/me").await?.expect(200)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_flood_of_requests_is_answered_or_turned_away_and_passes() -> Result<()> {
+    let system = System::start_on(Mode::AllInOne, None, &[]).await?;
+    let una = system.register("Una").await?;
+    let ask = (0..1500).map(async |number: usize| -> Result<u16> {
+        let answer = match number % 3 {
+            0 => una.get("/analytics/dashboard").await?,
+            1 => una.get("/leads?q=ada").await?,
+            _ => una.post("/leads", &json!({ "name": "Ada" })).await?,
+        };
+        if answer.status == 503 {
+            ensure!(!answer.header("retry-after").is_empty(), "{}", answer.body);
+        }
+        Ok(answer.status.as_u16())
+    });
+    let mut made = 0;
+    for status in try_join_all(ask).await? {
+        ensure!(matches!(status, 200 | 201 | 503 | 429), "{status}");
+        made += usize::from(status == 201);
+    }
+    // It comes back by itself, with what it acknowledged.
+    wait_until(Duration::from_secs(10), "it answers again", async || {
+        una.get("/leads?limit=1").await.is_ok_and(|page| page.status == 200)
+    })
+    .await?;
+    let page = una.get("/leads?limit=1").await?.expect(200)?;
+    ensure!(
+        page.body["total"]["value"].as_u64() >= Some(made as u64) && made > 50,
+        "{made}: {}",
+        page.body["total"]
+    );
+    let nothing = una.with(("accept", "*/*"), reqwest::Method::GET, "/auth/me", &Value::Null).await?;
+    nothing.expect(200)?;
+    Ok(())
+}
