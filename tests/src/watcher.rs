@@ -107,7 +107,21 @@ async fn follow(person: Client, stream: Stream, seen: Arc<Mutex<Seen>>, stop: Ar
         if let Some(stream) = &mut open
             && let Ok(Some(event)) = stream.next(SILENCE).await
         {
-            if !event.id.is_empty() {
+            if event.kind == "reload" {
+                // More was missed than can be told: a client loads everything anew.
+                let log = person.all("/activity").await.unwrap_or_default();
+                let known = log.into_iter().map(|entry| Event {
+                    id: text(&entry, "id").to_owned(),
+                    kind: "activity".to_owned(),
+                    data: entry,
+                });
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let last = seen.events.last().cloned();
+                seen.events.extend(known);
+                // It goes on where it was.
+                seen.events.extend(last);
+                seen.resumed.push("it was told to reload".to_owned());
+            } else if !event.id.is_empty() {
                 seen.lock().unwrap_or_else(PoisonError::into_inner).events.push(event);
             }
             continue;
