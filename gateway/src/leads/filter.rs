@@ -35,8 +35,8 @@ words! {
 pub(crate) struct LeadQuery {
     /// Words that must each be found, case- and accent-insensitively, in name, email or company; a word of digits and
     /// `+()-.` only: in the digits of the phone. Everything is literal.
-    #[param(max_length = 500)]
-    #[schema(max_length = 500)]
+    #[param(max_length = 200)]
+    #[schema(max_length = 200)]
     q: Option<String>,
     /// One of these stages. Repeated, or with commas between.
     #[schema(min_items = 1)]
@@ -176,7 +176,7 @@ impl Filter {
 }
 
 fn search(text: &str) -> Result<String, &'static str> {
-    if text.chars().count() > 500 { Err("may have 500 characters") } else { Ok(text.to_owned()) }
+    if text.chars().count() > 200 { Err("may have 200 characters") } else { Ok(text.to_owned()) }
 }
 
 /// `14d`.
