@@ -10,7 +10,7 @@ use leadline_proto::{
     leads::{Activity, activity},
 };
 use leadline_runtime::{
-    ids::{WorkspaceId, new_uuid},
+    ids::{WorkspaceId, new_uuid, uuid_at},
     time::Millis,
 };
 
@@ -130,7 +130,9 @@ async fn a_stream_that_resumes_is_told_what_it_missed_once_and_in_order() {
     let token = gateway.token(person, LONG);
     let mut stream = Reader::open(&gateway, &token, None).await;
     stream.next().await.unwrap();
-    let events: Vec<Event> = (0..5).map(|_| deleted(person.workspace)).collect();
+    // Told well after the gateway began: what is older it looks up in the log, and there is none here.
+    let later = |n: u64| uuid_at(Millis::now().after(Duration::from_secs(60 + n))).to_string();
+    let events: Vec<Event> = (0..5).map(|n| Event { id: later(n), ..deleted(person.workspace) }).collect();
     for event in &events {
         gateway.bus.signal(event.clone());
     }
