@@ -91,7 +91,7 @@ test('signing out ends it in every tab', async ({ someone: { page } }) => {
 
 test('the page speaks German and remembers it', async ({ someone: { page } }) => {
   await page.goto('/settings?tab=preferences');
-  await page.getByRole('radio', { name: 'Deutsch' }).check();
+  await page.getByRole('radio', { name: 'Deutsch' }).click();
   await expect(page.getByRole('heading', { name: 'Einstellungen', level: 1 })).toBeVisible();
   await page.reload();
   await expect(page.getByRole('link', { name: 'Erinnerungen' }).first()).toBeVisible();

@@ -1,7 +1,7 @@
 import createClient from 'openapi-fetch';
 import { ApiError, problem } from './problem';
 import type { paths } from './schema';
-import { accessToken, currentStanding, expired, refresh } from './session';
+import { accessToken, currentRound, currentStanding, expired, refresh } from './session';
 
 const TIMEOUT_MS = 30_000;
 
@@ -31,9 +31,11 @@ async function withSession(input: Request): Promise<Response> {
   if (input.method === 'POST' && !open && !input.headers.has('Idempotency-Key'))
     input.headers.set('Idempotency-Key', idempotencyKey());
   if (!open && currentStanding() === 'expired') await expired();
+  let sent = currentRound();
   const attempt = async () => {
     const request = input.clone();
     const token = open ? null : await accessToken();
+    sent = currentRound();
     if (token) request.headers.set('Authorization', `Bearer ${token}`);
     return send(request);
   };
@@ -50,11 +52,13 @@ async function withSession(input: Request): Promise<Response> {
   };
   const response = await again();
   if (response.status !== 401 || open || currentStanding() === 'out') return response;
+  // A token that has come meanwhile is tried before another is asked for.
+  if (currentRound() !== sent) return attempt();
   try {
     await refresh();
   } catch (error) {
     if (error instanceof ApiError && error.status !== 401 && error.status !== 403) throw error;
-    await expired();
+    if (currentRound() === sent) await expired();
   }
   return attempt();
 }

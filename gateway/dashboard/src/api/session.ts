@@ -20,6 +20,8 @@ const MARGIN_MS = 30_000;
 let held: Held | null = null;
 let standing: Standing = 'unknown';
 let flight: Promise<void> | null = null;
+/** Counts the sessions and their renewals: what was asked of an earlier one says nothing of the present one. */
+let round = 0;
 const listeners = new Set<() => void>();
 const waiting = new Set<{ go: () => void; stop: (why: unknown) => void }>();
 const tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('leadline.session');
@@ -48,6 +50,7 @@ function settle(next: Standing) {
 
 function hold(next: Held) {
   held = next;
+  round += 1;
   if (standing !== 'in') settle('in');
 }
 
@@ -71,6 +74,7 @@ export function take(token: Token) {
 
 async function renew(): Promise<void> {
   const before = held;
+  const began = round;
   const once = async () => {
     // While this tab waited for the lock, another may have brought a new token.
     if (held && held !== before && held.until - Date.now() > MARGIN_MS) return;
@@ -86,6 +90,8 @@ async function renew(): Promise<void> {
     }
     if (!response.ok) {
       const refused = problem(await response.json().catch(() => null), response);
+      // Somebody may have signed in again while the old session was still being refused.
+      if (round !== began) return;
       if ((refused.status === 401 || refused.status === 403) && standing === 'in') {
         held = null;
         settle('expired');
@@ -141,6 +147,9 @@ export function expired(): Promise<void> {
   if (standing !== 'expired') settle('expired');
   return new Promise((go, stop) => waiting.add({ go, stop }));
 }
+
+/** Which session, and which token of it, requests go with now. */
+export const currentRound = () => round;
 
 /** Forgets the session here and in the other tabs. The server is told by whoever calls this. */
 export function leave() {
