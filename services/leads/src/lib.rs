@@ -18,13 +18,13 @@ pub mod stage;
 pub mod store;
 pub mod sweep;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use leadline_bus::{Bus, BusUrl, Heard, topology};
 use leadline_proto::leads::leads_service_server::LeadsServiceServer;
 use leadline_runtime::{
     caller::ServiceSecret,
-    config::{Program, Setting, Settings},
+    config::{self, Program, Setting, Settings},
     health::HealthCheck,
     program::{self, Failure},
     revoked::Revocations,
@@ -101,7 +101,7 @@ pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service,
 /// # Errors
 /// One line for the person who starts the program.
 pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
-    let address = settings.require(&GRPC_LISTEN, str::parse::<SocketAddr>);
+    let address = settings.require(&GRPC_LISTEN, config::address);
     let store = settings.require(&settings::STORE, StoreUrl::parse);
     let bus = settings.require(&settings::BUS, BusUrl::parse);
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
