@@ -11,13 +11,14 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("leadline-proto", [].as_slice()),
         ("leadline-storage", &[]),
         ("leadline-testbed", &[]),
+        ("leadline-documents", &[]),
         ("leadline-runtime", &["leadline-proto"]),
         ("leadline-bus", &["leadline-proto", "leadline-runtime"]),
         ("leadline-auth", SERVICE),
         ("leadline-leads", SERVICE),
         ("leadline-reminders", SERVICE),
         ("leadline-analytics", SERVICE),
-        ("leadline-gateway", &["leadline-proto", "leadline-runtime", "leadline-bus"]),
+        ("leadline-gateway", &["leadline-proto", "leadline-runtime", "leadline-bus", "leadline-documents"]),
     ])
 }
 
