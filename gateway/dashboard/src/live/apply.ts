@@ -1,8 +1,8 @@
 import type { LiveEvent } from '../api/live';
 import type { Activity, LeadPatch, Reminder, Status } from '../api/model';
 import { addToFeed } from '../activity/feed';
-import { dropRow, editLead, findRow, readLists } from '../leads/cache';
-import { keys } from '../leads/queries';
+import { addRow, dropRow, editLead, findRow, readLists, toRow } from '../leads/cache';
+import { keys, leadQuery } from '../leads/queries';
 import { queryClient } from '../query';
 import { fellDue } from '../reminders/due';
 
@@ -24,6 +24,20 @@ function soon(name: string, ms: number) {
       else void queryClient.invalidateQueries({ queryKey: [name] });
     }, wait),
   );
+}
+
+let showing = 0;
+/** Fetches a lead that has just come, to show it at once; of a flood only some, the lists are read again anyway. */
+function show(id: string) {
+  if (showing >= 3) return;
+  showing += 1;
+  void queryClient
+    .fetchQuery(leadQuery(id))
+    .then((lead) => addRow(toRow(lead)))
+    .catch(() => undefined)
+    .finally(() => {
+      showing -= 1;
+    });
 }
 
 function applyActivity(entry: Activity) {
@@ -51,6 +65,10 @@ function applyActivity(entry: Activity) {
     case 'lead.merged':
       if (entry.type === 'lead.deleted') dropRow(id);
       soon('reminders', 600);
+      break;
+    case 'lead.created':
+    case 'lead.restored':
+      if (!known) show(id);
       break;
     default:
       editLead(id, (row) => ({ ...row, ...stamp }));

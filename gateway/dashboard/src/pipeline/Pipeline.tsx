@@ -1,7 +1,7 @@
 import { useQueries } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { Kanban } from 'lucide-react';
-import { useRef, useState } from 'react';
+import { useCallback, useRef, useState } from 'react';
 import { type Status, STATUSES } from '../api/model';
 import { buttonClass, Button } from '../design/Button';
 import { SearchBox } from '../design/SearchBox';
@@ -33,13 +33,13 @@ export default function Pipeline() {
     ),
   );
   const set = (patch: Partial<LeadFilter>) => void navigate({ search: (old) => ({ ...old, ...patch }), replace: true });
-  const move = (id: string, to: string) => {
+  const move = useCallback((id: string, to: string) => {
     const lead = findRow(id);
     if (!lead || lead.status === to) return;
     requestMove(lead, to as Status);
     setSaid(t('pipeline.moved', { name: lead.name, status: t(`status.${to as Status}`) }));
-  };
-  const { drag, press } = useBoardDrag(board, move);
+  }, []);
+  const { drag, press, ghost } = useBoardDrag(board, move);
   const held = drag ? findRow(drag.id) : undefined;
   const filtered = Object.keys(filter).length > 0;
   const counts = useQueries({ queries: STATUSES.map((status) => countQuery({ ...filter, status: [status] }, zone)) });
@@ -98,11 +98,7 @@ export default function Pipeline() {
           />
         ))}
         {drag && held && (
-          <ul
-            className={css.ghost}
-            style={{ width: drag.width, translate: `${drag.x}px ${drag.y}px` }}
-            aria-hidden="true"
-          >
+          <ul ref={ghost} className={css.ghost} style={{ width: drag.width }} aria-hidden="true">
             <Card lead={held} faded={false} />
           </ul>
         )}

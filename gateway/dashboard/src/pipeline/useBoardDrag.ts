@@ -1,6 +1,7 @@
 import {
   type PointerEvent as ReactPointerEvent,
   type RefObject,
+  useCallback,
   useEffect,
   useEffectEvent,
   useRef,
@@ -9,8 +10,6 @@ import {
 
 export interface Drag {
   id: string;
-  x: number;
-  y: number;
   width: number;
   /** The column under the pointer. */
   over: string | null;
@@ -40,6 +39,8 @@ export function useBoardDrag(board: RefObject<HTMLElement | null>, onDrop: (id: 
   const [drag, setDrag] = useState<Drag | null>(null);
   const live = useRef<Press | null>(null);
   const at = useRef({ x: 0, y: 0 });
+  /** The element that follows the pointer. */
+  const ghost = useRef<HTMLUListElement>(null);
   const start = useRef<(touch: boolean) => void>(() => undefined);
   const drop = useEffectEvent(onDrop);
 
@@ -83,7 +84,11 @@ export function useBoardDrag(board: RefObject<HTMLElement | null>, onDrop: (id: 
         else if (y > inner.bottom - EDGE_PX / 2) list.scrollTop += SCROLL_PX;
       }
       held.over = column?.dataset['col'] ?? null;
-      setDrag({ id: held.id, x: x - held.dx, y: y - held.dy, width: held.width, over: held.over });
+      // The preview is moved past React: only another column under it is worth a render.
+      if (ghost.current) ghost.current.style.translate = `${x - held.dx}px ${y - held.dy}px`;
+      setDrag((old) =>
+        old?.id === held.id && old.over === held.over ? old : { id: held.id, width: held.width, over: held.over },
+      );
       frame = requestAnimationFrame(paint);
     };
     const begin = () => {
@@ -127,23 +132,26 @@ export function useBoardDrag(board: RefObject<HTMLElement | null>, onDrop: (id: 
     };
   }, [board]);
 
-  const press = (id: string) => (event: ReactPointerEvent<HTMLElement>) => {
-    if (event.button !== 0 || (event.target as HTMLElement).closest('button')) return;
-    const box = event.currentTarget.getBoundingClientRect();
-    at.current = { x: event.clientX, y: event.clientY };
-    live.current = {
-      id,
-      pointer: event.pointerId,
-      fromX: event.clientX,
-      fromY: event.clientY,
-      dx: event.clientX - box.left,
-      dy: event.clientY - box.top,
-      width: box.width,
-      on: false,
-      timer: 0,
-      over: null,
-    };
-    start.current(event.pointerType === 'touch');
-  };
-  return { drag, press };
+  const press = useCallback(
+    (id: string) => (event: ReactPointerEvent<HTMLElement>) => {
+      if (event.button !== 0 || (event.target as HTMLElement).closest('button')) return;
+      const box = event.currentTarget.getBoundingClientRect();
+      at.current = { x: event.clientX, y: event.clientY };
+      live.current = {
+        id,
+        pointer: event.pointerId,
+        fromX: event.clientX,
+        fromY: event.clientY,
+        dx: event.clientX - box.left,
+        dy: event.clientY - box.top,
+        width: box.width,
+        on: false,
+        timer: 0,
+        over: null,
+      };
+      start.current(event.pointerType === 'touch');
+    },
+    [],
+  );
+  return { drag, press, ghost };
 }
