@@ -139,8 +139,8 @@ impl Writer {
         metrics::counter!("leadline_store_commits_total", "file" => self.file.clone()).increment(1);
         metrics::counter!("leadline_store_writes_total", "file" => self.file.clone())
             .increment(writes as u64);
-        done.into_iter().for_each(|one| one.answer(Ok(())));
         self.committed.send_modify(|count| *count += 1);
+        done.into_iter().for_each(|one| one.answer(Ok(())));
         Ok(())
     }
 
