@@ -2,11 +2,12 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "leadline/types/v1/types.proto",
     "leadline/auth/v1/auth.proto",
     "leadline/leads/v1/lead.proto",
     "leadline/leads/v1/leads.proto",
+    "leadline/leads/v1/imports.proto",
     "leadline/reminders/v1/reminder.proto",
     "leadline/reminders/v1/reminders.proto",
     "leadline/analytics/v1/analytics.proto",

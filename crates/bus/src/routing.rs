@@ -48,6 +48,7 @@ pub fn routing_key(event: &Event) -> &'static str {
             None => "account.unknown",
         },
         Some(Body::AnalyticsChanged(_)) => "analytics.changed",
+        Some(Body::ImportProgress(_)) => "import.progress",
         None => UNKNOWN,
     }
 }

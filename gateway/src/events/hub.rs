@@ -70,7 +70,7 @@ impl Live {
             Body::Lead(lead) => What::Activity(lead.activity.clone()?),
             Body::Reminder(reminder) if reminder.kind() == Kind::Due => What::Due(reminder.reminder.clone()?),
             Body::AnalyticsChanged(changed) => What::Figures(changed.as_of_ms),
-            Body::Reminder(_) | Body::Account(_) => return None,
+            Body::Reminder(_) | Body::Account(_) | Body::ImportProgress(_) => return None,
         };
         Some(Self { id: event.id.clone(), what })
     }

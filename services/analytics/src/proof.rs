@@ -118,6 +118,7 @@ impl History {
             stages: vec![stay(self.status, created)],
             deleted: false,
             erased: false,
+            merged_into: None,
         };
         let mut versions = vec![lead.clone()];
         for (at, deed) in self.times[1..].iter().zip(&self.deeds) {

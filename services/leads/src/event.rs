@@ -147,6 +147,7 @@ pub fn snapshot(snapshot: &Snapshot) -> proto::LeadSnapshot {
         stages: stages.collect(),
         deleted: snapshot.deleted,
         erased: snapshot.erased,
+        merged_into: None,
     }
 }
 

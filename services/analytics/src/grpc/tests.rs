@@ -169,6 +169,7 @@ fn snapshot(status: leads::Status, at: i64) -> LeadSnapshot {
         stages: vec![StageTimes { status: status.into(), first_entered_at_ms: at, last_entered_at_ms: at }],
         deleted: false,
         erased: false,
+        merged_into: None,
     }
 }
 
