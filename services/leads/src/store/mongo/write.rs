@@ -29,8 +29,8 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Writer {
     database: Database,
-    leads: Collection<Document>,
-    notes: Collection<Document>,
+    pub(super) leads: Collection<Document>,
+    pub(super) notes: Collection<Document>,
     activity: Collection<Document>,
     once: Collection<Document>,
     scope: Scope,
@@ -275,14 +275,14 @@ impl Writer {
     }
 
     /// Only the version that the change was made from is replaced.
-    fn replacement(&self, old: &Lead, revision: i64, new: &Lead) -> Document {
+    pub(super) fn replacement(&self, old: &Lead, revision: i64, new: &Lead) -> Document {
         let mut present = document::of_id(self.scope, old.id);
         present.insert("version", old.version.0.cast_signed());
         doc! { "q": present, "u": document::of_lead(self.scope, new, revision), "hint": "_id_" }
     }
 
     /// Replaces leads with one command, however many they are.
-    async fn replace(&self, session: &mut ClientSession, updates: Vec<Document>) -> Result<(), StoreError> {
+    pub(super) async fn replace(&self, session: &mut ClientSession, updates: Vec<Document>) -> Result<(), StoreError> {
         if updates.is_empty() {
             return Ok(());
         }
@@ -335,7 +335,7 @@ impl Writer {
         }
     }
 
-    async fn log(
+    pub(super) async fn log(
         &self,
         session: &mut ClientSession,
         events: &[LeadEvent],

@@ -162,7 +162,7 @@ impl Writer<'_> {
     }
 
     /// The workspace's number, given now if it has none.
-    fn number(&self) -> Result<Number, StoreError> {
+    pub(super) fn number(&self) -> Result<Number, StoreError> {
         if let Some(number) = number_of(self.conn, self.scope)? {
             return Ok(number);
         }
@@ -203,7 +203,7 @@ impl Writer<'_> {
         Ok((change.lead, note))
     }
 
-    fn insert_lead(&self, number: Number, lead: &Lead) -> Result<Place, StoreError> {
+    pub(super) fn insert_lead(&self, number: Number, lead: &Lead) -> Result<Place, StoreError> {
         let fields = &lead.fields;
         let haystack = Haystack::of(fields);
         // Without `RETURNING`, which would need a journal for the statement.
@@ -248,7 +248,7 @@ impl Writer<'_> {
     }
 
     /// Writes what is different, so that only the indexes concerned are touched.
-    fn update_lead(&self, number: Number, place: Place, old: &Lead, new: &Lead) -> Result<(), StoreError> {
+    pub(super) fn update_lead(&self, number: Number, place: Place, old: &Lead, new: &Lead) -> Result<(), StoreError> {
         let mut sql = String::from("UPDATE leads SET version = ?, updated_at = ?, last_activity_at = ?");
         let mut values = vec![
             Value::Integer(new.version.0.cast_signed()),
@@ -398,7 +398,7 @@ impl Writer<'_> {
         }
     }
 
-    fn insert_note(&self, place: Place, note: &Note) -> Result<(), StoreError> {
+    pub(super) fn insert_note(&self, place: Place, note: &Note) -> Result<(), StoreError> {
         self.conn
             .prepare_cached(
                 "INSERT INTO notes (lead, id, author, created_at, text) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -413,7 +413,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn log(&self, number: Number, events: &[LeadEvent], hidden: bool) -> Result<(), StoreError> {
+    pub(super) fn log(&self, number: Number, events: &[LeadEvent], hidden: bool) -> Result<(), StoreError> {
         let mut insert = self.conn.prepare_cached(
             "INSERT INTO activity (id, workspace, lead, kind, written_at, hidden, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
