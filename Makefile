@@ -1,5 +1,5 @@
 # Leadline. `make run` builds and starts everything; `make test` runs every test. Both install what they need.
-.PHONY: run demo test check bench release tools dashboard program test-servers
+.PHONY: run demo test check check-deploy bench release up down tools dashboard program test-servers
 
 # Starts Leadline with SQLite inside, on http://127.0.0.1:8080, with its data in ./data.
 run: program
@@ -18,6 +18,10 @@ test: check test-servers
 check: tools dashboard
 	@scripts/check
 
+# The files of deploy/: images, compose, Kubernetes, metrics and alerts.
+check-deploy:
+	@scripts/check-deploy
+
 # Measures, on this machine; nothing here fails a build.
 bench: tools dashboard
 	@scripts/bench
@@ -25,6 +29,17 @@ bench: tools dashboard
 # The programs as they are shipped, in target/release.
 release: tools dashboard
 	cargo build --release --locked --bins
+
+# Five programs with a MongoDB and a RabbitMQ of their own, in containers. OBSERVE=yes adds Prometheus, Grafana and Tempo.
+compose = docker compose --file deploy/compose.yaml $(if $(OBSERVE),--file deploy/compose.observability.yaml)
+up:
+	@deploy/secrets.sh
+	@$(compose) up --build --detach
+	@echo "Leadline is at http://$$($(compose) port gateway 8080)"
+
+# Ends them. Their data stays in volumes.
+down:
+	@docker compose --file deploy/compose.yaml down --remove-orphans
 
 program: tools dashboard
 	@test -x target/debug/leadline || echo 'Building Leadline (the first time about four minutes on two cores) …'
