@@ -117,6 +117,14 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     }
 }
 
+/// JSON in which no object has a member twice.
+///
+/// # Errors
+/// If it is not.
+pub(crate) fn parse(raw: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_slice(raw).map(|Strict(value)| value)
+}
+
 /// The members of an object of JSON. Each reader takes its member out; what is left at the end is unknown.
 ///
 /// `null` stands for a member that is not there, except with [`Fields::patch_text`] and its like.
@@ -128,7 +136,7 @@ pub(crate) struct Fields {
 
 impl Fields {
     fn parse(raw: &[u8]) -> Result<Self, Problem> {
-        let Strict(value) = serde_json::from_slice(raw).map_err(|error| {
+        let value = parse(raw).map_err(|error| {
             // The message of the parser tells a place, and nothing of what stands there.
             Problem::not_json(format!("the body can't be read: {error}"))
         })?;

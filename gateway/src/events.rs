@@ -57,9 +57,9 @@ pub(crate) struct ResumeHeader {
 /// Live events
 ///
 /// Server-Sent Events of the workspace. `activity`: something was done to a lead, as in the feed. `reminder.due`: a reminder
-/// fell due. `analytics`: figures have changed, `{asOf}`; one is sent after each connection, too. `reload`: more was missed
-/// than can be told, load everything anew. Each has an `id`, but for `reload`; `Last-Event-ID` resumes without loss, and may
-/// repeat the last half minute. A comment every 15 s keeps the stream open. It ends when the token does. A user may have 20
+/// fell due. `analytics`: figures have changed, `{asOf}`; one is sent after each connection, too. `import`: an import went on, as
+/// from `GET /api/v1/leads/imports/{id}`; what is missed of it is not told again. `reload`: more was missed than can be told, load
+/// everything anew. Each has an `id`, but for `reload`; `Last-Event-ID` resumes without loss, and may repeat the last half minute. A comment every 15 s keeps the stream open. It ends when the token does. A user may have 20
 /// streams: more are 429.
 #[utoipa::path(get, path = "/api/v1/events", tag = "Activity", params(ResumeHeader),
     responses((status = 200, description = "The stream", content_type = "text/event-stream", body = String,

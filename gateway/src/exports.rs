@@ -4,6 +4,7 @@
 //! can't be finished ends the body with an error, which HTTP makes known to the client.
 
 pub(crate) mod figures;
+mod import_errors;
 mod leads;
 pub(crate) mod link;
 mod month;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::State,
+    extract::{Path, State},
     response::{IntoResponse, Response},
 };
 use chrono_tz::Tz;
@@ -24,7 +25,7 @@ use leadline_runtime::{caller::Caller, refusal::Refusal, zone::Zone};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use self::{figures::FiguresExport, leads::LeadsExport, month::MonthReport};
+use self::{figures::FiguresExport, import_errors::ImportErrors, leads::LeadsExport, month::MonthReport};
 pub(crate) use self::{link::Links, places::Places};
 use crate::{
     analytics::{IntervalQuery, RangeQuery, ZoneQuery},
@@ -32,7 +33,7 @@ use crate::{
     gateway::Gateway,
     leads::{SortQuery, filter::LeadQuery},
     problem::Problem,
-    query::Query,
+    query::{NoQuery, Query},
 };
 
 /// The form of a file of rows.
@@ -164,11 +165,27 @@ pub(crate) async fn get_monthly_report(
     report.answer(&gateway, &caller).await
 }
 
+/// The rows that an import could not take
+///
+/// As CSV: the file's own columns, and behind them the line in the file and the reason. It can be mended and sent again. A body
+/// that breaks off, rather than ends, is not the whole file.
+#[utoipa::path(get, path = "/api/v1/leads/imports/{id}/errors", tag = "Leads", operation_id = "get_import_errors",
+    responses((status = 200, description = "The file")))]
+pub(crate) async fn get_import_errors(
+    State(gateway): State<Arc<Gateway>>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<String>,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    ImportErrors::of(id).answer(&gateway, &caller).await
+}
+
 /// What a link can lead to.
 enum Wanted {
     Leads(Box<LeadsExport>),
     Figures(FiguresExport),
     Month(MonthReport),
+    ImportErrors(ImportErrors),
 }
 
 impl Wanted {
@@ -183,13 +200,11 @@ impl Wanted {
             "/api/v1/leads/export" => Self::Leads(Box::new(LeadsExport::read(&mut query, caller))),
             "/api/v1/analytics/export" => Self::Figures(FiguresExport::read(&mut query)),
             "/api/v1/reports/monthly" => Self::Month(MonthReport::read(&mut query)),
-            _ => {
-                return Err(
-                    "must be /api/v1/leads/export, /api/v1/analytics/export or /api/v1/reports/monthly, with its \
-                     query"
-                        .to_owned(),
-                );
-            }
+            path => Self::ImportErrors(ImportErrors::read(path).ok_or_else(|| {
+                "must be /api/v1/leads/export, /api/v1/analytics/export or /api/v1/reports/monthly, with its \
+                 query, or /api/v1/leads/imports/{id}/errors"
+                    .to_owned()
+            })?),
         };
         let faults = query.faults("is not a parameter of this path").into_vec();
         if faults.is_empty() {
@@ -205,6 +220,7 @@ impl Wanted {
             Self::Leads(export) => export.answer(gateway, caller).await,
             Self::Figures(export) => export.answer(gateway, caller).await,
             Self::Month(report) => report.answer(gateway, caller).await,
+            Self::ImportErrors(errors) => errors.answer(gateway, caller).await,
         }
     }
 }

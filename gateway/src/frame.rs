@@ -20,6 +20,7 @@ use tracing::Instrument;
 
 use crate::{
     gateway::Gateway,
+    imports,
     limits::{Peer, client_address},
     problem::{self, Problem},
     unread,
@@ -27,6 +28,8 @@ use crate::{
 
 /// How long a request may take until its answer begins.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+/// How long the sending of a file may take.
+const UPLOAD_DEADLINE: Duration = Duration::from_secs(60 * 60);
 /// How many requests to the API are worked on at once; more are turned away at once.
 pub(crate) const MOST_AT_ONCE: usize = 1024;
 
@@ -76,16 +79,17 @@ pub(crate) async fn frame(State(gateway): State<Arc<Gateway>>, mut request: Requ
     request.extensions_mut().insert(Peer(address));
     request.extensions_mut().insert(origin.clone());
 
+    let upload = imports::is_upload(&method, &path);
     let (request, unread) = unread::keep(request);
 
     // The services that run in this process log under it too.
     let span = tracing::info_span!("request", id = origin.request_id);
-    let mut response = bounded(&gateway, area, request, next).instrument(span).await;
+    let mut response = bounded(&gateway, area, upload, request, next).instrument(span).await;
 
     if let Some(unread) = unread
         && response.status().is_client_error()
     {
-        unread.discard().await;
+        unread.discard(upload).await;
     }
     response = tell_problem(response, &method, &path, &origin.request_id);
     protect(response.headers_mut(), area);
@@ -98,7 +102,7 @@ pub(crate) async fn frame(State(gateway): State<Arc<Gateway>>, mut request: Requ
 }
 
 /// Carries the request out within its bounds: of number, of time, and without a panic that gets out.
-async fn bounded(gateway: &Gateway, area: Area, request: Request, next: Next) -> Response {
+async fn bounded(gateway: &Gateway, area: Area, upload: bool, request: Request, next: Next) -> Response {
     // Health is told under any load.
     let counted = area == Area::Api && !is_operation(request.uri().path());
     let place = counted.then(|| gateway.places.try_acquire());
@@ -106,7 +110,9 @@ async fn bounded(gateway: &Gateway, area: Area, request: Request, next: Next) ->
         return Problem::unavailable("too many requests at once: try again").into_response();
     }
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(DEADLINE, work).await {
+    // A file takes the time that its client takes to send it; its handler has bounds of its own.
+    let time = if upload { UPLOAD_DEADLINE } else { DEADLINE };
+    match tokio::time::timeout(time, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::from(Refusal::internal("a request panicked")).into_response(),
         Err(_) => Problem::unavailable("the request took too long and was cut off").into_response(),

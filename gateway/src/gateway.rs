@@ -6,7 +6,7 @@ use leadline_bus::{Bus, BusHealth};
 use leadline_proto::{
     analytics::analytics_service_client::AnalyticsServiceClient,
     auth::{GetWorkspaceRequest, auth_service_client::AuthServiceClient},
-    leads::leads_service_client::LeadsServiceClient,
+    leads::{imports_service_client::ImportsServiceClient, leads_service_client::LeadsServiceClient},
     reminders::reminders_service_client::RemindersServiceClient,
 };
 use leadline_runtime::{
@@ -34,6 +34,7 @@ pub(crate) const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 pub(crate) struct Gateway {
     auth: AuthServiceClient<Route>,
     leads: LeadsServiceClient<Route>,
+    imports: ImportsServiceClient<Route>,
     reminders: RemindersServiceClient<Route>,
     analytics: AnalyticsServiceClient<Route>,
     /// Who is who.
@@ -51,6 +52,8 @@ pub(crate) struct Gateway {
     pub(crate) places: Semaphore,
     /// Places for files that are made and sent.
     pub(crate) exports: Places,
+    /// Places for files that come in.
+    pub(crate) uploads: Places,
     /// Links by which files are fetched.
     pub(crate) downloads: Links,
     /// Live events.
@@ -68,6 +71,7 @@ impl Gateway {
         health.push(("bus", HealthCheck::new(move || std::future::ready(bus_health(&bus)))));
         Self {
             auth: AuthServiceClient::new(parts.auth.clone()).max_decoding_message_size(LARGEST_ANSWER),
+            imports: ImportsServiceClient::new(parts.leads.clone()).max_decoding_message_size(LARGEST_ANSWER),
             leads: LeadsServiceClient::new(parts.leads).max_decoding_message_size(LARGEST_ANSWER),
             reminders: RemindersServiceClient::new(parts.reminders).max_decoding_message_size(LARGEST_ANSWER),
             analytics: AnalyticsServiceClient::new(parts.analytics).max_decoding_message_size(LARGEST_ANSWER),
@@ -78,7 +82,8 @@ impl Gateway {
             trusted_proxies: config.trusted_proxies.clone(),
             cookies: Cookies { secure: config.secure_cookies },
             places: Semaphore::new(MOST_AT_ONCE),
-            exports: Places::default(),
+            exports: Places::new("too many files are being made at once: try again"),
+            uploads: Places::new("too many files are being sent at once: try again"),
             downloads: Links::default(),
             hub: Arc::new(Hub::new(config.replicas)),
             health,
@@ -94,6 +99,11 @@ impl Gateway {
     /// Calls to the leads service.
     pub(crate) fn leads(&self) -> LeadsServiceClient<Route> {
         self.leads.clone()
+    }
+
+    /// Calls to the leads service about files that come in.
+    pub(crate) fn imports(&self) -> ImportsServiceClient<Route> {
+        self.imports.clone()
     }
 
     /// Calls to the reminders service.

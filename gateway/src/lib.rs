@@ -14,6 +14,7 @@ mod events;
 mod exports;
 mod frame;
 mod gateway;
+mod imports;
 mod kept;
 mod leads;
 mod limits;

@@ -51,6 +51,15 @@ impl Key {
         }
         request
     }
+
+    /// A call that streams a file: what the key is compared by is hashed on the way, and told in the last message.
+    pub(crate) fn upload<T>(&self, caller: &Caller, messages: T) -> tonic::Request<T> {
+        let mut request = caller.upload(messages);
+        if let Some(key) = &self.key {
+            once::attach(&mut request, key, &self.path, b"");
+        }
+        request
+    }
 }
 
 /// The header that tells that an answer was given before.

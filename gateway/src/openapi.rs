@@ -18,7 +18,7 @@ const ABOUT: &str = "Leads, reminders and figures of a sales team.
 
 Every answer is JSON in UTF-8, but for live events and files. Every error is `application/problem+json` (RFC 9457); a 422 and a 400 name \
 every bad field or parameter at once. Times are RFC 3339 in UTC with milliseconds; an offset is accepted in requests. \
-A body may have 1 MiB, and no member twice. In bodies, `null` is the same as leaving a field out where the field may be `null`. \
+A body may have 1 MiB (a file 100 MiB), and no member twice. In bodies, `null` is the same as leaving a field out where the field may be `null`. \
 Unknown fields of a body and unknown query parameters are refused.
 
 **Signing in**: send the access token as `Authorization: Bearer …`; it is good for 15 minutes and renewed with \
@@ -205,6 +205,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         || (path.starts_with("/api/v1/auth/") && method == "post")
         || path.ends_with("/events")
         || path.ends_with("/downloads")
+        || path.ends_with("/import")
         || file_kinds(path).is_some()
     {
         add(answers, "429");
@@ -217,6 +218,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
 fn file_kinds(path: &str) -> Option<&'static [Format]> {
     match path {
         "/api/v1/leads/export" | "/api/v1/analytics/export" => Some(&[Format::Csv, Format::Xlsx]),
+        "/api/v1/leads/imports/{id}/errors" => Some(&[Format::Csv]),
         "/api/v1/reports/monthly" | "/api/v1/downloads/{token}" => {
             Some(&[Format::Pdf, Format::Xlsx, Format::Csv])
         }
@@ -271,7 +273,7 @@ fn add_headers(answer: &mut Value, status: &str, post: bool, path: &str) {
     if tagged {
         set("ETag", "ETag");
     }
-    if status == "201" {
+    if status == "201" || path.ends_with("/import") {
         set("Location", "Location");
     }
     if post && (!path.starts_with("/api/v1/auth/") || path.ends_with("/password")) {
@@ -307,8 +309,12 @@ const ERRORS: [(&str, &str, &str); 14] = [
     ),
     ("410", "Gone", "It was there and is spent, withdrawn or out of date"),
     ("412", "VersionMismatch", "`If-Match` named other versions"),
-    ("413", "TooLarge", "The body has more than 1 MiB"),
-    ("415", "UnsupportedMediaType", "The body is not of the media type `application/json`, or is compressed"),
+    ("413", "TooLarge", "The body has more than 1 MiB, or the file more than 100 MiB"),
+    (
+        "415",
+        "UnsupportedMediaType",
+        "The body is not of a media type that can be taken here (mostly `application/json`), or is compressed",
+    ),
     (
         "422",
         "Invalid",
@@ -316,7 +322,11 @@ const ERRORS: [(&str, &str, &str); 14] = [
     ),
     ("429", "TooManyRequests", "Too many tries"),
     ("500", "InternalError", "A fault of ours"),
-    ("503", "Unavailable", "A part is down or overloaded, or the request took longer than 10 s"),
+    (
+        "503",
+        "Unavailable",
+        "A part is down or overloaded, or the request took longer than 10 s, or a file came too slowly",
+    ),
     ("405", "MethodNotAllowed", "The method can't be used here"),
 ];
 
@@ -502,6 +512,11 @@ mod tests {
             ("get", "/api/v1/analytics/report"),
             ("get", "/api/v1/analytics/dashboard"),
             ("get", "/api/v1/leads/export"),
+            ("post", "/api/v1/leads/import"),
+            ("get", "/api/v1/leads/imports"),
+            ("get", "/api/v1/leads/imports/{id}"),
+            ("get", "/api/v1/leads/imports/{id}/errors"),
+            ("post", "/api/v1/leads/imports/{id}/undo"),
             ("get", "/api/v1/leads/{id}/duplicates"),
             ("get", "/api/v1/leads/duplicates"),
             ("get", "/api/v1/analytics/export"),
@@ -534,6 +549,9 @@ mod tests {
         check(&document, "ReportFormat", ReportFormat::ALL);
         check(&document, "DuplicateReason", crate::leads::duplicates::DuplicateReason::ALL);
         check(&document, "Interval", crate::analytics::figures::Interval::ALL);
+        check(&document, "ImportState", crate::imports::import::ImportState::ALL);
+        check(&document, "OnDuplicate", crate::imports::import::OnDuplicate::ALL);
+        check(&document, "RowOutcome", crate::imports::import::RowOutcome::ALL);
         check(&document, "ActivityType", &crate::activity::TYPES);
         assert_eq!(View::Today.text(), "today");
         assert_eq!(serde_json::to_value(View::Today).unwrap(), "today");

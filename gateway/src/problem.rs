@@ -102,6 +102,11 @@ impl Problem {
         Self::new("not-json", StatusCode::BAD_REQUEST, "The body is not JSON", detail)
     }
 
+    /// A body that can't be read.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new("malformed", StatusCode::BAD_REQUEST, "The body can't be read", detail)
+    }
+
     /// A part is down or too slow.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Refusal::Unavailable(detail.into()).into()
@@ -111,6 +116,14 @@ impl Problem {
     pub(crate) fn too_large(limit: usize) -> Self {
         let detail = format!("the body may have {limit} bytes");
         Self::new("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)
+    }
+
+    /// A file that is too large.
+    pub(crate) fn file_too_large(limit_in_mib: usize) -> Self {
+        let detail = format!(
+            "a file may have {limit_in_mib} MiB: divide it, each part with the header, and import them one after the other"
+        );
+        Self::new("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The file is too large", detail)
     }
 
     /// A body in a form that is not taken.

@@ -8,8 +8,8 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    activity, analytics, auth, dashboard, events, exports, frame, gateway::Gateway, leads, openapi::Frame,
-    operations, reminders, workspace,
+    activity, analytics, auth, dashboard, events, exports, frame, gateway::Gateway, imports, leads,
+    openapi::Frame, operations, reminders, workspace,
 };
 
 /// The described paths, and their description.
@@ -33,6 +33,11 @@ pub(crate) fn api() -> (Router<Arc<Gateway>>, utoipa::openapi::OpenApi) {
         .routes(routes!(leads::list_leads, leads::create_lead))
         .routes(routes!(leads::bulk::change_leads))
         .routes(routes!(exports::export_leads))
+        .routes(routes!(imports::start_import))
+        .routes(routes!(imports::list_imports))
+        .routes(routes!(imports::get_import))
+        .routes(routes!(exports::get_import_errors))
+        .routes(routes!(imports::undo_import))
         .routes(routes!(leads::duplicates::find_duplicates))
         .routes(routes!(leads::duplicates::list_duplicates))
         .routes(routes!(leads::get_lead, leads::update_lead, leads::replace_lead, leads::delete_lead))

@@ -22,6 +22,9 @@ use http::{Version, header};
 const MOST: usize = 8 * 1024 * 1024;
 /// For how long.
 const TIME: Duration = Duration::from_secs(5);
+/// The same of a file: many a client looks for an answer only when it has sent all.
+const MOST_OF_FILE: usize = 256 * 1024 * 1024;
+const TIME_OF_FILE: Duration = Duration::from_secs(20);
 
 /// A body that two hands hold: the handler that may read it, and whoever reads the rest.
 struct Held(Arc<Mutex<BodyDataStream>>);
@@ -52,9 +55,9 @@ pub(crate) fn keep(request: Request) -> (Request, Option<Rest>) {
 
 impl Rest {
     /// Reads it and throws it away, up to a bound.
-    pub(crate) async fn discard(self) {
+    pub(crate) async fn discard(self, is_file: bool) {
         let mut body = self.0;
-        let mut left = MOST;
+        let (mut left, time) = if is_file { (MOST_OF_FILE, TIME_OF_FILE) } else { (MOST, TIME) };
         let read = async {
             while let Some(Ok(piece)) = body.next().await {
                 match left.checked_sub(piece.len()) {
@@ -64,7 +67,7 @@ impl Rest {
             }
         };
         // Whoever has not ended by then sees the connection close.
-        let _ = tokio::time::timeout(TIME, read).await;
+        let _ = tokio::time::timeout(time, read).await;
     }
 }
 
@@ -90,7 +93,7 @@ mod tests {
         assert!(read.iter().all(Result::is_ok));
         let rest = rest.unwrap();
         let mut held = Held(rest.0.0.clone());
-        rest.discard().await;
+        rest.discard(false).await;
         held.next().await.is_some()
     }
 

@@ -128,7 +128,20 @@ impl Caller {
         put(request.metadata_mut(), "authorization", &format!("Bearer {}", self.token));
         request
     }
+
+    /// The same for a message that is a stream of somebody else's, who takes their time: without a deadline. Whoever makes the
+    /// call bounds it.
+    pub fn upload<T>(&self, messages: T) -> tonic::Request<T> {
+        let mut request = self.request(messages);
+        request.metadata_mut().remove("grpc-timeout");
+        request.extensions_mut().insert(NoDeadline);
+        request
+    }
 }
+
+/// In a call's extensions: it is bounded by whoever makes it, and by no [`DEADLINE`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoDeadline;
 
 /// Where a request came from: what logs, traces and events of one request have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

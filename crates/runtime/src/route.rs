@@ -18,7 +18,7 @@ use tonic::{
 };
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
-use crate::caller::DEADLINE;
+use crate::caller::{DEADLINE, NoDeadline};
 
 /// What a generated client is built over: `LeadsServiceClient::new(route)`.
 #[derive(Clone)]
@@ -86,6 +86,9 @@ impl Service<Request<Body>> for Route {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let service = self.inner.clone();
+        if request.extensions().get::<NoDeadline>().is_some() {
+            return Box::pin(service.oneshot(request));
+        }
         Box::pin(async move {
             match tokio::time::timeout(DEADLINE, service.oneshot(request)).await {
                 Ok(answer) => answer,

@@ -9,7 +9,7 @@ use std::{
 use leadline_bus::{Heard, Listener};
 use leadline_proto::{
     events::{Event, account_event::What as Account, event::Body, reminder_event::Kind},
-    leads::Activity,
+    leads::{Activity, Import},
     reminders::Reminder,
 };
 use leadline_runtime::{
@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::gateway::Gateway;
 
 /// What the gateway hears.
-pub(crate) const KEYS: &[&str] = &["lead.#", "reminder.due", "analytics.changed", "account.#"];
+pub(crate) const KEYS: &[&str] =
+    &["lead.#", "reminder.due", "analytics.changed", "import.progress", "account.#"];
 /// How many events wait for the hub at most.
 pub(crate) const CAPACITY: usize = 4096;
 
@@ -61,6 +62,8 @@ pub(crate) enum What {
     Due(Reminder),
     /// Figures have changed, up to this time.
     Figures(i64),
+    /// An import went on.
+    Import(Box<Import>),
 }
 
 impl Live {
@@ -70,7 +73,8 @@ impl Live {
             Body::Lead(lead) => What::Activity(lead.activity.clone()?),
             Body::Reminder(reminder) if reminder.kind() == Kind::Due => What::Due(reminder.reminder.clone()?),
             Body::AnalyticsChanged(changed) => What::Figures(changed.as_of_ms),
-            Body::Reminder(_) | Body::Account(_) | Body::ImportProgress(_) => return None,
+            Body::ImportProgress(progress) => What::Import(Box::new(progress.import.clone()?)),
+            Body::Reminder(_) | Body::Account(_) => return None,
         };
         Some(Self { id: event.id.clone(), what })
     }
@@ -182,18 +186,14 @@ impl Hub {
         Ok(Place { hub: self.clone(), number, end, words, missed, newest })
     }
 
-    /// Keeps an event and tells it to the streams of its workspace.
+    /// Keeps an event and tells it to the streams of its workspace. How far an import is is told and not kept: it would push
+    /// out what happened, and who comes back asks for it.
     pub(crate) fn publish(&self, workspace: WorkspaceId, live: Live) {
         let mut state = self.lock();
         let live = Arc::new(live);
-        let number = state.number();
-        let kept = state.kept.entry(workspace).or_default();
-        kept.push_back(Entry { number, heard: Instant::now(), live: live.clone() });
-        if kept.len() > MOST_OF_ONE {
-            kept.pop_front();
+        if !matches!(live.what, What::Import(_)) {
+            state.keep(workspace, live.clone());
         }
-        state.order.push_back((workspace, number));
-        state.forget();
         if let Some(channel) = state.channels.get(&workspace)
             && channel.send(Word::Live(live)).is_err()
         {
@@ -236,6 +236,17 @@ impl State {
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
+    }
+
+    fn keep(&mut self, workspace: WorkspaceId, live: Arc<Live>) {
+        let number = self.number();
+        let kept = self.kept.entry(workspace).or_default();
+        kept.push_back(Entry { number, heard: Instant::now(), live });
+        if kept.len() > MOST_OF_ONE {
+            kept.pop_front();
+        }
+        self.order.push_back((workspace, number));
+        self.forget();
     }
 
     /// Drops what is too old or too much.
@@ -391,6 +402,19 @@ mod tests {
         assert!(state.order.len() <= MOST_OF_ALL);
         assert!(state.kept.values().map(VecDeque::len).sum::<usize>() <= MOST_OF_ALL);
         assert!(!state.kept.contains_key(&busy), "the oldest go first");
+    }
+
+    #[test]
+    fn the_progress_of_an_import_is_told_and_not_kept() {
+        let hub = Hub::new(false);
+        let workspace = WorkspaceId::new();
+        let mut words =
+            hub.lock().channels.entry(workspace).or_insert_with(|| broadcast::channel(4).0).subscribe();
+        hub.publish(workspace, live("a"));
+        hub.publish(workspace, Live { id: "b".to_owned(), what: What::Import(Box::default()) });
+        assert!(matches!(words.try_recv(), Ok(Word::Live(live)) if live.id == "a"));
+        assert!(matches!(words.try_recv(), Ok(Word::Live(live)) if live.id == "b"));
+        assert_eq!(missed(&hub, workspace, "a"), Some(vec![]));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::{
     Figures,
     hub::{Live, Place, What, Word},
 };
-use crate::{activity::Activity, gateway::Gateway, reminders::Reminder};
+use crate::{activity::Activity, gateway::Gateway, imports::import::Import, reminders::Reminder};
 
 /// How often a stream shows that it lives, and checks that its token still counts.
 const BEAT: Duration = Duration::from_secs(15);
@@ -155,6 +155,11 @@ impl Stream {
             What::Figures(as_of) => {
                 let position = self.position.clone();
                 return self.send(&position, "analytics", &Figures::of(*as_of)).await;
+            }
+            What::Import(import) => {
+                let names = self.gateway.people.names(&self.caller, &[import.created_by.as_str()]).await;
+                let position = self.position.clone();
+                return self.send(&position, "import", &Import::of((**import).clone(), &names)).await;
             }
         }
         self.position.clone_from(&live.id);

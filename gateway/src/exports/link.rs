@@ -52,7 +52,8 @@ const LONGEST: usize = 8 * 1024;
 #[schema(example = json!({"path": "/api/v1/leads/export?format=csv&status=New"}))]
 #[allow(dead_code, reason = "describes a body in the OpenAPI document; bodies are read by hand")]
 pub(crate) struct NewDownload {
-    /// `/api/v1/leads/export`, `/api/v1/analytics/export` or `/api/v1/reports/monthly`, with its query.
+    /// `/api/v1/leads/export`, `/api/v1/analytics/export` or `/api/v1/reports/monthly`, with its query, or
+    /// `/api/v1/leads/imports/{id}/errors`.
     #[schema(max_length = 8192)]
     path: String,
 }
