@@ -1,5 +1,5 @@
-//! The bus on RabbitMQ: a durable topic exchange, a quorum queue for each durable consumer, a short-lived queue for
-//! each listener.
+//! The bus on RabbitMQ: a quorum queue for each durable consumer, published to by name; a topic exchange for listeners,
+//! each of which has a short-lived queue.
 //!
 //! Every relay, consumer and listener has a connection of its own, which its task builds again after any error: the
 //! client's own recovery was seen to hang.

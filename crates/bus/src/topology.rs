@@ -2,6 +2,10 @@
 //!
 //! Every relay that publishes to a broker declares the queues of all of these first: what is published before a
 //! consumer's first start waits for it. An event that none of them asks for may be published to nobody.
+//!
+//! A relay publishes to these queues by name, so it must know them: the events of a subscription that is added here
+//! begin when the relays are of that version, and the new consumer has to ask for what was before. If somebody deletes a
+//! queue, what was in it is gone with it (`leadline-analytics rebuild` counts anew); what is published after is not.
 
 /// A durable consumer's name and what it asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

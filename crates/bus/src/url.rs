@@ -1,10 +1,14 @@
 //! Where the bus is.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use lapin::uri::{AMQPScheme, AMQPUri};
+use leadline_runtime::{
+    config::{Setting, Settings},
+    settings::BUS_CA_FILE,
+};
 
-/// `memory:` or `amqp://user:password@host:port/vhost?prefix=…`. Never shows user or password.
+/// `memory:`, or `amqp://user:password@host:port/vhost?prefix=…` (`amqps://` over TLS). Never shows user or password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BusUrl(Kind);
 
@@ -20,6 +24,8 @@ pub(crate) struct RabbitUrl {
     pub(crate) uri: AMQPUri,
     /// Before the names of exchanges and queues.
     pub(crate) prefix: String,
+    /// The file with the authority that the broker's certificate must be of.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// Why a bus's URL is refused, in one line.
@@ -38,12 +44,7 @@ impl BusUrl {
         if text == "memory:" || text == "memory" {
             return Ok(Self(Kind::Memory));
         }
-        if text.starts_with("amqps:") {
-            return refuse(
-                "amqps:// is not supported in this build: use amqp:// through a private network".into(),
-            );
-        }
-        if !text.starts_with("amqp://") {
+        if !text.starts_with("amqp://") && !text.starts_with("amqps://") {
             return refuse("a bus is memory: or amqp://user:password@host:port/vhost".into());
         }
         let (address, query) = text.split_once('?').unwrap_or((text, ""));
@@ -69,7 +70,7 @@ impl BusUrl {
                 "the bus's URL is not valid: {error}; it is amqp://user:password@host:port/vhost"
             ))
         })?;
-        if uri.scheme != AMQPScheme::AMQP || uri.authority.host.is_empty() {
+        if uri.authority.host.is_empty() {
             return refuse("the bus's URL names no host: it is amqp://user:password@host:port/vhost".into());
         }
         if uri.vhost.is_empty() {
@@ -77,7 +78,24 @@ impl BusUrl {
         }
         // Finds a broker that is gone without having said so.
         uri.query.heartbeat = Some(10);
-        Ok(Self(Kind::Rabbit(RabbitUrl { uri, prefix })))
+        Ok(Self(Kind::Rabbit(RabbitUrl { uri, prefix, ca: None })))
+    }
+
+    /// Reads one from the setting of this name, with `LEADLINE_BUS_CA_FILE`; faults are noted there. `memory` is `memory:`.
+    pub fn read(settings: &mut Settings, setting: &Setting) -> Option<Self> {
+        let mut url = settings.require(setting, Self::parse)?;
+        let ca = settings.parse(&BUS_CA_FILE, |path| match std::fs::read(path) {
+            Ok(_) => Ok(PathBuf::from(path)),
+            Err(error) => Err(format!("can't be read: {error}")),
+        });
+        if let Kind::Rabbit(rabbit) = &mut url.0 {
+            if rabbit.uri.scheme == AMQPScheme::AMQPS && settings.text(&BUS_CA_FILE).is_none() {
+                settings.fault(BUS_CA_FILE.name, "must be set for an amqps:// address");
+                return None;
+            }
+            rabbit.ca = ca;
+        }
+        Some(url)
     }
 
     /// Whether the bus is within this process.
@@ -113,9 +131,10 @@ impl fmt::Display for BusUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Memory => f.write_str("memory:"),
-            Kind::Rabbit(RabbitUrl { uri, prefix }) => {
+            Kind::Rabbit(RabbitUrl { uri, prefix, .. }) => {
                 let vhost = uri.vhost.replace('/', "%2f");
-                write!(f, "amqp://{}:{}/{vhost}?prefix={prefix}", uri.authority.host, uri.authority.port)
+                let (scheme, host, port) = (&uri.scheme, &uri.authority.host, uri.authority.port);
+                write!(f, "{scheme}://{host}:{port}/{vhost}?prefix={prefix}")
             }
         }
     }
@@ -143,6 +162,8 @@ mod tests {
         let plain = plain.rabbit().unwrap();
         assert_eq!((plain.uri.vhost.as_str(), plain.prefix.as_str()), ("/", "leadline"));
         assert_eq!(plain.address(), "broker:5672");
+        let secure = BusUrl::parse("amqps://broker/").unwrap();
+        assert_eq!(secure.to_string(), "amqps://broker:5671/%2f?prefix=leadline");
     }
 
     #[test]
@@ -150,7 +171,7 @@ mod tests {
         let url = BusUrl::parse("amqp://joe:topsecret@broker/team").unwrap();
         assert_eq!(format!("{url} {url:?}"), "amqp://broker:5672/team?prefix=leadline ".repeat(2).trim_end());
         for wrong in
-            ["amqp://joe:topsecret@broker:port/", "amqp://joe:topsecret@:1/", "amqps://joe:topsecret@b/"]
+            ["amqp://joe:topsecret@broker:port/", "amqp://joe:topsecret@:1/", "amqps://joe:topsecret@:1/"]
         {
             let error = BusUrl::parse(wrong).unwrap_err().to_string();
             assert!(!error.contains("topsecret") && !error.contains('\n'), "{error}");
@@ -162,7 +183,6 @@ mod tests {
         for (wrong, hint) in [
             ("", "memory:"),
             ("redis://x", "amqp://"),
-            ("amqps://x/", "not supported"),
             ("amqp://x/?prefx=a", "prefx"),
             ("amqp://x/?prefix=a.b", "prefix"),
             ("amqp://x:99999/", "not valid"),

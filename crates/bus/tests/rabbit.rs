@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use leadline_bus::{Bus, BusHealth, BusUrl, Heard, Listener};
+use leadline_bus::{
+    Bus, BusHealth, BusUrl, Heard, Listener,
+    topology::{ANALYTICS, REMINDERS},
+};
 use leadline_proto::events::Event;
 use leadline_runtime::stop::Stop;
 use leadline_testbed::{Proxy, Rabbit, rabbit, wait_until};
@@ -54,21 +57,21 @@ impl Names {
             .message_count())
     }
 
-    async fn publish(&self, key: &str, bytes: &[u8]) -> Result<()> {
+    /// Publishes what a relay would not.
+    async fn publish(&self, queue: &str, bytes: &[u8]) -> Result<()> {
         let (connection, channel) = self.channel().await?;
-        let exchange = format!("{}.events", self.prefix).into();
+        let queue = format!("{}.{queue}", self.prefix).into();
         let options = lapin::options::BasicPublishOptions::default();
-        channel
-            .basic_publish(
-                exchange,
-                key.into(),
-                options,
-                bytes,
-                lapin::BasicProperties::default().with_delivery_mode(2),
-            )
-            .await?
-            .await?;
+        let durable = lapin::BasicProperties::default().with_delivery_mode(2);
+        channel.basic_publish("".into(), queue, options, bytes, durable).await?.await?;
         connection.close(200, "done".into()).await?;
+        Ok(())
+    }
+
+    async fn delete(&self, queue: &str) -> Result<()> {
+        let (_connection, channel) = self.channel().await?;
+        let queue = format!("{}.{queue}", self.prefix).into();
+        channel.queue_delete(queue, lapin::options::QueueDeleteOptions::default()).await?;
         Ok(())
     }
 }
@@ -256,7 +259,7 @@ async fn a_broker_that_comes_later_is_waited_for() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_nobody_is_bound_for_stays_pending_and_the_binding_is_put_back() -> Result<()> {
+async fn events_for_a_queue_that_is_gone_stay_pending_and_the_queue_is_put_back() -> Result<()> {
     let (names, outbox, stop) = (Names::fresh().await?, MemoryOutbox::new(), Stop::new());
     let bus = Bus::open(&names.url, "a test", &stop);
     bus.relay("reminders", outbox.clone(), &stop);
@@ -265,33 +268,101 @@ async fn a_message_that_nobody_is_bound_for_stays_pending_and_the_binding_is_put
     outbox.drained().await?;
     assert_eq!(names.length("leads").await?, 1);
 
-    let (_connection, channel) = names.channel().await?;
-    let queue = format!("{}.leads", names.prefix);
-    channel
-        .queue_unbind(
-            queue.as_str().into(),
-            format!("{}.events", names.prefix).into(),
-            "reminder.#".into(),
-            lapin::types::FieldTable::default(),
-        )
-        .await?;
+    names.delete("leads").await?;
     // A batch in which some are returned: just those stay.
     let mut events = Vec::new();
     for _ in 0..50 {
         events.extend([due_event(), lead_event(), session_ended()]);
     }
     outbox.write(&events);
-    wait_until(SOON, "the returned ones have come after all", async || {
-        names.length("leads").await.is_ok_and(|length| length >= 51)
-    })
-    .await?;
     outbox.drained().await?;
-    assert_eq!(names.length("leads").await?, 51, "none was lost or doubled");
+    assert_eq!(names.length("leads").await?, 50, "none was lost or doubled");
+    assert_eq!(names.length("analytics").await?, 50, "what was taken is not published again");
+    stop.now();
+    assert!(stop.finished(STOP).await);
+    Ok(())
+}
 
-    channel.queue_delete(queue.into(), lapin::options::QueueDeleteOptions::default()).await?;
-    outbox.write(&[due_event()]);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_queue_of_one_consumer_costs_neither_it_nor_another_an_event_that_comes_later() -> Result<()>
+{
+    let (names, outbox, stop) = (Names::fresh().await?, MemoryOutbox::new(), Stop::new());
+    let (here, away) = (Counter::new(), Counter::new());
+    let bus = Bus::open(&names.url, "a test", &stop);
+    bus.consume(REMINDERS, here.clone(), &stop);
+    bus.relay("leads", outbox.clone(), &stop);
+    bus.start();
+    let mut all = lead_events(20);
+    outbox.write(&all);
     outbox.drained().await?;
-    assert_eq!(names.length("leads").await?, 1, "the queue is there again");
+    assert_eq!(names.length("analytics").await?, 20, "one consumer is away");
+
+    // Nobody but the relay can see that its queue is gone, and the other's takes every event.
+    names.delete("analytics").await?;
+    let events = lead_events(30);
+    outbox.write(&events);
+    outbox.drained().await?;
+    assert_eq!(names.length("analytics").await?, 30, "what comes after the deletion is there");
+    all.extend(events);
+
+    // Both are there, and queues go in the midst of publishing.
+    bus.consume(ANALYTICS, away.clone(), &stop);
+    for queue in ["analytics", "reminders", "analytics"] {
+        for round in 0..40 {
+            let events = lead_events(10);
+            outbox.write(&events);
+            all.extend(events);
+            if round == 20 {
+                // What is in a queue goes with it.
+                outbox.drained().await?;
+                here.has(&all).await?;
+                away.has(&all[20..]).await?;
+                names.delete(queue).await?;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    outbox.drained().await?;
+    here.has(&all).await?;
+    away.has(&all[20..]).await?;
+    assert_eq!((here.distinct(), away.distinct()), (all.len(), all.len() - 20), "and nothing was invented");
+    stop.now();
+    assert!(stop.finished(STOP).await);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_binding_is_needed_that_somebody_could_delete() -> Result<()> {
+    let (names, outbox, stop) = (Names::fresh().await?, MemoryOutbox::new(), Stop::new());
+    let (one, other) = (Counter::new(), Counter::new());
+    let bus = Bus::open(&names.url, "a test", &stop);
+    bus.consume(ANALYTICS, one.clone(), &stop);
+    bus.consume(REMINDERS, other.clone(), &stop);
+    bus.relay("leads", outbox.clone(), &stop);
+    bus.start();
+    let mut all = lead_events(10);
+    outbox.write(&all);
+    one.has(&all).await?;
+
+    let (_connection, channel) = names.channel().await?;
+    for exchange in ["live", "events"] {
+        let exchange = format!("{}.{exchange}", names.prefix);
+        let (kind, options) = (lapin::ExchangeKind::Topic, lapin::options::ExchangeDeclareOptions::default());
+        let options = lapin::options::ExchangeDeclareOptions { durable: true, ..options };
+        channel.exchange_declare(exchange.as_str().into(), kind, options, Default::default()).await?;
+        for queue in ["analytics", "reminders"] {
+            let queue = format!("{}.{queue}", names.prefix).into();
+            let (exchange, none) = (exchange.as_str().into(), lapin::types::FieldTable::default());
+            channel.queue_unbind(queue, exchange, "lead.#".into(), none).await?;
+        }
+    }
+    let events = lead_events(200);
+    outbox.write(&events);
+    all.extend(events);
+    outbox.drained().await?;
+    one.has(&all).await?;
+    other.has(&all).await?;
+    assert_eq!((one.total(), other.total()), (210, 210), "each came once");
     stop.now();
     assert!(stop.finished(STOP).await);
     Ok(())
@@ -331,7 +402,7 @@ async fn poison_goes_to_the_dead_letters_and_later_events_flow() -> Result<()> {
     bus.start();
     is_up(&bus).await?;
     outbox.write(&events);
-    names.publish("lead.created", &[0xff; 8]).await?;
+    names.publish("counter", &[0xff; 8]).await?;
     let later = lead_events(10);
     outbox.write(&later);
     counter.has(&later).await?;
@@ -367,19 +438,9 @@ async fn thirty_deaths_of_a_consumer_with_messages_in_flight_dead_letter_none() 
     let publishing = Bus::open(&direct.url, "publisher", &stop);
     publishing.relay("leads", outbox.clone(), &stop);
     let counter = Counter::new();
-    {
-        // The queue exists before anything is published.
-        let stop = Stop::new();
-        let bus = Bus::open(&direct.url, "first", &stop);
-        bus.consume(ALL_LEADS, counter.clone(), &stop);
-        wait_until(SOON, "the queue is there", async || direct.length("counter").await.is_ok()).await?;
-        stop.now();
-        assert!(stop.finished(STOP).await);
-    }
     publishing.start();
     let events = lead_events(200);
     outbox.write(&events);
-    // `counter` is no consumer that this relay knows of: its queue is bound all the same.
     outbox.drained().await?;
 
     let held = counter.permits.acquire().await?;
@@ -387,7 +448,7 @@ async fn thirty_deaths_of_a_consumer_with_messages_in_flight_dead_letter_none() 
         let stop = Stop::new();
         let bus = Bus::open(&through.url, "dies", &stop);
         let calls = counter.calls.load(Ordering::SeqCst);
-        bus.consume(ALL_LEADS, counter.clone(), &stop);
+        bus.consume(ANALYTICS, counter.clone(), &stop);
         wait_until(SOON, "a batch is in flight", async || counter.calls.load(Ordering::SeqCst) > calls)
             .await?;
         // What it was handed is never answered for.
@@ -397,13 +458,13 @@ async fn thirty_deaths_of_a_consumer_with_messages_in_flight_dead_letter_none() 
     }
     drop(held);
     let bus = Bus::open(&direct.url, "lives", &stop);
-    bus.consume(ALL_LEADS, counter.clone(), &stop);
+    bus.consume(ANALYTICS, counter.clone(), &stop);
     counter.has(&events).await?;
     wait_until(SOON, "the queue is empty", async || {
-        direct.length("counter").await.is_ok_and(|length| length == 0)
+        direct.length("analytics").await.is_ok_and(|length| length == 0)
     })
     .await?;
-    assert_eq!(direct.length("counter.dead").await?, 0, "no healthy message was given up");
+    assert_eq!(direct.length("analytics.dead").await?, 0, "no healthy message was given up");
     stop.now();
     assert!(stop.finished(STOP).await);
     Ok(())

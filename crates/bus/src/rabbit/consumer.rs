@@ -6,7 +6,9 @@ use futures::StreamExt;
 use lapin::{
     Acker,
     message::Delivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions},
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions, QueueDeclareOptions,
+    },
     types::FieldTable,
 };
 use leadline_proto::events::Event;
@@ -28,6 +30,8 @@ use crate::{
 const PREFETCH: u16 = 64;
 /// For so long a batch waits for more.
 const LINGER: Duration = Duration::from_millis(2);
+/// After so long without a message a consumer asks whether any waits for it.
+const LOOK: Duration = Duration::from_secs(5);
 /// A connection that lasted so long was a good one.
 const LASTED: Duration = Duration::from_secs(5);
 
@@ -47,6 +51,35 @@ pub(super) async fn run(link: Link, subscription: Subscription, mut hands: Hands
             return;
         }
     }
+}
+
+/// How long nothing has come. Told to look twice that messages wait, while none was handed out between, a consumer
+/// takes its connection for broken: a broker was seen to tie consumers to a queue in a way that hands them nothing.
+struct Quiet {
+    look_at: Instant,
+    waited: bool,
+}
+
+impl Quiet {
+    fn new() -> Self {
+        Self { look_at: Instant::now() + LOOK, waited: false }
+    }
+
+    fn looked(&mut self, waiting: bool) -> Result<(), LinkError> {
+        if waiting && self.waited {
+            return Err(LinkError("messages wait and none is handed out".to_owned()));
+        }
+        *self = Self { waited: waiting, ..Self::new() };
+        Ok(())
+    }
+}
+
+/// How many messages wait in the queue. An error if it is gone.
+async fn waiting(link: &Link, session: &Session, subscription: &Subscription) -> Result<u32, LinkError> {
+    let queue = declare::queue(&link.broker().url.prefix, subscription).into();
+    let asking =
+        session.channel.queue_declare(queue, QueueDeclareOptions::durable().passive(), FieldTable::default());
+    Ok(within("looking at a queue", asking).await?.message_count())
 }
 
 /// A message that is not yet settled.
@@ -69,6 +102,7 @@ async fn session(
     link.up();
     let mut held: Vec<Held> = Vec::new();
     let mut held_until: Option<Instant> = None;
+    let mut quiet = Quiet::new();
     loop {
         let due = async {
             match held_until {
@@ -81,7 +115,13 @@ async fn session(
             () = stop.stopping() => break,
             () = due => None,
             delivery = deliveries.next() => Some(arrived(delivery)?),
+            () = tokio::time::sleep_until(quiet.look_at) => {
+                let waiting = waiting(link, &session, subscription).await?;
+                quiet.looked(waiting > 0 && held.is_empty())?;
+                continue;
+            }
         };
+        quiet = Quiet::new();
         let mut batch: Vec<Held> = Vec::new();
         if first.is_none() {
             batch.append(&mut held);
@@ -134,7 +174,6 @@ async fn session(
 async fn connect(link: &Link, subscription: &Subscription) -> Result<(Session, lapin::Consumer), LinkError> {
     let session = link.connect().await?;
     let (channel, prefix) = (&session.channel, &link.broker().url.prefix);
-    within("declaring the exchange", declare::exchange(channel, prefix)).await?;
     within("declaring a queue", declare::durable(channel, prefix, subscription)).await?;
     within("limiting what is out", channel.basic_qos(PREFETCH, BasicQosOptions::default())).await?;
     let queue = declare::queue(prefix, subscription).into();

@@ -1,4 +1,7 @@
 //! Exchanges, queues and bindings. Declaring what is there already changes nothing.
+//!
+//! A durable consumer's queue is published to by its name and bound to nothing that events go through: a binding that
+//! is deleted would lose events unseen, as the broker returns only what no queue at all has taken.
 
 use lapin::{
     Channel, ExchangeKind,
@@ -13,9 +16,9 @@ const DELIVERIES: i32 = 100;
 /// What a listener's queue holds at most while its process hangs.
 const LISTENER_LENGTH: i32 = 100_000;
 
-/// Where all events are published.
-pub(super) fn events(prefix: &str) -> String {
-    format!("{prefix}.events")
+/// Where listeners hear of events.
+pub(super) fn live(prefix: &str) -> String {
+    format!("{prefix}.live")
 }
 
 /// Where what can't be handled goes.
@@ -28,13 +31,13 @@ pub(super) fn queue(prefix: &str, subscription: &Subscription) -> String {
     format!("{prefix}.{}", subscription.name)
 }
 
-/// The exchange of all events.
+/// The exchange of listeners.
 pub(super) async fn exchange(channel: &Channel, prefix: &str) -> lapin::Result<()> {
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(events(prefix).into(), ExchangeKind::Topic, durable, FieldTable::default()).await
+    channel.exchange_declare(live(prefix).into(), ExchangeKind::Topic, durable, FieldTable::default()).await
 }
 
-/// A durable consumer's queue with its bindings, and the queue for what it can't handle.
+/// A durable consumer's queue, and the queue for what it can't handle.
 pub(super) async fn durable(
     channel: &Channel,
     prefix: &str,
@@ -53,13 +56,7 @@ pub(super) async fn durable(
         .await?;
     let (bind, none) = (QueueBindOptions::default(), FieldTable::default());
     channel
-        .queue_bind(
-            dead_name.as_str().into(),
-            dead.as_str().into(),
-            subscription.name.into(),
-            bind,
-            none.clone(),
-        )
+        .queue_bind(dead_name.as_str().into(), dead.as_str().into(), subscription.name.into(), bind, none)
         .await?;
 
     arguments.insert("x-dead-letter-exchange".into(), text(&dead));
@@ -68,11 +65,6 @@ pub(super) async fn durable(
     arguments.insert("x-overflow".into(), text("reject-publish"));
     arguments.insert("x-delivery-limit".into(), DELIVERIES.into());
     channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), arguments).await?;
-    for key in subscription.keys {
-        channel
-            .queue_bind(name.as_str().into(), events(prefix).into(), (*key).into(), bind, none.clone())
-            .await?;
-    }
     Ok(())
 }
 
@@ -88,7 +80,7 @@ pub(super) async fn short_lived(
     channel.queue_declare(name.into(), QueueDeclareOptions::exclusive().auto_delete(), arguments).await?;
     for key in keys {
         let (bind, none) = (QueueBindOptions::default(), FieldTable::default());
-        channel.queue_bind(name.into(), events(prefix).into(), (*key).into(), bind, none).await?;
+        channel.queue_bind(name.into(), live(prefix).into(), (*key).into(), bind, none).await?;
     }
     Ok(())
 }

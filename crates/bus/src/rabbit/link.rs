@@ -13,7 +13,8 @@ use std::{
 
 use lapin::{
     Channel, Connection, ConnectionProperties,
-    tcp::{AMQPUriTcpExt, AsyncTcpStream},
+    tcp::{AMQPUriTcpExt, AsyncTcpStream, TLSConfig},
+    uri::AMQPScheme,
 };
 
 use crate::{BusHealth, url::RabbitUrl};
@@ -112,11 +113,22 @@ impl Link {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let socket = Arc::new(Socket::default());
         let ours = socket.clone();
+        // Read for each connection: it may have been renewed.
+        let authority = match (&self.broker.url.uri.scheme, &self.broker.url.ca) {
+            (AMQPScheme::AMQPS, Some(file)) => Some(
+                std::fs::read_to_string(file)
+                    .map_err(|error| LinkError(format!("{}: {error}", file.display())))?,
+            ),
+            (AMQPScheme::AMQPS, None) => Some(String::new()),
+            (AMQPScheme::AMQP, _) => None,
+        };
         let connecting = async {
             let connection = Connection::connector(
                 self.broker.url.uri.clone(),
                 lapin::runtime::default_runtime()?,
-                async move |uri, runtime| {
+                async move |mut uri, runtime| {
+                    // TLS comes after the socket is known.
+                    uri.scheme = AMQPScheme::AMQP;
                     let stream = tokio::time::timeout(LIMIT, uri.connect_async(&runtime))
                         .await
                         .unwrap_or_else(|_elapsed| Err(std::io::ErrorKind::TimedOut.into()))?;
@@ -124,7 +136,9 @@ impl Link {
                         stream.get_ref().set_nodelay(true)?;
                         ours.keep(stream.get_ref().as_fd().try_clone_to_owned()?.into());
                     }
-                    Ok(stream)
+                    let Some(authority) = &authority else { return Ok(stream) };
+                    let trusted = TLSConfig { identity: None, cert_chain: Some(authority) };
+                    Ok(stream.into_tls(&uri.authority.host, trusted).await?)
                 },
                 properties,
             )

@@ -1,4 +1,9 @@
 //! Publishing: outboxes with confirms, signals without.
+//!
+//! An event of an outbox goes straight to the queue of each durable consumer that asks for its key, and to the
+//! listeners' exchange. It counts as published when each of these copies is confirmed and none was returned: so a queue
+//! that is gone is found by the first event for it, put back, and given the event again. The other consumers get it
+//! twice then, which they must bear anyway.
 
 use std::{
     collections::HashSet,
@@ -47,7 +52,7 @@ pub(super) struct Relay {
 #[derive(Default)]
 struct Published {
     confirmed: Vec<OutboxRow>,
-    /// Nothing is bound for them.
+    /// A queue that they are for is not there.
     returned: usize,
     /// The broker would not have them.
     refused: usize,
@@ -85,7 +90,8 @@ impl Relay {
         };
         self.link.up();
         reader.restart();
-        let mut declared = Instant::now();
+        // Since when events come back because a queue is gone.
+        let mut gone: Option<Instant> = None;
         let mut troubled = false;
         while !self.stop.is_stopping() {
             session.check()?;
@@ -114,11 +120,14 @@ impl Relay {
                 tracing::info!(outbox = self.name, "the broker takes events again");
             }
             troubled = trouble || (troubled && published.confirmed.is_empty());
-            if published.returned > 0 && declared.elapsed() > LOOK {
-                // A queue or a binding was deleted: put back what the product needs.
+            if published.returned > 0 && gone.get_or_insert_with(Instant::now).elapsed() > LOOK {
+                // A queue was deleted: put it back. Not at once: a consumer that the broker has not yet told that its
+                // queue is gone would be tied to the new one, and be handed nothing for ever.
                 self.declare(&session).await?;
-                declared = Instant::now();
+                gone = None;
                 reader.restart();
+            } else if !trouble && !published.confirmed.is_empty() {
+                gone = None;
             }
         }
         session.close().await;
@@ -143,13 +152,21 @@ impl Relay {
         Ok(())
     }
 
-    /// Publishes a page, then awaits what the broker says to each.
+    /// Publishes a page, then awaits what the broker says to each copy.
     async fn publish(&self, session: &Session, page: Vec<PendingEvent>) -> Published {
         let mut result = Published::default();
+        let prefix = &self.link.broker().url.prefix;
+        let listeners: ShortString = declare::live(prefix).into();
         let subscriptions = self.subscriptions();
-        let exchange: ShortString = declare::events(&self.link.broker().url.prefix).into();
-        let mut waiting: Vec<(OutboxRow, String, PublisherConfirm)> = Vec::with_capacity(page.len());
+        let queues: Vec<(&Subscription, ShortString)> = subscriptions
+            .iter()
+            .map(|subscription| (subscription, declare::queue(prefix, subscription).into()))
+            .collect();
+        let mut waiting: Vec<(Answer, Vec<PublisherConfirm>)> = Vec::with_capacity(page.len());
         for pending in page {
+            if result.failure.is_some() {
+                break;
+            }
             let (id, key, properties) = match envelope(&pending) {
                 Ok(envelope) => envelope,
                 Err(reason) => {
@@ -159,40 +176,56 @@ impl Relay {
                     continue;
                 }
             };
-            // Those that only listeners ask for may find nobody.
-            let mandatory =
-                subscriptions.iter().any(|subscription| any_matches(subscription.keys, &pending.key));
-            let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
-            let publishing =
-                session.channel.basic_publish(exchange.clone(), key, options, &pending.bytes, properties);
-            match within("publishing", publishing).await {
-                Ok(confirm) => waiting.push((pending.row, id, confirm)),
-                Err(error) => {
-                    result.failure = Some(error);
-                    break;
+            let asking =
+                queues.iter().filter(|(subscription, _)| any_matches(subscription.keys, &pending.key));
+            // Listeners may be none; a queue must be there. Its name is its key in the exchange that every broker has.
+            let copies = asking.map(|(_, queue)| (ShortString::default(), queue.clone(), true)).chain([(
+                listeners.clone(),
+                key,
+                false,
+            )]);
+            let mut confirms = Vec::with_capacity(queues.len() + 1);
+            for (exchange, key, mandatory) in copies {
+                let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
+                let (bytes, properties) = (&pending.bytes, properties.clone());
+                let publishing = session.channel.basic_publish(exchange, key, options, bytes, properties);
+                match within("publishing", publishing).await {
+                    Ok(confirm) => confirms.push(confirm),
+                    Err(error) => {
+                        result.failure = Some(error);
+                        break;
+                    }
                 }
             }
+            // Also if a copy could not go out: what comes with the answers to the others may be another event's.
+            let taken = result.failure.is_none();
+            waiting.push((Answer { row: pending.row, id, taken, returned: Vec::new() }, confirms));
         }
         let mut answers = Vec::with_capacity(waiting.len());
-        for (row, id, confirm) in waiting {
-            // After a failure only what has come already counts, but all of that: see `settle`.
-            let limit = if result.failure.is_none() { LIMIT } else { Duration::ZERO };
-            let confirmation = match tokio::time::timeout(limit, confirm).await {
-                Ok(Ok(confirmation)) => confirmation,
-                Ok(Err(error)) => {
-                    result.failure.get_or_insert(error.into());
-                    continue;
-                }
-                Err(_elapsed) => {
-                    let why = format!("no answer to publishing within {} s", LIMIT.as_secs());
-                    result.failure.get_or_insert(LinkError(why));
-                    continue;
-                }
-            };
-            let taken = confirmation.is_ack();
-            let message = confirmation.take_message();
-            let returned = message.and_then(|message| message.delivery.properties.message_id().clone());
-            answers.push(Answer { row, id, taken, returned: returned.map(String::from) });
+        for (mut answer, confirms) in waiting {
+            for confirm in confirms {
+                // After a failure only what has come already counts, but all of that: see `settle`.
+                let limit = if result.failure.is_none() { LIMIT } else { Duration::ZERO };
+                let confirmation = match tokio::time::timeout(limit, confirm).await {
+                    Ok(Ok(confirmation)) => confirmation,
+                    Ok(Err(error)) => {
+                        result.failure.get_or_insert(error.into());
+                        answer.taken = false;
+                        continue;
+                    }
+                    Err(_elapsed) => {
+                        let why = format!("no answer to publishing within {} s", LIMIT.as_secs());
+                        result.failure.get_or_insert(LinkError(why));
+                        answer.taken = false;
+                        continue;
+                    }
+                };
+                answer.taken &= confirmation.is_ack();
+                let message = confirmation.take_message();
+                let returned = message.and_then(|message| message.delivery.properties.message_id().clone());
+                answer.returned.extend(returned.map(String::from));
+            }
+            answers.push(answer);
         }
         settle(answers, &mut result);
         result
@@ -226,20 +259,22 @@ impl Relay {
     }
 }
 
-/// What the broker said to one message.
+/// What the broker said to the copies of one event.
 struct Answer {
     row: OutboxRow,
     /// The event's id.
     id: String,
+    /// It took all of them.
     taken: bool,
-    /// The event that was returned, if one came with this answer.
-    returned: Option<String>,
+    /// The events that were returned, if any came with these answers.
+    returned: Vec<String>,
 }
 
 /// The client hands a returned message to whichever answer comes next, not to its own; but it comes before its own.
 /// So whose messages were returned is known only when all answers are seen.
 fn settle(answers: Vec<Answer>, result: &mut Published) {
-    let returned: HashSet<String> = answers.iter().filter_map(|answer| answer.returned.clone()).collect();
+    let returned: HashSet<String> =
+        answers.iter().flat_map(|answer| answer.returned.iter().cloned()).collect();
     for answer in answers {
         match (answer.taken, returned.contains(&answer.id)) {
             (true, false) => result.confirmed.push(answer.row),
@@ -312,7 +347,7 @@ async fn send(link: &Link, waiting: &mut mpsc::Receiver<Signal>) -> Result<(), L
     let prefix = &link.broker().url.prefix;
     within("declaring the exchange", declare::exchange(&session.channel, prefix)).await?;
     link.up();
-    let exchange: ShortString = declare::events(prefix).into();
+    let exchange: ShortString = declare::live(prefix).into();
     loop {
         let signal = match tokio::time::timeout(LOOK, waiting.recv()).await {
             Ok(Some(signal)) => signal,
@@ -343,7 +378,7 @@ mod tests {
             row: row.into(),
             id: row.to_string(),
             taken,
-            returned: returned.map(str::to_owned),
+            returned: returned.map(str::to_owned).into_iter().collect(),
         };
         let mut result = Published::default();
         settle(
