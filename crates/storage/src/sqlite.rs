@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+pub mod backup;
 mod call;
 pub(crate) mod noted;
 mod queue;

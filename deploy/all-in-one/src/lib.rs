@@ -1,11 +1,13 @@
 //! All of Leadline in one process: the four services and the gateway, joined without a socket.
 //!
 //! By default rows are kept in SQLite files and events travel in memory; two settings put the same program on MongoDB and
-//! RabbitMQ. This crate only joins what the others are: it has no rule of its own, but for `leadline demo`.
+//! RabbitMQ. This crate only joins what the others are: it has no rule of its own, but for `leadline demo`, `leadline backup` and
+//! `leadline restore`.
 
+mod backup;
 mod demo;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use leadline_bus::{Bus, BusUrl};
 use leadline_runtime::{
@@ -15,8 +17,9 @@ use leadline_runtime::{
     program::{self, Failure, announce},
     route::Route,
     serve,
-    settings::RATE_LIMITS,
+    settings::{BUS_CA_FILE, RATE_LIMITS, TLS},
     stop::Stop,
+    tls::Tls,
 };
 use leadline_storage::{DataDir, StoreUrl};
 use tokio::net::TcpListener;
@@ -27,10 +30,16 @@ const DATA_DIR: Setting = Setting::new(
     "./data",
     "Folder for the SQLite files and the signing key; one process at a time",
 );
-const STORE: Setting =
-    Setting::new("LEADLINE_STORE", "sqlite", "Where rows are kept: sqlite, or mongodb://host/prefix");
-const BUS: Setting =
-    Setting::new("LEADLINE_BUS", "memory", "How events travel: memory, or amqp://user:password@host/vhost");
+const STORE: Setting = Setting::new(
+    "LEADLINE_STORE",
+    "sqlite",
+    "Where rows are kept: sqlite, or mongodb://host/prefix (?tls=true&tlsCAFile=PATH for TLS)",
+);
+const BUS: Setting = Setting::new(
+    "LEADLINE_BUS",
+    "memory",
+    "How events travel: memory, or amqp://user:password@host/vhost (amqps:// over TLS)",
+);
 const GRPC_LISTEN: Setting = Setting::new(
     "LEADLINE_GRPC_LISTEN",
     "off",
@@ -40,7 +49,8 @@ const GRPC_LISTEN: Setting = Setting::new(
 /// What `leadline --help` says.
 #[must_use]
 pub fn program() -> Program {
-    let mut settings = vec![DATA_DIR, STORE, BUS, RATE_LIMITS, GRPC_LISTEN];
+    let mut settings = vec![DATA_DIR, STORE, BUS, BUS_CA_FILE, RATE_LIMITS, GRPC_LISTEN];
+    settings.extend(TLS);
     settings.extend(leadline_gateway::SETTINGS);
     settings.extend(program::SETTINGS);
     Program {
@@ -48,13 +58,30 @@ pub fn program() -> Program {
         about: "Leadline, a lead management system: all of it in one program. Without settings it keeps its data in \
                 ./data and answers on http://127.0.0.1:8080",
         settings,
-        commands: vec![Subcommand {
-            name: "demo",
-            about: "Fills a workspace with two years of sample data and prints how to sign in",
-            settings: demo::SETTINGS,
-        }],
+        commands: vec![
+            Subcommand {
+                name: "demo",
+                about: "Fills a workspace with two years of sample data and prints how to sign in",
+                settings: demo::SETTINGS,
+            },
+            Subcommand {
+                name: "backup",
+                about: "Copies the SQLite files and the signing key as they stand at one moment; Leadline may run meanwhile",
+                settings: backup::BACKUP_SETTINGS,
+            },
+            Subcommand {
+                name: "restore",
+                about: "Checks a backup and puts it into a data folder that has no data yet",
+                settings: backup::RESTORE_SETTINGS,
+            },
+        ],
     }
 }
+
+/// Each keeps a file `<name>.db` in the data folder.
+const SERVICES: [&str; 4] = ["auth", "leads", "reminders", "analytics"];
+/// The file of the key that tokens are signed with, in the data folder.
+const SIGNING_KEY: &str = "signing-key.pem";
 
 /// The settings of all-in-one, read and checked.
 struct Config {
@@ -65,6 +92,8 @@ struct Config {
     rate_limits: bool,
     grpc_listen: Option<SocketAddr>,
     gateway: leadline_gateway::Config,
+    /// For gRPC.
+    tls: Option<Arc<Tls>>,
 }
 
 impl Config {
@@ -81,13 +110,11 @@ impl Config {
                 Err(error) => Err(error.to_string()),
             },
         });
-        let bus = settings.require(&BUS, |text| match text {
-            "memory" => BusUrl::parse("memory:"),
-            url => BusUrl::parse(url),
-        });
+        let bus = BusUrl::read(settings, &BUS);
         let rate_limits = settings.require(&RATE_LIMITS, switch);
         let grpc_listen = settings.parse_or_off(&GRPC_LISTEN, address);
         let gateway = leadline_gateway::Config::read(settings);
+        let tls = Tls::read(settings);
         Some(Self {
             data: data?,
             mongo: mongo?,
@@ -95,6 +122,7 @@ impl Config {
             rate_limits: rate_limits?,
             grpc_listen,
             gateway: gateway?,
+            tls,
         })
     }
 
@@ -125,8 +153,25 @@ struct Services {
 pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     let config = Config::read(&mut settings);
     let demo = (settings.command == Some("demo")).then(|| demo::Config::read(&mut settings));
+    let backup =
+        (settings.command == Some("backup")).then(|| backup::Config::backup(&mut settings)).flatten();
+    let restore =
+        (settings.command == Some("restore")).then(|| backup::Config::restore(&mut settings)).flatten();
+    if (backup.is_some() || restore.is_some()) && config.as_ref().is_some_and(|config| config.mongo.is_some())
+    {
+        settings.fault(
+            STORE.name,
+            "backup and restore are for the SQLite files; a MongoDB is backed up with its own tools (docs/OPERATING.md)",
+        );
+    }
     settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let Some(config) = config else { return Err(Failure::new("the settings can't be used")) };
+    if let Some(backup) = backup {
+        return backup::back_up(&config.data, &backup);
+    }
+    if let Some(restore) = restore {
+        return backup::restore(&config.data, &restore);
+    }
     if let Some(demo) = demo {
         let Some(services) = Services::start_or_stop(&config, &stop).await? else { return Ok(()) };
         services.bus.start();
@@ -147,9 +192,9 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     services.bus.start();
     if let Some(grpc) = grpc_listener {
         announce(&format!("gRPC listening on {}", grpc.local_addr()?));
-        let (routes, ended) = (services.together(&stop).await?, stop.clone());
+        let (routes, tls, ended) = (services.together(&stop).await?, config.tls, stop.clone());
         stop.spawn(async move {
-            if let Err(error) = serve::grpc(grpc, routes, ended).await {
+            if let Err(error) = serve::grpc(grpc, routes, tls, ended).await {
                 tracing::error!(%error, "the gRPC server ended");
             }
         });
@@ -185,7 +230,7 @@ impl Services {
         let auth = leadline_auth::start(
             leadline_auth::Config {
                 store: config.store("auth"),
-                keys: leadline_auth::SigningKeys::load_or_create(&config.data.join("signing-key.pem"))?,
+                keys: leadline_auth::SigningKeys::load_or_create(&config.data.join(SIGNING_KEY))?,
                 rate_limits: config.rate_limits,
             },
             leadline_auth::Parts { bus: bus.clone(), secret: secret.clone() },
