@@ -43,8 +43,9 @@ use leadline_runtime::{
     revoked::Revocations,
     route::Route,
     serve,
-    settings::{ANALYTICS, AUTH, BUS, LEADS, RATE_LIMITS, REMINDERS, SERVICE_SECRET},
+    settings::{ANALYTICS, AUTH, BUS, BUS_CA_FILE, LEADS, RATE_LIMITS, REMINDERS, SERVICE_SECRET, TLS},
     stop::Stop,
+    tls::Tls,
     tokens::Verifier,
 };
 use tokio::net::TcpListener;
@@ -142,7 +143,8 @@ pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Router, 
 #[must_use]
 pub fn program() -> Program {
     let mut settings = SETTINGS.to_vec();
-    settings.extend([RATE_LIMITS, AUTH, LEADS, REMINDERS, ANALYTICS, BUS, SERVICE_SECRET]);
+    settings.extend([RATE_LIMITS, AUTH, LEADS, REMINDERS, ANALYTICS, BUS, BUS_CA_FILE, SERVICE_SECRET]);
+    settings.extend(TLS);
     settings.extend(program::SETTINGS);
     Program {
         name: "leadline-gateway",
@@ -157,9 +159,11 @@ pub fn program() -> Program {
 /// # Errors
 /// A line for whatever keeps it from starting.
 pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let tls = Tls::read(&mut settings);
     let config = Config::read(&mut settings);
-    let routes = [AUTH, LEADS, REMINDERS, ANALYTICS].map(|setting| settings.require(&setting, Route::remote));
-    let bus = settings.require(&BUS, BusUrl::parse);
+    let routes = [AUTH, LEADS, REMINDERS, ANALYTICS]
+        .map(|setting| settings.require(&setting, |address| Route::to(address, tls.as_ref())));
+    let bus = BusUrl::read(&mut settings, &BUS);
     let secret = settings.require(&SERVICE_SECRET, ServiceSecret::new);
     settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let ([Some(auth), Some(leads), Some(reminders), Some(analytics)], Some(config), Some(bus), Some(secret)) =

@@ -4,7 +4,7 @@
 //! - [`program`]: logs, metrics, signals, exit codes: the frame around a `main`.
 //! - [`serve`]: a gRPC server with health and reflection, an HTTP server with limits; both stop gracefully.
 //! - [`health`]: whether a part can do its work.
-//! - [`route`]: the way to a service, in process or over the network: one type.
+//! - [`route`]: the way to a service, in process or over the network: one type. [`tls`]: who may go it.
 //! - [`caller`], [`tokens`], [`revoked`]: who is asking, and the [`Scope`](caller::Scope) that every store call needs.
 //! - [`refusal`], [`violations`]: the one vocabulary for saying no, between services and gateway.
 //! - [`once`], [`version`], [`cursor`], [`time`], [`zone`], [`ids`]: small words that all services speak.
@@ -24,6 +24,7 @@ pub mod settings;
 pub mod stop;
 pub mod telemetry;
 pub mod time;
+pub mod tls;
 pub mod tokens;
 pub mod version;
 pub mod violations;

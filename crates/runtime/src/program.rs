@@ -1,5 +1,7 @@
 //! The frame around every `main`: settings, logs, metrics, signals, and what the shell is told.
 
+mod health;
+
 use std::{fmt, future::Future, process::ExitCode, time::Duration};
 
 use crate::{
@@ -64,12 +66,13 @@ impl<E: std::error::Error> From<E> for Failure {
 /// `main` reads its settings first and ends with the fault of [`Settings::finish`], if there is one. It returns when the program
 /// is to end by itself (a command that is done) or when `stop` was given. The exit code is 0 after a clean end, 1 after a
 /// failure, 2 for settings that can't be used.
-pub fn run<F, Fut>(program: Program, main: F) -> ExitCode
+pub fn run<F, Fut>(mut program: Program, main: F) -> ExitCode
 where
     F: FnOnce(Settings, Stop) -> Fut,
     Fut: Future<Output = Result<(), Failure>>,
 {
     let name = program.name;
+    program.commands.push(health::COMMAND);
     let mut settings = match Settings::read(&program, std::env::args_os(), |name| std::env::var(name).ok()) {
         Ok(settings) => settings,
         Err(unusable) => return tell(name, &unusable),
@@ -92,6 +95,9 @@ where
         if let Err(error) = stop.at_signals() {
             return tell(name, &Unusable::Faults(format!("can't listen for signals: {error}")));
         }
+        if settings.command == Some(health::COMMAND.name) {
+            return exit(name, health::run(&program, settings).await);
+        }
         // Metrics are for programs that stay; a command that ends by itself has none.
         if settings.command.is_none()
             && let Some(address) = settings.parse_or_off(&METRICS_LISTEN, config::address)
@@ -109,16 +115,20 @@ where
         if !stop.finished(Duration::from_secs(9)).await {
             tracing::warn!("tasks were still running when the time to stop was over");
         }
-        match ended {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(Failure { what, code }) => {
-                for line in what.lines() {
-                    say(&format!("{name}: {line}"));
-                }
-                ExitCode::from(code)
-            }
-        }
+        exit(name, ended)
     })
+}
+
+fn exit(name: &str, ended: Result<(), Failure>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { what, code }) => {
+            for line in what.lines() {
+                say(&format!("{name}: {line}"));
+            }
+            ExitCode::from(code)
+        }
+    }
 }
 
 fn tell(name: &str, unusable: &Unusable) -> ExitCode {

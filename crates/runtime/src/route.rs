@@ -1,24 +1,26 @@
 //! The way to a service: its own routes in this process, or a connection to its address. Callers can't tell which.
 
+mod peers;
+
 use std::{
     convert::Infallible,
     fmt,
     future::Future,
+    net::IpAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use http::{Request, Response, Uri};
-use tonic::{
-    Status,
-    body::Body,
-    service::Routes,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Status, body::Body, service::Routes};
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
-use crate::caller::{DEADLINE, NoDeadline};
+use crate::{
+    caller::{DEADLINE, NoDeadline},
+    route::peers::{Peers, Place},
+    tls::Tls,
+};
 
 /// What a generated client is built over: `LeadsServiceClient::new(route)`.
 #[derive(Clone)]
@@ -29,10 +31,18 @@ pub struct Route {
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// An address that is not one.
+/// An address that is not one, or that TLS forbids or is missing for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be an address such as http://127.0.0.1:50051")]
-pub struct BadAddress;
+#[error("{0}")]
+pub struct BadAddress(&'static str);
+
+const NO_ADDRESS: BadAddress =
+    BadAddress("must be an address such as http://127.0.0.1:50051, or several with commas between");
+const NO_TLS: BadAddress = BadAddress(
+    "an https:// address needs LEADLINE_TLS_CA_FILE, LEADLINE_TLS_CERT_FILE and LEADLINE_TLS_KEY_FILE",
+);
+const PLAIN: BadAddress =
+    BadAddress("must be https:// where TLS is set up, unless it is this very machine's");
 
 impl Route {
     /// To a service in this process: no socket, no copy of the bytes on a wire.
@@ -46,26 +56,50 @@ impl Route {
         Self { inner: BoxCloneSyncService::new(service), target: format!("{name} (in process)") }
     }
 
-    /// To a service at an address. The connection is made at the first call and again whenever it breaks, for ever.
+    /// To a service at an address without TLS: see [`Route::to`].
     ///
     /// # Errors
     /// [`BadAddress`] for what is not an `http://host:port`.
     pub fn remote(address: &str) -> Result<Self, BadAddress> {
-        let uri: Uri = address.parse().map_err(|_| BadAddress)?;
-        if uri.scheme_str() != Some("http") || uri.host().is_none() || !matches!(uri.path(), "" | "/") {
-            return Err(BadAddress);
-        }
-        let channel: Channel = Endpoint::from(uri)
-            .connect_timeout(Duration::from_secs(2))
-            // A peer that is stopped or cut off is noticed by its silence.
-            .http2_keep_alive_interval(Duration::from_secs(5))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true)
-            .tcp_nodelay(true)
-            .connect_lazy();
-        let service = channel.map_err(Error::from);
+        Self::to(address, None)
+    }
+
+    /// To a service at an address, or at several with commas between. Calls go to all replicas in turn that a name stands for; it
+    /// is looked up again every few seconds. Connections are made at the first call and again whenever they break, for ever.
+    ///
+    /// # Errors
+    /// [`BadAddress`] for what is not an `http://host:port` or `https://host:port`, and for what TLS forbids: with it, plain
+    /// addresses must be this machine's own.
+    pub fn to(address: &str, tls: Option<&Arc<Tls>>) -> Result<Self, BadAddress> {
+        let places: Result<Vec<Place>, BadAddress> =
+            address.split(',').map(|address| place(address.trim(), tls)).collect();
+        let peers = Peers::new(places?);
+        let service = tower::service_fn(move |request| {
+            let peers = peers.clone();
+            async move { Ok(peers.call(request).await) }
+        });
         Ok(Self { inner: BoxCloneSyncService::new(service), target: address.to_owned() })
     }
+}
+
+fn place(address: &str, tls: Option<&Arc<Tls>>) -> Result<Place, BadAddress> {
+    let uri: Uri = address.parse().map_err(|_| NO_ADDRESS)?;
+    let authority = uri.authority().cloned().ok_or(NO_ADDRESS)?;
+    // Brackets are the URI's, not the address's.
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    if host.is_empty() || !matches!(uri.path(), "" | "/") || authority.as_str().contains('@') {
+        return Err(NO_ADDRESS);
+    }
+    let is_own = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let (tls, port) = match (uri.scheme_str(), tls) {
+        (Some("https"), Some(tls)) => (Some(tls.clone()), 443),
+        (Some("https"), None) => return Err(NO_TLS),
+        (Some("http"), Some(_)) if !is_own => return Err(PLAIN),
+        (Some("http"), _) => (None, 80),
+        _ => return Err(NO_ADDRESS),
+    };
+    let port = authority.port_u16().unwrap_or(port);
+    Ok(Place { authority, host, port, tls })
 }
 
 impl fmt::Debug for Route {

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::Stream;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -9,12 +10,16 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
-use tonic::service::Routes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::Semaphore,
+};
+use tonic::{service::Routes, transport::server::Connected};
 use tonic_health::ServingStatus;
 use tower::{Service, ServiceExt};
 
-use crate::{health::HealthCheck, stop::Stop};
+use crate::{health::HealthCheck, stop::Stop, tls::Tls};
 
 /// Connections that one HTTP server holds at once; more wait to be accepted.
 pub const MOST_CONNECTIONS: usize = 4096;
@@ -80,12 +85,30 @@ fn status(service: &str, healthy: Result<(), String>) -> ServingStatus {
     }
 }
 
-/// Serves gRPC until `stop`, then lets calls under way finish.
+/// Serves gRPC until `stop`, then lets calls under way finish. With `tls` only to clients who show a certificate.
 ///
 /// # Errors
 /// If the listener breaks.
-pub async fn grpc(listener: TcpListener, routes: Routes, stop: Stop) -> Result<(), tonic::transport::Error> {
-    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+pub async fn grpc(
+    listener: TcpListener,
+    routes: Routes,
+    tls: Option<Arc<Tls>>,
+    stop: Stop,
+) -> Result<(), tonic::transport::Error> {
+    match tls {
+        None => {
+            let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+            grpc_to(incoming, routes, stop).await
+        }
+        Some(tls) => grpc_to(tls.incoming(listener), routes, stop).await,
+    }
+}
+
+async fn grpc_to<I, IO>(incoming: I, routes: Routes, stop: Stop) -> Result<(), tonic::transport::Error>
+where
+    I: Stream<Item = std::io::Result<IO>>,
+    IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let ended = stop.clone();
     let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))

@@ -12,7 +12,7 @@ mod replica_set;
 mod wait;
 
 pub use folder::Folder;
-pub use mongo::{MONGODB_URL, Mongo, SharedMongo, mongo};
+pub use mongo::{Certificates, MONGODB_URL, Mongo, SharedMongo, mongo};
 pub use process::Process;
 pub use proxy::Proxy;
 pub use rabbit::{AMQP_URL, Rabbit, SharedRabbit, rabbit};

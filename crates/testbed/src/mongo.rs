@@ -67,15 +67,39 @@ pub struct Mongo {
     folder: Folder,
     binary: PathBuf,
     port: u16,
+    certificates: Option<Certificates>,
+}
+
+/// What a server shows over TLS: files in PEM.
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    /// The authority that its certificate is of.
+    pub ca: PathBuf,
+    /// Its certificate; for MongoDB with the key in the same file.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 impl Mongo {
+    /// Starts one that speaks to others over TLS only.
+    ///
+    /// # Errors
+    /// As [`Mongo::start_private`].
+    pub async fn start_with(certificates: Certificates) -> Result<Self> {
+        Self::start(Some(certificates)).await
+    }
+
     /// Starts one and awaits that it takes writes.
     ///
     /// # Errors
     /// When none is installed (the error names the command that does), or it does not start.
     pub async fn start_private() -> Result<Self> {
-        let mongo = Self::start_uninitiated().await?;
+        Self::start(None).await
+    }
+
+    async fn start(certificates: Option<Certificates>) -> Result<Self> {
+        let mongo = Self::start_bare(certificates).await?;
         mongo
             .initiate(doc! {
                 "_id": REPLICA_SET,
@@ -88,14 +112,18 @@ impl Mongo {
 
     /// Starts a server that is no member of a replica set yet.
     pub(crate) async fn start_uninitiated() -> Result<Self> {
+        Self::start_bare(None).await
+    }
+
+    async fn start_bare(certificates: Option<Certificates>) -> Result<Self> {
         let binary = mongod()?;
         let mut clashes = 0;
         loop {
             let folder = Folder::new()?;
             let port = free_port()?;
-            match launch(&binary, &folder, port).await {
+            match launch(&binary, &folder, port, certificates.as_ref()).await {
                 Ok(process) => {
-                    return Ok(Self { process, folder, binary, port });
+                    return Ok(Self { process, folder, binary, port, certificates });
                 }
                 // Another process took the port between the asking and the binding.
                 Err(error) if clashes < 3 && format!("{error:#}").contains("already in use") => {
@@ -115,7 +143,13 @@ impl Mongo {
     /// Its URI, without a database; the driver finds the primary by itself, also after a restart.
     #[must_use]
     pub fn uri(&self) -> String {
-        format!("mongodb://{}/?replicaSet={REPLICA_SET}", self.addr())
+        format!("mongodb://{}/?replicaSet={REPLICA_SET}{}", self.addr(), self.over_tls())
+    }
+
+    /// For an address's options.
+    fn over_tls(&self) -> String {
+        let ca = self.certificates.as_ref().map(|certificates| certificates.ca.display());
+        ca.map(|ca| format!("&tls=true&tlsCAFile={ca}")).unwrap_or_default()
     }
 
     /// Its URI with a new prefix for database names as its path, as `LEADLINE_STORE` takes it.
@@ -174,7 +208,7 @@ impl Mongo {
     /// When it still runs, or does not start.
     pub async fn start_again(&mut self) -> Result<()> {
         ensure!(self.process.exit_code().is_some(), "mongod still runs");
-        self.process = launch(&self.binary, &self.folder, self.port).await?;
+        self.process = launch(&self.binary, &self.folder, self.port, self.certificates.as_ref()).await?;
         self.wait_until_serving().await
     }
 
@@ -213,8 +247,9 @@ impl Mongo {
     /// What the server answers, or that it does not answer within five seconds.
     pub async fn run(&self, command: Document) -> Result<Document> {
         let uri = format!(
-            "mongodb://{}/?directConnection=true&serverSelectionTimeoutMS=5000&connectTimeoutMS=5000",
-            self.addr()
+            "mongodb://{}/?directConnection=true&serverSelectionTimeoutMS=5000&connectTimeoutMS=5000{}",
+            self.addr(),
+            self.over_tls()
         );
         // A client of its own for every call: it must not outlive the runtime of the test that calls.
         let client = Client::with_uri_str(uri).await?;
@@ -241,7 +276,12 @@ impl Mongo {
     }
 }
 
-async fn launch(binary: &Path, folder: &Folder, port: u16) -> Result<Process> {
+async fn launch(
+    binary: &Path,
+    folder: &Folder,
+    port: u16,
+    certificates: Option<&Certificates>,
+) -> Result<Process> {
     let data = folder.join("data");
     std::fs::create_dir_all(&data)?;
     let mut command = Command::new(binary);
@@ -257,6 +297,10 @@ async fn launch(binary: &Path, folder: &Folder, port: u16) -> Result<Process> {
         .args(["--setParameter", "transactionLifetimeLimitSeconds=15"])
         // In good order, but without the fifteen seconds in which clients could look for another primary.
         .args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);
+    if let Some(certificates) = certificates {
+        command.args(["--tlsMode", "requireTLS", "--tlsCertificateKeyFile"]).arg(&certificates.certificate);
+        command.arg("--tlsCAFile").arg(&certificates.ca).arg("--tlsAllowConnectionsWithoutCertificates");
+    }
     let mut process = Process::start(&command, folder.join("mongod.log"))?;
     process.wait_for_port(port, START_LIMIT).await?;
     Ok(process)

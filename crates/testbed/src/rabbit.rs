@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use crate::folder::Folder;
+use crate::mongo::Certificates;
 use crate::process::{Process, is_program, on_path};
 use crate::wait::{eventually, free_port, fresh_prefix, wait_until};
 
@@ -71,6 +72,7 @@ pub struct Rabbit {
 #[derive(Debug, Clone, Copy)]
 struct Ports {
     amqp: u16,
+    tls: u16,
     distribution: u16,
     mapper: u16,
 }
@@ -81,13 +83,25 @@ impl Rabbit {
     /// # Errors
     /// When none is installed (the error names the command that does), or it does not start.
     pub async fn start_private() -> Result<Self> {
+        Self::start(None).await
+    }
+
+    /// Starts one that listens for TLS besides, at [`Rabbit::tls_uri`].
+    ///
+    /// # Errors
+    /// As [`Rabbit::start_private`].
+    pub async fn start_with(certificates: &Certificates) -> Result<Self> {
+        Self::start(Some(certificates)).await
+    }
+
+    async fn start(certificates: Option<&Certificates>) -> Result<Self> {
         ensure!(
             is_program(&Path::new(PROGRAMS).join("rabbitmq-server")),
             "there is no RabbitMQ here; install it with scripts/install-test-servers, or name one in {AMQP_URL}"
         );
         let mut clashes = 0;
         loop {
-            match Self::try_start().await {
+            match Self::try_start(certificates).await {
                 Ok(rabbit) => return Ok(rabbit),
                 // Another process took a port between the asking and the binding.
                 Err(error) if clashes < 3 && is_clash(&format!("{error:#}")) => clashes += 1,
@@ -96,17 +110,28 @@ impl Rabbit {
         }
     }
 
-    async fn try_start() -> Result<Self> {
+    async fn try_start(certificates: Option<&Certificates>) -> Result<Self> {
         let folder = Folder::new()?;
-        let ports = Ports { amqp: free_port()?, distribution: free_port()?, mapper: free_port()? };
+        let ports =
+            Ports { amqp: free_port()?, tls: free_port()?, distribution: free_port()?, mapper: free_port()? };
         std::fs::write(folder.join("env.conf"), "")?;
         std::fs::write(folder.join("enabled_plugins"), "[].\n")?;
         // The log for its reader here; a small write-ahead log, since hundreds of megabytes would be the default.
-        std::fs::write(
-            folder.join("rabbitmq.conf"),
-            "log.file = false\nlog.console = true\nlog.console.level = info\n\
-             disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 33554432\n",
-        )?;
+        let mut settings = "log.file = false\nlog.console = true\nlog.console.level = info\n\
+             disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 33554432\n"
+            .to_owned();
+        if let Some(certificates) = certificates {
+            let shown = |path: &Path| path.display().to_string();
+            settings.push_str(&format!(
+                "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\n\
+                 ssl_options.keyfile = {}\nssl_options.verify = verify_none\n",
+                ports.tls,
+                shown(&certificates.ca),
+                shown(&certificates.certificate),
+                shown(&certificates.key),
+            ));
+        }
+        std::fs::write(folder.join("rabbitmq.conf"), settings)?;
         // A port mapper of our own: the one the server would start outlives it.
         let mut command = Command::new(port_mapper()?);
         command.args(["-address", "127.0.0.1", "-port", &ports.mapper.to_string()]);
@@ -129,6 +154,12 @@ impl Rabbit {
     #[must_use]
     pub fn uri_at(&self, addr: SocketAddr) -> String {
         format!("amqp://guest:guest@{addr}/%2f")
+    }
+
+    /// Its URI over TLS, if it was started with certificates.
+    #[must_use]
+    pub fn tls_uri(&self) -> String {
+        format!("amqps://guest:guest@127.0.0.1:{}/%2f", self.ports.tls)
     }
 
     /// Where it listens.

@@ -12,6 +12,7 @@ use leadline_runtime::{
     route::Route,
     serve, settings,
     stop::Stop,
+    tls::Tls,
     tokens::Verifier,
 };
 use leadline_storage::StoreUrl;
@@ -35,8 +36,9 @@ const ACCOUNT_EVENTS: usize = 1024;
 /// What the program is called, its settings and its commands.
 #[must_use]
 pub fn program() -> Program {
-    let mut all = vec![LISTEN, settings::STORE, settings::BUS, settings::SERVICE_SECRET];
+    let mut all = vec![LISTEN, settings::STORE, settings::BUS, settings::BUS_CA_FILE, settings::SERVICE_SECRET];
     all.extend([settings::AUTH, settings::LEADS]);
+    all.extend(settings::TLS);
     all.extend(program::SETTINGS);
     Program {
         name: "leadline-analytics",
@@ -70,12 +72,13 @@ pub async fn run(settings: Settings, stop: Stop) -> Result<(), Failure> {
 }
 
 async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let tls = Tls::read(&mut settings);
     let address = settings.require(&LISTEN, config::address);
     let url = settings.require(&settings::STORE, StoreUrl::parse);
-    let bus = settings.require(&settings::BUS, BusUrl::parse);
+    let bus = BusUrl::read(&mut settings, &settings::BUS);
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
-    let auth = settings.require(&settings::AUTH, Route::remote);
-    let leads = settings.require(&settings::LEADS, Route::remote);
+    let auth = settings.require(&settings::AUTH, |address| Route::to(address, tls.as_ref()));
+    let leads = settings.require(&settings::LEADS, |address| Route::to(address, tls.as_ref()));
     settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(address), Some(url), Some(bus), Some(secret), Some(auth), Some(leads)) =
         (address, url, bus, secret, auth, leads)
@@ -106,7 +109,7 @@ async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
         serve::with_health_and_reflection(service.routes.clone(), NAME, service.health.clone(), &stop)
             .await?;
     announce(&format!("leadline-analytics listening on {bound}"));
-    let served = serve::grpc(listener, routes, stop.clone()).await;
+    let served = serve::grpc(listener, routes, tls, stop.clone()).await;
     stop.now();
     stop.finished(LAST_WORK).await;
     service.close().await;
@@ -134,9 +137,10 @@ fn only_workspace(settings: &mut Settings) -> Option<WorkspaceId> {
 }
 
 async fn run_rebuild(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let tls = Tls::read(&mut settings);
     let url = settings.require(&settings::STORE, StoreUrl::parse);
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
-    let route = settings.require(&settings::LEADS, Route::remote);
+    let route = settings.require(&settings::LEADS, |address| Route::to(address, tls.as_ref()));
     let only = only_workspace(&mut settings);
     settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(url), Some(secret), Some(route)) = (url, secret, route) else {

@@ -29,6 +29,7 @@ use leadline_runtime::{
     serve, settings,
     stop::Stop,
     time::Millis,
+    tls::Tls,
     tokens::Verifier,
 };
 use leadline_storage::StoreUrl;
@@ -205,11 +206,13 @@ pub fn program() -> Program {
     let mut all = vec![
         settings::STORE,
         settings::BUS,
+        settings::BUS_CA_FILE,
         SIGNING_KEYS,
         settings::SERVICE_SECRET,
         settings::RATE_LIMITS,
         GRPC_LISTEN,
     ];
+    all.extend(settings::TLS);
     all.extend(program::SETTINGS);
     Program {
         name: "leadline-auth",
@@ -224,8 +227,9 @@ pub fn program() -> Program {
 /// # Errors
 /// [`Failure`] with what is wrong, where, and what to do about it.
 pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let tls = Tls::read(&mut settings);
     let store = settings.require(&settings::STORE, StoreUrl::parse);
-    let bus = settings.require(&settings::BUS, BusUrl::parse);
+    let bus = BusUrl::read(&mut settings, &settings::BUS);
     let keys = settings.require(&SIGNING_KEYS, SigningKeys::parse);
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
     let rate_limits = settings.require(&settings::RATE_LIMITS, switch);
@@ -257,7 +261,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         serve::with_health_and_reflection(service.routes.clone(), NAME, service.health.clone(), &stop)
             .await?;
     program::announce(&format!("leadline-auth listening on {address}"));
-    let served = serve::grpc(listener, routes, stop.clone()).await;
+    let served = serve::grpc(listener, routes, tls, stop.clone()).await;
     stop.now();
     stop.finished(Duration::from_secs(5)).await;
     service.close().await;

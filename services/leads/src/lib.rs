@@ -10,6 +10,7 @@ pub mod fields;
 pub mod filter;
 pub mod follow_up;
 pub mod grpc;
+pub mod import;
 pub mod lead;
 pub mod likeness;
 pub mod members;
@@ -31,6 +32,7 @@ use leadline_runtime::{
     route::Route,
     serve, settings,
     stop::Stop,
+    tls::Tls,
     tokens::Verifier,
 };
 use leadline_storage::StoreUrl;
@@ -101,11 +103,12 @@ pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service,
 /// # Errors
 /// One line for the person who starts the program.
 pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let tls = Tls::read(&mut settings);
     let address = settings.require(&GRPC_LISTEN, config::address);
     let store = settings.require(&settings::STORE, StoreUrl::parse);
-    let bus = settings.require(&settings::BUS, BusUrl::parse);
+    let bus = BusUrl::read(&mut settings, &settings::BUS);
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
-    let auth = settings.require(&settings::AUTH, Route::remote);
+    let auth = settings.require(&settings::AUTH, |address| Route::to(address, tls.as_ref()));
     settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(address), Some(store), Some(bus), Some(secret), Some(auth)) =
         (address, store, bus, secret, auth)
@@ -135,7 +138,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     bus.start();
     let routes = serve::with_health_and_reflection(service.routes, NAME, service.health, &stop).await?;
     program::announce(&format!("leadline-leads listening on {address}"));
-    let served = serve::grpc(listener, routes, stop.clone()).await;
+    let served = serve::grpc(listener, routes, tls, stop.clone()).await;
     stop.now();
     service.store.close().await;
     Ok(served?)
@@ -159,11 +162,12 @@ async fn hear_revocations(bus: Bus, revoked: Revocations, stop: Stop) {
 /// What `leadline-leads --help` says.
 #[must_use]
 pub fn program() -> Program {
-    let own = [GRPC_LISTEN, settings::STORE, settings::BUS, settings::SERVICE_SECRET, settings::AUTH];
+    let own = [GRPC_LISTEN, settings::STORE, settings::BUS, settings::BUS_CA_FILE];
+    let others = [settings::SERVICE_SECRET, settings::AUTH];
     Program {
         name: "leadline-leads",
         about: "Leadline's leads service: leads, notes, the log of what was done, search",
-        settings: own.into_iter().chain(program::SETTINGS).collect(),
+        settings: own.into_iter().chain(others).chain(settings::TLS).chain(program::SETTINGS).collect(),
         commands: Vec::new(),
     }
 }

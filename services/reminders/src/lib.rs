@@ -24,6 +24,7 @@ use leadline_runtime::{
     route::Route,
     serve, settings,
     stop::Stop,
+    tls::Tls,
     tokens::Verifier,
 };
 use leadline_storage::StoreUrl;
@@ -106,10 +107,12 @@ pub fn program() -> Program {
         GRPC_LISTEN,
         settings::STORE,
         settings::BUS,
+        settings::BUS_CA_FILE,
         settings::AUTH,
         settings::LEADS,
         settings::SERVICE_SECRET,
     ];
+    all.extend(settings::TLS);
     all.extend(program::SETTINGS);
     Program {
         name: "leadline-reminders",
@@ -124,11 +127,12 @@ pub fn program() -> Program {
 /// # Errors
 /// A line for whatever keeps it from starting.
 pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let tls = Tls::read(&mut settings);
     let listen = settings.require(&GRPC_LISTEN, config::address);
     let store = settings.require(&settings::STORE, StoreUrl::parse);
-    let bus = settings.require(&settings::BUS, BusUrl::parse);
-    let auth = settings.require(&settings::AUTH, Route::remote);
-    let leads = settings.require(&settings::LEADS, Route::remote);
+    let bus = BusUrl::read(&mut settings, &settings::BUS);
+    let auth = settings.require(&settings::AUTH, |address| Route::to(address, tls.as_ref()));
+    let leads = settings.require(&settings::LEADS, |address| Route::to(address, tls.as_ref()));
     let secret = settings.require(&settings::SERVICE_SECRET, ServiceSecret::new);
     settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let (Some(listen), Some(store), Some(bus), Some(auth), Some(leads), Some(secret)) =
@@ -161,7 +165,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
             .await?;
     bus.start();
     announce(&format!("leadline-reminders listening on {}", listener.local_addr()?));
-    let served = serve::grpc(listener, routes, stop.clone()).await;
+    let served = serve::grpc(listener, routes, tls, stop.clone()).await;
     stop.now();
     stop.finished(LAST_WORK).await;
     service.close().await;
