@@ -6,9 +6,10 @@ import { CSPProvider } from '@base-ui/react/csp-provider';
 import { I18nProvider } from '@lingui/react';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
-import { lazy, type ReactNode, StrictMode, Suspense, useEffect, useState } from 'react';
+import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { start } from './api/session';
+import Toasts from './design/Toasts';
 import { queryClient } from './query';
 import { router } from './router';
 import { i18n, preferredLanguage, speak, useLanguage } from './words';
@@ -16,16 +17,9 @@ import { i18n, preferredLanguage, speak, useLanguage } from './words';
 // The session is asked for while everything else still loads; whoever needs it meets the same promise.
 void start().catch(() => undefined);
 
-const Toasts = lazy(() => import('./design/Toasts'));
 const whenIdle = (run: () => void) =>
   window.requestIdleCallback ? window.requestIdleCallback(run, { timeout: 2500 }) : setTimeout(run, 1200);
-
-/** What nobody needs in the first second comes once the page has settled. */
-function Later({ children }: { children: ReactNode }) {
-  const [go, setGo] = useState(false);
-  useEffect(() => void whenIdle(() => setGo(true)), []);
-  return go ? <Suspense>{children}</Suspense> : null;
-}
+// What nobody needs in the first second comes once the page has settled.
 addEventListener('load', () =>
   whenIdle(
     () =>
@@ -34,8 +28,9 @@ addEventListener('load', () =>
       ),
   ),
 );
-// After an update of the server the old page's chunks are gone: one reload brings the new page.
+// After an update of the server the old page's chunks are gone: one reload brings the new page. Without a connection it would bring none.
 addEventListener('vite:preloadError', () => {
+  if (!navigator.onLine) return;
   const last = Number(sessionStorage.getItem('leadline.reloaded'));
   if (Date.now() - last < 30_000) return;
   sessionStorage.setItem('leadline.reloaded', String(Date.now()));
@@ -47,9 +42,7 @@ function App() {
   return (
     <I18nProvider i18n={i18n}>
       <RouterProvider router={router} key={language} />
-      <Later>
-        <Toasts />
-      </Later>
+      <Toasts />
     </I18nProvider>
   );
 }

@@ -39,6 +39,6 @@ export async function switchWorkspace(workspaceId: string) {
     moved();
     location.assign('/');
   } catch (error) {
-    void complain(t('workspace.switch.failed'), error);
+    complain(t('workspace.switch.failed'), error);
   }
 }

@@ -144,9 +144,9 @@ export async function addSample(): Promise<void> {
       await Promise.all([worker(), worker(), worker(), worker()]);
     }
     await addSampleReminders();
-    void notify({ title: t('sample.added') });
+    notify({ title: t('sample.added') });
   } catch (error) {
-    void complain(t('sample.failed'), error);
+    complain(t('sample.failed'), error);
   }
   stir();
   await queryClient.invalidateQueries();
@@ -179,9 +179,9 @@ export async function removeSample(): Promise<void> {
       );
       if (result.changed === 0) break;
     }
-    void notify({ title: t('sample.removed') });
+    notify({ title: t('sample.removed') });
   } catch (error) {
-    void complain(t('sample.failed'), error);
+    complain(t('sample.failed'), error);
   }
   stir();
   await queryClient.invalidateQueries();

@@ -44,7 +44,7 @@ export function BulkBar({ rows, selection, total }: Props) {
       await changeMany(chosen, act);
       selection.clear();
     } catch (error) {
-      if (selection.all && !stop.current.signal.aborted) void complain(t('bulk.failed'), error);
+      if (selection.all && !stop.current.signal.aborted) complain(t('bulk.failed'), error);
     } finally {
       setBusy(null);
     }

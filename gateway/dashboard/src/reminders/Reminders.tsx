@@ -186,7 +186,7 @@ function Notices() {
           const want = event.target.checked;
           void setNotices(want).then((now) => {
             setOn(now);
-            if (want && !now) void notify({ title: t('notices.denied'), kind: 'error' });
+            if (want && !now) notify({ title: t('notices.denied'), kind: 'error' });
           });
         }}
       />

@@ -27,7 +27,7 @@ export async function setNotices(on: boolean): Promise<boolean> {
 export function fellDue(told: Reminder | { reminder: Reminder }) {
   const reminder = 'reminder' in told ? told.reminder : told;
   const open = () => openLead(reminder.lead.id);
-  void notify({
+  notify({
     title: reminder.message,
     description: t('reminder.dueNow', { name: reminder.lead.name }),
     action: { label: t('open'), run: open },

@@ -34,9 +34,9 @@ export async function download(path: string): Promise<void> {
     link.href = url;
     link.download = '';
     link.click();
-    void notify({ title: t('download.started') });
+    notify({ title: t('download.started') });
   } catch (error) {
-    void complain(t('download.failed'), error);
+    complain(t('download.failed'), error);
   }
 }
 
@@ -44,9 +44,9 @@ export async function download(path: string): Promise<void> {
 export async function downloadThrough(path: string, name: string): Promise<void> {
   try {
     save(await (await raw(path)).blob(), name);
-    void notify({ title: t('download.started') });
+    notify({ title: t('download.started') });
   } catch (error) {
-    void complain(t('download.failed'), error);
+    complain(t('download.failed'), error);
   }
 }
 

@@ -102,7 +102,7 @@ function Password() {
         }),
       );
       form.reset();
-      void notify({ title: t('password.changed'), description: t('password.changed.sub') });
+      notify({ title: t('password.changed'), description: t('password.changed.sub') });
     } catch (error) {
       if (error instanceof ApiError && error.status === 422) setErrors({ ...error.fields });
       else setFault(reason(error));

@@ -4,7 +4,7 @@ import { complain, dismiss, notify } from './notice';
 interface Undoable {
   title: string;
   undo: () => Promise<unknown>;
-  toast: Promise<string>;
+  toast: string;
 }
 
 // Ctrl-Z goes back through the last of this page's changes, also when their six seconds are over.
@@ -15,18 +15,18 @@ async function take(entry: Undoable) {
   const at = done.indexOf(entry);
   if (at < 0) return;
   done.splice(at, 1);
-  void entry.toast.then(dismiss);
+  dismiss(entry.toast);
   try {
     await entry.undo();
-    void notify({ title: t('undone', { what: entry.title }) });
+    notify({ title: t('undone', { what: entry.title }) });
   } catch (error) {
-    void complain(t('undo.failed'), error);
+    complain(t('undo.failed'), error);
   }
 }
 
 /** Says what was done and offers to take it back. */
 export function offer(title: string, undo: () => Promise<unknown>) {
-  const entry: Undoable = { title, undo, toast: Promise.resolve('') };
+  const entry: Undoable = { title, undo, toast: '' };
   entry.toast = notify({ title, action: { label: t('undo'), run: () => void take(entry) } });
   done.push(entry);
   if (done.length > KEPT) done.shift();
@@ -36,7 +36,7 @@ export function offer(title: string, undo: () => Promise<unknown>) {
 export async function undoLast() {
   const last = done.at(-1);
   if (last) await take(last);
-  else void notify({ title: t('undo.nothing') });
+  else notify({ title: t('undo.nothing') });
 }
 
 interface Change<T> {
@@ -62,13 +62,13 @@ export async function change<T>({ show, send, settle, said, undo, failed, expect
     result = await send();
   } catch (error) {
     back?.();
-    if (!expects?.(error)) void complain(failed, error);
+    if (!expects?.(error)) complain(failed, error);
     throw error;
   }
   settle?.(result);
   if (said) {
     if (undo) offer(said(result), () => undo(result));
-    else void notify({ title: said(result) });
+    else notify({ title: said(result) });
   }
   return result;
 }
@@ -106,7 +106,7 @@ export function later({
     if (at >= 0) done.splice(at, 1);
     send().catch((error: unknown) => {
       back();
-      void complain(failed, error);
+      complain(failed, error);
     });
   };
   const timer = setTimeout(commit, HOLD_MS);
@@ -118,7 +118,7 @@ export function later({
       held.delete(commit);
       back();
     },
-    toast: Promise.resolve(''),
+    toast: '',
   };
   entry.toast = notify({ title: said, action: { label: t('undo'), run: () => void take(entry) } });
   done.push(entry);

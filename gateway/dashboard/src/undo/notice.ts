@@ -1,4 +1,5 @@
 import { reason } from '../design/Small';
+import { toasts } from '../design/toasts';
 import { t } from '../words';
 
 interface Notice {
@@ -8,9 +9,8 @@ interface Notice {
   action?: { label: string; run: () => void };
 }
 
-/** Says something at the lower edge for six seconds. The toasts' code comes when the page is idle, or with the first of them. */
-export async function notify({ title, description, kind, action }: Notice): Promise<string> {
-  const { toasts } = await import('../design/toasts');
+/** Says something at the lower edge for six seconds. Its code comes with the page: what must be said may be that the server is out of reach. */
+export function notify({ title, description, kind, action }: Notice): string {
   return toasts.add({
     title,
     description,
@@ -22,8 +22,7 @@ export async function notify({ title, description, kind, action }: Notice): Prom
   });
 }
 
-export async function dismiss(id: string) {
-  const { toasts } = await import('../design/toasts');
+export function dismiss(id: string) {
   toasts.close(id);
 }
 
@@ -34,8 +33,8 @@ export const complain = (what: string, error: unknown) =>
 export const copied = async (text: string, said = t('copied')) => {
   try {
     await navigator.clipboard.writeText(text);
-    void notify({ title: said });
+    notify({ title: said });
   } catch {
-    void notify({ title: t('copy.failed'), kind: 'error' });
+    notify({ title: t('copy.failed'), kind: 'error' });
   }
 };
