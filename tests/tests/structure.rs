@@ -110,3 +110,19 @@ fn no_room_has_a_name_without_a_meaning() {
         }
     }
 }
+
+/// The guarantees name the tests that show them: each of those exists.
+#[test]
+fn every_test_that_the_guarantees_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &Path| std::fs::read_to_string(path).expect("a file of the project");
+    let files = std::fs::read_dir(root.join("tests/tests")).expect("the folder of the tests");
+    let tests: String = files.map(|file| read(&file.expect("its entries").path())).collect();
+    let guarantees = read(&root.join("docs/GUARANTEES.md"));
+    let is_name =
+        |text: &&str| text.contains('_') && text.chars().all(|c| c == '_' || c.is_ascii_lowercase());
+    let named: Vec<&str> = guarantees.split('`').skip(1).step_by(2).filter(is_name).collect();
+    assert!(named.len() > 40, "only {} tests are named", named.len());
+    let missing: Vec<&&str> = named.iter().filter(|name| !tests.contains(&format!("{name}"))).collect();
+    assert!(missing.is_empty(), "docs/GUARANTEES.md names tests that are not there: {missing:?}");
+}
