@@ -27,7 +27,7 @@ export function NextStep({ lead, small }: { lead: Lead | LeadRow; small?: boolea
   return (
     <span className={css.step} data-tone={late ? 'late' : today ? 'today' : 'later'}>
       <Bell size={small ? 12 : 13} aria-hidden="true" />
-      <time dateTime={at}>{late ? t('nextStep.late', { ago: ago(at, now) }) : due(at, now, zone)}</time>
+      <time dateTime={at}>{late ? t('nextStep.late', { ago: ago(at, now) }) : due(at, now, zone, small)}</time>
     </span>
   );
 }

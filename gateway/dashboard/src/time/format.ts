@@ -71,11 +71,11 @@ export function ago(instant: number | string, now: number, style: 'narrow' | 'lo
 }
 
 /** When something is due: the time today, the weekday within a week, else the date. */
-export function due(instant: string, now: number, zone: string): string {
+export function due(instant: string, now: number, zone: string, short = false): string {
   const at = Date.parse(instant);
   const distance = daysBetween(dayOf(now, zone), dayOf(at, zone));
   if (distance === 0) return time(at, zone);
-  if (distance === 1) return `${relative(1, 'day', 'long')}, ${time(at, zone)}`;
+  if (distance === 1) return short ? relative(1, 'day', 'long') : `${relative(1, 'day', 'long')}, ${time(at, zone)}`;
   if (distance > 1 && distance < 7) return date(at, { weekday: 'short', hour: '2-digit', minute: '2-digit' }, zone);
   const year = new Date(wallClock(at, zone)).getUTCFullYear() === new Date(wallClock(now, zone)).getUTCFullYear();
   return date(
@@ -84,7 +84,7 @@ export function due(instant: string, now: number, zone: string): string {
       day: 'numeric',
       month: 'short',
       ...(year ? {} : { year: 'numeric' }),
-      ...(distance < 0 ? {} : { hour: '2-digit', minute: '2-digit' }),
+      ...(distance < 0 || short ? {} : { hour: '2-digit', minute: '2-digit' }),
     },
     zone,
   );
