@@ -123,6 +123,7 @@ const importing = createRoute({
   getParentRoute: () => app,
   path: '/import',
   component: lazy(() => import('./import/ImportPage')),
+  validateSearch: (search: Raw): { id?: string } => ({ id: text(search['id']) }),
 });
 const settings = createRoute({
   getParentRoute: () => app,

@@ -485,9 +485,9 @@ export interface paths {
         /**
          * Live events
          * @description Server-Sent Events of the workspace. `activity`: something was done to a lead, as in the feed. `reminder.due`: a reminder
-         *     fell due. `analytics`: figures have changed, `{asOf}`; one is sent after each connection, too. `reload`: more was missed
-         *     than can be told, load everything anew. Each has an `id`, but for `reload`; `Last-Event-ID` resumes without loss, and may
-         *     repeat the last half minute. A comment every 15 s keeps the stream open. It ends when the token does. A user may have 20
+         *     fell due. `analytics`: figures have changed, `{asOf}`; one is sent after each connection, too. `import`: an import went on, as
+         *     from `GET /api/v1/leads/imports/{id}`; what is missed of it is not told again. `reload`: more was missed than can be told, load
+         *     everything anew. Each has an `id`, but for `reload`; `Last-Event-ID` resumes without loss, and may repeat the last half minute. A comment every 15 s keeps the stream open. It ends when the token does. A user may have 20
          *     streams: more are 429.
          */
         get: operations["get_events"];
@@ -575,6 +575,113 @@ export interface paths {
         get: operations["export_leads"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import leads
+         * @description Takes a CSV (divided by `,`, `;` or tabs, in UTF-8 or Windows-1252) or an XLSX (its first sheet) of at most 100 MiB, and answers
+         *     as soon as the whole file is kept: it is taken in behind the scenes, in batches, whatever is restarted meanwhile. Its progress
+         *     is told by `GET /api/v1/leads/imports/{id}` and as `import` on the event stream. Columns are recognised by their headers, and
+         *     `mapping` says it better. A row that can't be taken never stops the others. The options stand in the query, or, with
+         *     `multipart/form-data`, in fields beside the file, in any order. An `Idempotency-Key` is compared by options and file. A
+         *     workspace may have 10 imports that wait, and a user may send 4 files at once: more are 429.
+         */
+        post: operations["start_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List imports
+         * @description A page of the workspace's imports, newest first.
+         */
+        get: operations["list_imports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/imports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an import
+         * @description The import as far as it has come; of a dry run that is done, with its first rows and what would become of them.
+         */
+        get: operations["get_import"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/imports/{id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The rows that an import could not take
+         * @description As CSV: the file's own columns, and behind them the line in the file and the reason. It can be mended and sent again. A body
+         *     that breaks off, rather than ends, is not the whole file.
+         */
+        get: operations["get_import_errors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leads/imports/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take an import back
+         * @description What it made goes to the trash, and what it changed is as it was before, but for leads that were edited since: `kept` counts
+         *     them. Whoever started it may, and admins and owners. It is done behind the scenes: `state` tells how far it is.
+         */
+        post: operations["undo_import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1375,6 +1482,121 @@ export interface components {
              */
             stepRate: number | null;
         };
+        /** @description An import. `rows` is the sum of `created`, `updated`, `skipped` and `failed`. */
+        Import: {
+            /** @description What was made of the columns, in the file's order. */
+            columns: components["schemas"]["ImportColumn"][];
+            /**
+             * Format: int64
+             * @description How many leads were made, or would be.
+             */
+            created: number;
+            /** Format: date-time */
+            createdAt: string;
+            createdBy: components["schemas"]["Person"];
+            /** @description It only tells what would happen. */
+            dryRun: boolean;
+            /**
+             * Format: int64
+             * @description How many rows could not be taken: `/errors` has them.
+             */
+            failed: number;
+            /** @description What the file is called. */
+            fileName: string;
+            /** Format: date-time */
+            finishedAt: string | null;
+            /**
+             * Format: uuid
+             * @description UUIDv7.
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description How many leads an undo has left as they are, as they were edited since.
+             */
+            kept: number;
+            onDuplicate: components["schemas"]["OnDuplicate"];
+            /** @description The first 20 rows of a dry run that is done, and what would become of them. Empty in lists and in live events. */
+            preview: components["schemas"]["PreviewRow"][];
+            /** @description Why it failed, in one sentence. */
+            reason: string | null;
+            /**
+             * Format: int64
+             * @description How many rows were looked at.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description How many rows were passed over, as their lead is there or has the same values already.
+             */
+            skipped: number;
+            state: components["schemas"]["ImportState"];
+            /**
+             * Format: int64
+             * @description How many leads an undo has taken back.
+             */
+            takenBack: number;
+            /**
+             * Format: int64
+             * @description How many rows the file has; `null`: that is not known yet.
+             */
+            totalRows: number | null;
+            /**
+             * Format: int64
+             * @description How many leads were changed, or would be.
+             */
+            updated: number;
+        };
+        /** @description A column of a file. */
+        ImportColumn: {
+            /**
+             * @description `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`, `owner`, `createdAt` or `note`;
+             *     `null`: it is passed over.
+             */
+            field: string | null;
+            /** @description As the file has it. */
+            header: string;
+        };
+        /** @description A file and what to do with it. The fields may come in any order. */
+        ImportForm: {
+            /**
+             * @description Only tell what would happen.
+             * @default false
+             */
+            dryRun?: boolean;
+            /**
+             * Format: binary
+             * @description The CSV or XLSX, of at most 100 MiB.
+             */
+            file: string;
+            /**
+             * @description A JSON object from header to field: `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`,
+             *     `owner`, `createdAt` or `note`; `null` or an empty text passes the column over. What is not named is recognised by its header.
+             * @example {"Kunde":"name","Intern":null}
+             */
+            mapping?: string;
+            /** @description What is done with a row that is the same, by address or phone, as a lead that is there; `skip` if absent. */
+            onDuplicate?: components["schemas"]["OnDuplicate"];
+            /**
+             * @description IANA zone of times in the file that have none of their own; the workspace's if absent.
+             * @example Europe/Berlin
+             */
+            tz?: string;
+        };
+        /** @description A page of imports, newest first. */
+        ImportPage: {
+            /** @description At most `limit`. */
+            items: components["schemas"]["Import"][];
+            /** @description What to send as `cursor` for the next page; `null`: this is the last. */
+            nextCursor: string | null;
+            /** @description How many match in all. */
+            total: components["schemas"]["Total"];
+        };
+        /**
+         * @description How an import stands.
+         * @enum {string}
+         */
+        ImportState: "queued" | "running" | "done" | "failed" | "undoing" | "undone";
         /**
          * @description The length of a bucket or a period. Weeks start on Monday.
          * @enum {string}
@@ -1702,7 +1924,10 @@ export interface components {
          *     }
          */
         NewDownload: {
-            /** @description `/api/v1/leads/export`, `/api/v1/analytics/export` or `/api/v1/reports/monthly`, with its query. */
+            /**
+             * @description `/api/v1/leads/export`, `/api/v1/analytics/export` or `/api/v1/reports/monthly`, with its query, or
+             *     `/api/v1/leads/imports/{id}/errors`.
+             */
             path: string;
         };
         /** @description An invitation just made. */
@@ -1812,6 +2037,11 @@ export interface components {
             /** @description How many match in all. */
             total: components["schemas"]["Total"];
         };
+        /**
+         * @description What is done with a row that is the same, by address or phone, as a lead that is there or a row before it.
+         * @enum {string}
+         */
+        OnDuplicate: "skip" | "update" | "create";
         /** @description A part and its state. */
         Part: {
             /** @description Why it can't work. */
@@ -1839,6 +2069,19 @@ export interface components {
             id: string;
             /** @description The name as it is now. */
             name: string;
+        };
+        /** @description A row and what would become of it. */
+        PreviewRow: {
+            /** @description Its cells, in the order of `columns`, each cut at 200 characters. */
+            cells: string[];
+            /**
+             * Format: int64
+             * @description Its line in the file; the header's is 1.
+             */
+            line: number;
+            outcome: components["schemas"]["RowOutcome"];
+            /** @description Why not, or what is the same. */
+            reason: string | null;
         };
         /** @description The same of the day, week and month before, up to the same point in it. */
         PreviousSummary: {
@@ -2023,6 +2266,11 @@ export interface components {
         RoleChange: {
             role: components["schemas"]["Role"];
         };
+        /**
+         * @description What would become of a row.
+         * @enum {string}
+         */
+        RowOutcome: "created" | "updated" | "skipped" | "failed";
         /** @description Somebody is signed in. */
         Session: components["schemas"]["Token"] & {
             user: components["schemas"]["User"];
@@ -2332,7 +2580,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body has more than 1 MiB */
+        /** @description The body has more than 1 MiB, or the file more than 100 MiB */
         TooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -2364,7 +2612,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A part is down or overloaded, or the request took longer than 10 s */
+        /** @description A part is down or overloaded, or the request took longer than 10 s, or a file came too slowly */
         Unavailable: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -2375,7 +2623,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is not of the media type `application/json`, or is compressed */
+        /** @description The body is not of a media type that can be taken here (mostly `application/json`), or is compressed */
         UnsupportedMediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -3713,6 +3961,205 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    start_import: {
+        parameters: {
+            query?: {
+                /**
+                 * @description A JSON object from header to field: `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`,
+                 *     `owner`, `createdAt` or `note`; `null` or an empty text passes the column over. What is not named is recognised by its header.
+                 * @example {"Kunde":"name","Intern":null}
+                 */
+                mapping?: string;
+                /** @description What is done with a row that is the same, by address or phone, as a lead that is there; `skip` if absent. */
+                onDuplicate?: components["schemas"]["OnDuplicate"];
+                /** @description Only tell what would happen. */
+                dryRun?: boolean;
+                /**
+                 * @description IANA zone of times in the file that have none of their own; the workspace's if absent.
+                 * @example Europe/Berlin
+                 */
+                tz?: string;
+                /** @description What the file is called, for show. */
+                fileName?: string;
+            };
+            header?: {
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The file */
+        requestBody: {
+            content: {
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                "multipart/form-data": components["schemas"]["ImportForm"];
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description The import, which is queued */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    list_imports: {
+        parameters: {
+            query?: {
+                /** @description How many items the page has at most. */
+                limit?: number;
+                /** @description Where the page before ended: its `nextCursor`. Good for the same query only. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_import: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The import */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_import_errors: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["ContentDisposition"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    undo_import: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The import, which is being taken back */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };

@@ -1,6 +1,6 @@
 import { api, ok } from '../api/client';
 import type { NewLead } from '../api/model';
-import { importState, startImport } from '../api/undescribed';
+import { importOver, startImport } from '../import/queries';
 import { stir } from '../leads/cache';
 import { queryClient } from '../query';
 import { csv } from '../reports/download';
@@ -106,8 +106,8 @@ export function sampleLeads(now: number): Sample[] {
   });
 }
 
-/** Brings them in as a file, which keeps their dates; false if this server takes no files. */
-async function importSample(leads: Sample[]): Promise<boolean> {
+/** Brings them in as a file, which keeps their dates. */
+async function importSample(leads: Sample[]): Promise<void> {
   const head = ['Name', 'Email', 'Phone', 'Company', 'Source', 'Status', 'Tags', 'Created at'];
   const rows = leads.map((lead) => [
     lead.name,
@@ -119,30 +119,13 @@ async function importSample(leads: Sample[]): Promise<boolean> {
     SAMPLE_TAG,
     lead.createdAt,
   ]);
-  try {
-    const { id } = await startImport(csv([head, ...rows]), '?onDuplicate=create');
-    for (let i = 0; i < 60; i += 1) {
-      const state = await importState(id);
-      if (state.state === 'done') return state.created > 0;
-      if (state.state === 'failed') return false;
-      await new Promise((go) => setTimeout(go, 250));
-    }
-    return true;
-  } catch {
-    return false;
-  }
+  const file = new File([csv([head, ...rows])], 'sample.csv', { type: 'text/csv' });
+  await importOver((await startImport(file, { onDuplicate: 'create' })).id);
 }
 
 export async function addSample(): Promise<void> {
-  const leads = sampleLeads(Date.now());
   try {
-    if (!(await importSample(leads))) {
-      const left = leads.map(({ createdAt: _createdAt, ...lead }) => lead).toReversed();
-      const worker = async () => {
-        for (let lead = left.pop(); lead; lead = left.pop()) await ok(api.POST('/api/v1/leads', { body: lead }));
-      };
-      await Promise.all([worker(), worker(), worker(), worker()]);
-    }
+    await importSample(sampleLeads(Date.now()));
     await addSampleReminders();
     notify({ title: t('sample.added') });
   } catch (error) {

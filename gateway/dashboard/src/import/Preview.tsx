@@ -1,59 +1,76 @@
-import { ArrowLeft, TriangleAlert } from 'lucide-react';
+import { ArrowLeft, Check, CircleX, LoaderCircle, PenLine, SkipForward } from 'lucide-react';
 import { useState } from 'react';
+import type { OnDuplicate, PreviewRow } from '../api/model';
 import { ApiError } from '../api/problem';
-import { startImport } from '../api/undescribed';
 import { Button } from '../design/Button';
-import { reason, Segmented } from '../design/Small';
+import { Failed, reason, Segmented } from '../design/Small';
 import { num } from '../time/format';
-import { t } from '../words';
+import { type Key, t } from '../words';
+import type { Look } from './csv';
 import css from './import.module.css';
-import type { Table } from './ImportPage';
-import { fault, type Field, FIELDS, LABELS } from './mapping';
-import { FormFault } from './parts';
+import { Counts, FormFault } from './parts';
+import { type Field, FIELDS, type Mapping, startImport } from './queries';
+import { useDryRun } from './useDryRun';
 
-type OnDuplicate = 'skip' | 'update' | 'create';
+const LABELS: Record<Field, Key> = {
+  name: 'field.name',
+  firstName: 'field.firstName',
+  lastName: 'field.lastName',
+  email: 'field.emailName',
+  phone: 'field.phone',
+  company: 'field.company',
+  source: 'leads.source',
+  status: 'leads.status',
+  tags: 'field.tags',
+  owner: 'leads.owner',
+  createdAt: 'leads.created',
+  note: 'leads.notes',
+};
 
-/** The columns' meaning, and the first rows with their faults in place. */
+const OUTCOMES = { created: Check, updated: PenLine, skipped: SkipForward, failed: CircleX };
+
+/** The columns' meaning, and what will become of the rows: the server says it, as it will do it. */
 export function Preview({
-  table,
-  guess,
+  file,
+  look,
   onBack,
   onStarted,
 }: {
-  table: Table;
-  guess: (Field | null)[];
+  file: File;
+  /** What the file shows at once; `null`: only the server can read it. */
+  look: Look | null;
   onBack: () => void;
   onStarted: (id: string) => void;
 }) {
-  const [fields, setFields] = useState(guess);
+  const [mapping, setMapping] = useState<Mapping>({});
   const [onDuplicate, setOnDuplicate] = useState<OnDuplicate>('skip');
   const [wrong, setWrong] = useState('');
-  const [busy, setBusy] = useState(false);
-  const setField = (column: number, field: Field | null) =>
-    setFields((old) => old.map((one, i) => (i === column ? field : field !== null && one === field ? null : one)));
-  const named = fields.includes('name');
-  const bad = table.rows.filter((row) => fields.some((field, i) => field && fault(field, row[i] ?? ''))).length;
+  const [starting, setStarting] = useState(false);
+  const { told, busy, fault, again } = useDryRun(look?.head ?? file, mapping, onDuplicate);
+
+  const headers = told?.columns.map((column) => column.header) ?? look?.headers;
+  const fields = headers?.map((header, i) => {
+    const own = mapping[header];
+    return own === undefined ? ((told?.columns[i]?.field ?? null) as Field | null) : own;
+  });
+  const setField = (column: number, field: Field | null) => {
+    const next = { ...mapping, [headers?.[column] ?? '']: field };
+    // Each field once: the column that had it is left out.
+    headers?.forEach((header, i) => {
+      if (i !== column && field !== null && fields?.[i] === field) next[header] = null;
+    });
+    setMapping(next);
+  };
+  const rows: (PreviewRow | string[])[] = told?.state === 'done' ? told.preview : (look?.rows ?? []);
+  const taken = told && !fault ? told.created + told.updated : 0;
   const start = async () => {
-    setBusy(true);
+    setStarting(true);
     setWrong('');
-    const form = new FormData();
-    form.set(
-      'mapping',
-      JSON.stringify(
-        Object.fromEntries(table.headers.flatMap((header, i) => (fields[i] ? [[header, fields[i]]] : []))),
-      ),
-    );
-    form.set('onDuplicate', onDuplicate);
-    form.set('file', table.file, table.file.name);
     try {
-      onStarted((await startImport(form)).id);
+      onStarted((await startImport(file, { mapping, onDuplicate })).id);
     } catch (error) {
-      setBusy(false);
-      setWrong(
-        error instanceof ApiError && (error.status === 404 || error.status === 405)
-          ? t('import.unavailable')
-          : reason(error),
-      );
+      setStarting(false);
+      setWrong(reason(error));
     }
   };
   return (
@@ -63,62 +80,66 @@ export function Preview({
           <ArrowLeft size={15} aria-hidden="true" />
           {t('import.other')}
         </Button>
-        <h2>{table.file.name}</h2>
-        <span className={css.dim}>
-          {table.count === null ? t('import.many') : t('import.rows', { n: table.count })}
-        </span>
+        <h2>{file.name}</h2>
+        {busy && (
+          <span className={css.looking} role="status">
+            <LoaderCircle size={14} aria-hidden="true" />
+            {t('import.looking')}
+          </span>
+        )}
       </div>
-      <div className={css.wrap} tabIndex={0} role="region" aria-label={t('import.preview')}>
-        <table className={css.table}>
-          <thead>
-            <tr>
-              {table.headers.map((header, i) => (
-                <th key={i} scope="col" data-unused={fields[i] ? undefined : ''}>
-                  <span title={header}>{header || t('import.noHeader')}</span>
-                  <select
-                    aria-label={t('import.means', { header })}
-                    value={fields[i] ?? ''}
-                    onChange={(event) => setField(i, (event.target.value || null) as Field | null)}
-                  >
-                    <option value="">{t('import.leaveOut')}</option>
-                    {FIELDS.map((field) => (
-                      <option key={field} value={field}>
-                        {t(LABELS[field])}
-                      </option>
-                    ))}
-                  </select>
+      {headers && fields && (
+        <div
+          className={css.wrap}
+          tabIndex={0}
+          role="region"
+          aria-label={t('import.preview')}
+          data-busy={busy || undefined}
+        >
+          <table className={css.table}>
+            <thead>
+              <tr>
+                <th scope="col" className={css.outcome}>
+                  <span>{t('import.outcome')}</span>
                 </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {table.rows.map((row, r) => (
-              <tr key={r}>
-                {table.headers.map((_, i) => {
-                  const field = fields[i];
-                  const why = field ? fault(field, row[i] ?? '') : null;
-                  return (
-                    <td
-                      key={i}
-                      data-unused={field ? undefined : ''}
-                      data-bad={why ? '' : undefined}
-                      title={why ?? undefined}
+                {headers.map((header, i) => (
+                  <th key={i} scope="col" data-unused={fields[i] ? undefined : ''}>
+                    <span title={header}>{header || t('import.noHeader')}</span>
+                    <select
+                      aria-label={t('import.means', { header })}
+                      value={fields[i] ?? ''}
+                      onChange={(event) => setField(i, (event.target.value || null) as Field | null)}
                     >
-                      {row[i]}
-                      {why && <small>{why}</small>}
-                    </td>
-                  );
-                })}
+                      <option value="">{t('import.leaveOut')}</option>
+                      {FIELDS.map((field) => (
+                        <option key={field} value={field}>
+                          {t(LABELS[field])}
+                        </option>
+                      ))}
+                    </select>
+                  </th>
+                ))}
               </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {bad > 0 && (
-        <p className={css.warn}>
-          <TriangleAlert size={15} aria-hidden="true" />
-          {t('import.bad', { n: bad, of: num(table.rows.length) })}
-        </p>
+            </thead>
+            <tbody>
+              {rows.map((row, r) => (
+                <Row key={r} row={row} fields={fields} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {told?.state === 'done' && !fault && (
+        <section className={css.outlook} aria-label={t('import.outlook')} aria-live="polite">
+          <Counts job={told} />
+          {look?.head && <p className={css.dim}>{t('import.headOnly', { n: num(told.rows) })}</p>}
+        </section>
+      )}
+      {told?.state === 'failed' && <FormFault>{told.reason}</FormFault>}
+      {fault instanceof ApiError && !fault.offline && fault.status < 500 ? (
+        <FormFault>{reason(fault)}</FormFault>
+      ) : (
+        fault !== null && fault !== undefined && <Failed error={fault} onRetry={again} />
       )}
       <div className={css.choice}>
         <div>
@@ -138,11 +159,41 @@ export function Preview({
       </div>
       {wrong && <FormFault>{wrong}</FormFault>}
       <div className={css.acts}>
-        <Button kind="primary" busy={busy} disabled={!named} onClick={() => void start()}>
-          {table.count === null ? t('import.start') : t('import.startN', { n: table.count })}
+        <Button
+          kind="primary"
+          busy={starting}
+          disabled={Boolean(fault) || busy || told?.state !== 'done' || taken === 0}
+          onClick={() => void start()}
+        >
+          {look?.head || taken === 0 ? t('import.start') : t('import.startN', { n: taken })}
         </Button>
-        {!named && <span className={css.dim}>{t('import.needsName')}</span>}
+        {!busy && told?.state === 'done' && taken === 0 && <span className={css.dim}>{t('import.nothing')}</span>}
       </div>
     </div>
+  );
+}
+
+function Row({ row, fields }: { row: PreviewRow | string[]; fields: (Field | null)[] }) {
+  const [told, cells] = Array.isArray(row) ? [null, row] : [row, row.cells];
+  const Icon = told && OUTCOMES[told.outcome];
+  return (
+    <tr data-outcome={told?.outcome}>
+      <td className={css.outcome}>
+        {told && Icon && (
+          <>
+            <b>
+              <Icon size={14} aria-hidden="true" />
+              {t(`import.row.${told.outcome}`)}
+            </b>
+            {told.reason && <small>{told.reason}</small>}
+          </>
+        )}
+      </td>
+      {fields.map((field, i) => (
+        <td key={i} data-unused={field ? undefined : ''}>
+          {cells[i]}
+        </td>
+      ))}
+    </tr>
   );
 }

@@ -52,3 +52,29 @@ export function parse(text: string, delimiter: string, most = Number.POSITIVE_IN
   if (rows.length < most && (cell !== '' || row.length)) endRow();
   return rows;
 }
+
+/** What a file shows at once, before the server has looked at it. */
+export interface Look {
+  headers: string[];
+  rows: string[][];
+  /** The beginning of a file that is too large to be looked at whole; whole rows. */
+  head: File | null;
+}
+
+// Up to here the server looks at the whole file, and says exactly what will become of it.
+const WHOLE_BYTES = 8_000_000;
+const HEAD_BYTES = 400_000;
+const SHOWN = 20;
+
+/** Looks at a file: `null` for a workbook, which only the server can read. */
+export async function look(file: File): Promise<Look | 'empty' | null> {
+  const bytes = new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer());
+  // A workbook is an archive.
+  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return null;
+  const cut = file.size > bytes.length ? bytes.lastIndexOf(0x0a) + 1 || bytes.length : bytes.length;
+  const head = bytes.subarray(0, cut);
+  const text = decode(head);
+  const [headers, ...rows] = parse(text, delimiterOf(text), SHOWN + 1);
+  if (!headers || rows.length === 0) return 'empty';
+  return { headers, rows, head: file.size > WHOLE_BYTES ? new File([head], file.name, { type: file.type }) : null };
+}

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decode, delimiterOf, parse } from './csv';
-import { fault, guess } from './mapping';
+import { decode, delimiterOf, look, parse } from './csv';
 
 describe('a file', () => {
   it('is read with quotes, line ends of every kind, and empty lines left out', () => {
@@ -26,22 +25,23 @@ describe('a file', () => {
   });
 });
 
-it('columns are known by their names and common synonyms, each meaning once', () => {
-  expect(guess(['Full Name', 'E-mail', 'Mobile', 'Organisation', 'Stage', 'Firma', 'Zuständig', 'Shoe size'])).toEqual([
-    'name',
-    'email',
-    'phone',
-    'company',
-    'status',
-    null,
-    'owner',
-    null,
-  ]);
-});
-it('a cell’s fault is named where this side can tell', () => {
-  expect(fault('name', '  ')).not.toBeNull();
-  expect(fault('email', 'nobody')).not.toBeNull();
-  expect(fault('email', '')).toBeNull();
-  expect(fault('status', 'qualified')).toBeNull();
-  expect(fault('status', 'Open')).not.toBeNull();
+describe('what a file shows at once', () => {
+  const seen = (...parts: BlobPart[]) => look(new File(parts, 'leads.csv'));
+  it('is its header and its first rows', async () => {
+    expect(await seen('Name;Mail\nAda;a@b.example\n')).toEqual({
+      headers: ['Name', 'Mail'],
+      rows: [['Ada', 'a@b.example']],
+      head: null,
+    });
+    expect(await seen('Name;Mail\n\n')).toBe('empty');
+    expect(await seen('')).toBe('empty');
+    expect(await seen('PK\u0003\u0004')).toBeNull();
+  });
+  it('is whole rows of a large file', async () => {
+    const large = await seen(`Name\n${'a lead of a large file\n'.repeat(400_000)}`);
+    if (large === null || large === 'empty' || !large.head) throw new Error('not large');
+    expect(large.rows).toHaveLength(20);
+    expect(large.head.size).toBeLessThan(400_001);
+    expect((await large.head.text()).endsWith('file\n')).toBe(true);
+  });
 });

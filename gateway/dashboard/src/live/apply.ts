@@ -1,8 +1,9 @@
 import type { LiveEvent } from '../api/live';
-import type { Activity, LeadPatch, Reminder, Status } from '../api/model';
+import type { Activity, Import, LeadPatch, Reminder, Status } from '../api/model';
 import { addToFeed } from '../activity/feed';
 import { addRow, dropRow, editLead, findRow, readLists, toRow } from '../leads/cache';
 import { keys, leadQuery } from '../leads/queries';
+import { importWent } from '../import/queries';
 import { queryClient } from '../query';
 import { fellDue } from '../reminders/due';
 
@@ -81,6 +82,7 @@ function applyActivity(entry: Activity) {
 export function applyLive({ type, data }: LiveEvent) {
   if (type === 'activity') applyActivity(data as Activity);
   else if (type === 'analytics') soon('figures', 250);
+  else if (type === 'import') importWent(data as Import);
   else if (type === 'reminder.due') {
     fellDue(data as Reminder | { reminder: Reminder });
     soon('reminders', 250);

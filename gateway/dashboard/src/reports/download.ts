@@ -1,4 +1,4 @@
-import { api, ok, raw } from '../api/client';
+import { api, ok } from '../api/client';
 import { dayOf } from '../time/zone';
 import { complain, notify } from '../undo/notice';
 import { t } from '../words';
@@ -40,16 +40,6 @@ export async function download(path: string): Promise<void> {
   }
 }
 
-/** Hands over a file that there is no link for: it passes through this page. */
-export async function downloadThrough(path: string, name: string): Promise<void> {
-  try {
-    save(await (await raw(path)).blob(), name);
-    notify({ title: t('download.started') });
-  } catch (error) {
-    complain(t('download.failed'), error);
-  }
-}
-
 const query = (values: Record<string, string | number | boolean | string[] | undefined>) => {
   const params = new URLSearchParams();
   for (const [key, value] of Object.entries(values)) {
@@ -67,3 +57,4 @@ export const downloadMonth = (month: string, format: 'pdf' | 'xlsx' | 'csv') =>
   download(`/api/v1/reports/monthly?${query({ month, format })}`);
 export const downloadThisMonth = (zone: string) => downloadMonth(dayOf(Date.now(), zone).slice(0, 7), 'pdf');
 export const downloadFigures = (format: 'csv' | 'xlsx') => download(`/api/v1/analytics/export?${query({ format })}`);
+export const downloadImportErrors = (id: string) => download(`/api/v1/leads/imports/${id}/errors`);
