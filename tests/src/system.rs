@@ -202,6 +202,25 @@ impl System {
         self.folder.path()
     }
 
+    /// Sets a setting of one program, from its next start on.
+    pub fn set(&mut self, part: Part, name: &str, value: &str) {
+        if let Some(command) = self.commands.get_mut(&part) {
+            command.env(name, value);
+        }
+    }
+
+    /// The command `health` of a program, with all its settings.
+    ///
+    /// # Errors
+    /// If it is not one of this mode's.
+    pub fn health(&self, part: Part) -> Result<Command> {
+        let command = self.commands.get(&part).context("not a program of this mode")?;
+        let mut health = Command::new(command.get_program());
+        health.arg("health").current_dir("/");
+        health.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Ok(health)
+    }
+
     /// A setting that the system was started with.
     #[must_use]
     pub fn setting(&self, part: Part, name: &str) -> Option<String> {
