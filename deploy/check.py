@@ -197,7 +197,7 @@ def check_manifests(path):
             if probe not in container:
                 fault(where, f"has no {probe}")
             service = container.get(probe, {}).get("grpc", {}).get("service")
-            if service and service not in SOURCE:
+            if service and f'"{service}"' not in SOURCE:
                 fault(where, f"asks for the health of {service}, which no program tells")
         if container["lifecycle"]["preStop"]["sleep"]["seconds"] + 10 >= pod["terminationGracePeriodSeconds"]:
             fault(where, "is killed before it has stopped")
