@@ -3,6 +3,7 @@
 mod bulk;
 mod duplicates;
 mod export;
+pub mod imports;
 mod parse;
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,9 @@ pub mod sweep;
 use std::sync::Arc;
 
 use leadline_bus::{Bus, BusUrl, Heard, topology};
-use leadline_proto::leads::leads_service_server::LeadsServiceServer;
+use leadline_proto::leads::{
+    imports_service_server::ImportsServiceServer, leads_service_server::LeadsServiceServer,
+};
 use leadline_runtime::{
     caller::ServiceSecret,
     config::{self, Program, Setting, Settings},
@@ -39,10 +41,19 @@ use leadline_storage::StoreUrl;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
-use crate::{follow_up::FollowUps, grpc::Leads, members::Members, store::Store};
+use crate::{
+    follow_up::FollowUps,
+    grpc::{Leads, imports::Imports},
+    import::worker::{self, Worker},
+    members::Members,
+    store::Store,
+};
 
 /// The service's full gRPC name.
 pub const NAME: &str = "leadline.leads.v1.LeadsService";
+
+/// The full gRPC name of its calls about imports.
+pub const IMPORTS_NAME: &str = "leadline.leads.v1.ImportsService";
 
 /// The address at which the service listens when it runs alone.
 pub const GRPC_LISTEN: Setting = settings::grpc_listen("127.0.0.1:50052");
@@ -94,7 +105,10 @@ pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service,
         async move { store.ping().await.map_err(|error| error.to_string()) }
     });
     let leads = Leads::new(store.clone(), parts.verifier, parts.secret, Members::new(parts.auth));
-    let routes = Routes::new(LeadsServiceServer::new(leads));
+    let worker = Worker::new(store.imports(), parts.bus, worker::LEASE);
+    worker.spawn(stop);
+    let imports = Imports::new(leads.clone(), worker);
+    let routes = Routes::new(LeadsServiceServer::new(leads)).add_service(ImportsServiceServer::new(imports));
     Ok(Service { routes, health, store })
 }
 
@@ -136,7 +150,8 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
             Err(failure) => return Err(failure),
         };
     bus.start();
-    let routes = serve::with_health_and_reflection(service.routes, NAME, service.health, &stop).await?;
+    let checks = vec![(NAME, service.health.clone()), (IMPORTS_NAME, service.health)];
+    let routes = serve::with_health_of_all(service.routes, checks, &stop).await?;
     program::announce(&format!("leadline-leads listening on {address}"));
     let served = serve::grpc(listener, routes, tls, stop.clone()).await;
     stop.now();

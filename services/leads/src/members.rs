@@ -1,7 +1,15 @@
 //! Who is a member of the workspace: the auth service knows.
 
-use leadline_proto::auth::{CheckMembersRequest, auth_service_client::AuthServiceClient};
-use leadline_runtime::{caller::Caller, ids::UserId, refusal::Refusal, route::Route};
+use leadline_proto::auth::{
+    CheckMembersRequest, GetWorkspaceRequest, ListMembersRequest, ListPeopleRequest,
+    auth_service_client::AuthServiceClient,
+};
+use leadline_runtime::{caller::Caller, ids::UserId, refusal::Refusal, route::Route, zone::Zone};
+
+use crate::{
+    import::{Named, People},
+    search::normalise,
+};
 
 /// What is said of somebody who is none.
 pub const NOT_A_MEMBER: &str = "must be a member of the workspace";
@@ -31,5 +39,48 @@ impl Members {
         let question = caller.request(CheckMembersRequest { user_ids: vec![id.clone()] });
         let answer = self.auth.clone().check_members(question).await?.into_inner();
         Ok(answer.member_ids.contains(&id))
+    }
+
+    /// The zone of the caller's workspace.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] when the auth service does not answer.
+    pub async fn zone(&self, caller: &Caller) -> Result<Zone, Refusal> {
+        let workspace = self.auth.clone().get_workspace(caller.request(GetWorkspaceRequest {})).await?;
+        Ok(Zone::parse(&workspace.into_inner().timezone).unwrap_or(Zone::UTC))
+    }
+
+    /// Whom a file may name: members by name and address, former members by name.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] when the auth service does not answer.
+    pub async fn people(&self, caller: &Caller) -> Result<People, Refusal> {
+        let mut people = People::new();
+        let all = self.auth.clone().list_people(caller.request(ListPeopleRequest {})).await?.into_inner();
+        for person in all.people {
+            let Ok(user) = UserId::parse(&person.id) else { continue };
+            let known = people.get(&normalise(&person.name)).copied();
+            let named = match (known, person.member) {
+                (Some(Named::Member(_) | Named::Several), true) => Named::Several,
+                (Some(known), false) => known,
+                (_, true) => Named::Member(user),
+                (None, false) => Named::Former(user),
+            };
+            people.insert(normalise(&person.name), named);
+        }
+        let mut cursor = String::new();
+        loop {
+            let page = caller.request(ListMembersRequest { limit: 200, cursor });
+            let page = self.auth.clone().list_members(page).await?.into_inner();
+            for user in page.members.into_iter().filter_map(|member| member.user) {
+                if let Ok(id) = UserId::parse(&user.id) {
+                    people.insert(normalise(&user.email), Named::Member(id));
+                }
+            }
+            cursor = page.next_cursor;
+            if cursor.is_empty() {
+                return Ok(people);
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod contract;
+pub mod imports;
 mod mongo;
 mod plan;
 mod sqlite;
@@ -295,6 +296,9 @@ pub trait Store: Send + Sync {
 
     /// Stores leads with all that was done to them, in one transaction.
     async fn insert(&self, scope: Scope, histories: Vec<History>) -> Result<(), StoreError>;
+
+    /// Imports, which are kept in the same transactions.
+    fn imports(&self) -> Arc<dyn imports::Imports>;
 
     /// The events that are to be published.
     fn outbox(&self) -> Arc<dyn Outbox>;

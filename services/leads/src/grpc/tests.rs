@@ -3,5 +3,6 @@
 mod bulk;
 mod export;
 mod house;
+mod imports;
 mod reading;
 mod writing;

@@ -2,6 +2,7 @@
 
 mod alike;
 mod bulk;
+mod imports;
 mod lists;
 mod log;
 mod writes;
@@ -90,6 +91,16 @@ rules! {
     log::a_stream_resumes_behind_what_it_has,
     log::every_entry_waits_in_the_outbox_until_it_is_published,
     log::a_parked_event_is_kept_once_for_each_consumer,
+    imports::an_import_is_read_as_it_was_queued,
+    imports::a_key_queues_one_import,
+    imports::a_workspace_has_only_so_many_imports_waiting,
+    imports::an_upload_that_breaks_off_leaves_nothing,
+    imports::one_import_of_a_workspace_is_carried_on_at_a_time,
+    imports::a_batch_is_taken_in_once_whoever_tries,
+    imports::rows_find_leads_by_address_and_phone,
+    imports::what_an_import_did_is_taken_back,
+    imports::what_belongs_to_an_old_import_is_swept,
+    imports::a_worker_that_dies_is_followed_by_one_that_goes_on,
     log::leads_with_a_past_have_their_log_and_their_events,
 }
 

@@ -2,6 +2,7 @@
 
 mod alike;
 mod document;
+mod imports;
 mod list;
 mod log;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use leadline_storage::{
 
 use super::{
     Bulk, BulkPart, History, Keyed, LogQuery, Logged, NextFollowUp, Reply, Store, StoreError, WalkMark,
-    Written,
+    Written, imports::Imports,
 };
 use crate::{
     activity::{ActivityId, Encode},
@@ -258,6 +259,10 @@ impl Store for MongoStore {
     async fn insert(&self, scope: Scope, histories: Vec<History>) -> Result<(), StoreError> {
         let writer = self.writer(scope);
         self.db.transact(async move |session| writer.insert(session, &histories).await).await
+    }
+
+    fn imports(&self) -> Arc<dyn Imports> {
+        Arc::new(imports::MongoImports::new(self.db.clone(), self.encode))
     }
 
     fn outbox(&self) -> Arc<dyn Outbox> {

@@ -1,6 +1,7 @@
 //! Leads in a SQLite file.
 
 mod alike;
+mod imports;
 mod list;
 mod log;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use leadline_storage::{
 
 use super::{
     Bulk, BulkPart, History, Keyed, LogQuery, Logged, NextFollowUp, Reply, Store, StoreError, WalkMark,
-    Written,
+    Written, imports::Imports,
 };
 use crate::{
     activity::{ActivityId, Encode},
@@ -280,6 +281,10 @@ impl Store for SqliteStore {
                 histories.iter().try_for_each(|history| writer.insert(history))
             })
             .await
+    }
+
+    fn imports(&self) -> Arc<dyn Imports> {
+        Arc::new(imports::SqliteImports::new(self.db.clone(), self.encode))
     }
 
     fn outbox(&self) -> Arc<dyn Outbox> {

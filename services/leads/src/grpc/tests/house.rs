@@ -12,8 +12,13 @@ use std::{
 use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey};
 use leadline_bus::Bus;
 use leadline_proto::{
-    auth::{CheckMembersRequest, CheckMembersResponse},
-    leads::{self as proto, leads_service_client::LeadsServiceClient},
+    auth::{
+        self, CheckMembersRequest, CheckMembersResponse, GetWorkspaceRequest, ListMembersRequest,
+        ListMembersResponse, ListPeopleRequest, ListPeopleResponse, Workspace,
+    },
+    leads::{
+        self as proto, imports_service_client::ImportsServiceClient, leads_service_client::LeadsServiceClient,
+    },
 };
 use leadline_runtime::{
     caller::{Role, ServiceSecret},
@@ -38,7 +43,7 @@ use tonic_prost::ProstCodec;
 
 use crate::{Config, Parts, store::Store};
 
-/// Who is a member: the one question that the leads service asks of the auth service.
+/// Who is a member, and where: all that the leads service asks of the auth service. Everybody is called by their id.
 #[derive(Clone, Default)]
 pub(super) struct Membership(Arc<Mutex<HashSet<String>>>);
 
@@ -68,6 +73,50 @@ impl UnaryService<CheckMembersRequest> for Membership {
     }
 }
 
+impl UnaryService<ListPeopleRequest> for Membership {
+    type Response = ListPeopleResponse;
+    type Future = std::future::Ready<Result<Response<ListPeopleResponse>, Status>>;
+
+    fn call(&mut self, _: Request<ListPeopleRequest>) -> Self::Future {
+        let person = |id: &String| auth::list_people_response::Person {
+            id: id.clone(),
+            name: format!("Person {id}"),
+            member: true,
+        };
+        let people = self.0.lock().unwrap().iter().map(person).collect();
+        std::future::ready(Ok(Response::new(ListPeopleResponse { people })))
+    }
+}
+
+impl UnaryService<ListMembersRequest> for Membership {
+    type Response = ListMembersResponse;
+    type Future = std::future::Ready<Result<Response<ListMembersResponse>, Status>>;
+
+    fn call(&mut self, _: Request<ListMembersRequest>) -> Self::Future {
+        let member = |id: &String| auth::Member {
+            user: Some(auth::User {
+                id: id.clone(),
+                email: format!("{id}@example.com"),
+                ..auth::User::default()
+            }),
+            ..auth::Member::default()
+        };
+        let members = self.0.lock().unwrap().iter().map(member).collect();
+        let answer = ListMembersResponse { members, ..ListMembersResponse::default() };
+        std::future::ready(Ok(Response::new(answer)))
+    }
+}
+
+impl UnaryService<GetWorkspaceRequest> for Membership {
+    type Response = Workspace;
+    type Future = std::future::Ready<Result<Response<Workspace>, Status>>;
+
+    fn call(&mut self, _: Request<GetWorkspaceRequest>) -> Self::Future {
+        let workspace = Workspace { timezone: "Europe/Berlin".to_owned(), ..Workspace::default() };
+        std::future::ready(Ok(Response::new(workspace)))
+    }
+}
+
 impl Service<http::Request<Body>> for Membership {
     type Response = http::Response<Body>;
     type Error = Infallible;
@@ -80,8 +129,25 @@ impl Service<http::Request<Body>> for Membership {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let known = self.clone();
         Box::pin(async move {
-            let mut grpc = Grpc::new(ProstCodec::<CheckMembersResponse, CheckMembersRequest>::default());
-            Ok(grpc.unary(known, request).await)
+            let call = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+            Ok(match call.as_str() {
+                "ListPeople" => {
+                    let codec = ProstCodec::<ListPeopleResponse, ListPeopleRequest>::default();
+                    Grpc::new(codec).unary(known, request).await
+                }
+                "ListMembers" => {
+                    let codec = ProstCodec::<ListMembersResponse, ListMembersRequest>::default();
+                    Grpc::new(codec).unary(known, request).await
+                }
+                "GetWorkspace" => {
+                    let codec = ProstCodec::<Workspace, GetWorkspaceRequest>::default();
+                    Grpc::new(codec).unary(known, request).await
+                }
+                _ => {
+                    let codec = ProstCodec::<CheckMembersResponse, CheckMembersRequest>::default();
+                    Grpc::new(codec).unary(known, request).await
+                }
+            })
         })
     }
 }
@@ -89,6 +155,7 @@ impl Service<http::Request<Body>> for Membership {
 /// The service, started.
 pub(super) struct House {
     pub(super) client: LeadsServiceClient<Route>,
+    pub(super) imports: ImportsServiceClient<Route>,
     pub(super) store: Arc<dyn Store>,
     pub(super) bus: Bus,
     pub(super) secret: ServiceSecret,
@@ -117,9 +184,11 @@ impl House {
         let config = Config { store: StoreUrl::Sqlite(folder.join("leads.db")) };
         let service =
             crate::start(config, parts, &stop).await.map_err(|failure| anyhow::anyhow!("{failure:?}"))?;
-        let client = LeadsServiceClient::new(Route::in_process("leads", service.routes));
+        let route = Route::in_process("leads", service.routes);
+        let client = LeadsServiceClient::new(route.clone());
+        let imports = ImportsServiceClient::new(route);
         service.health.ask().await.map_err(anyhow::Error::msg)?;
-        Ok(Self { client, store: service.store, bus, secret, members, key, stop, _folder: folder })
+        Ok(Self { client, imports, store: service.store, bus, secret, members, key, stop, _folder: folder })
     }
 
     pub(super) async fn end(self) -> anyhow::Result<()> {
@@ -146,7 +215,7 @@ impl House {
             jti: new_uuid().to_string(),
         };
         let token = sign(&claims, "k1", self.key.to_pkcs8_der()?.as_bytes())?;
-        Ok(Person { user, token, client: self.client.clone() })
+        Ok(Person { user, token, client: self.client.clone(), imports: self.imports.clone() })
     }
 }
 
@@ -156,6 +225,7 @@ pub(super) struct Person {
     pub(super) user: UserId,
     pub(super) token: String,
     pub(super) client: LeadsServiceClient<Route>,
+    pub(super) imports: ImportsServiceClient<Route>,
 }
 
 impl Person {

@@ -3,13 +3,14 @@
 use leadline_storage::{
     MongoMigration, StorageError,
     bson::{Document, doc},
-    mongo::{ensure_collection, ensure_index, index},
+    mongo::{ensure_collection, ensure_index, index, unique_index},
     mongodb::{Database, IndexModel, options::IndexOptions},
 };
 
 pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0001 leads, notes, log", run: |db| Box::pin(first(db)) },
     MongoMigration { name: "0002 keys of likely duplicates", run: |db| Box::pin(second(db)) },
+    MongoMigration { name: "0003 imports", run: |db| Box::pin(imports(db)) },
 ];
 
 async fn first(db: &Database) -> Result<(), StorageError> {
@@ -99,6 +100,93 @@ async fn second(db: &Database) -> Result<(), StorageError> {
         ),
     ] {
         ensure_index(db, "leads", partial(name, keys, only)).await?;
+    }
+    Ok(())
+}
+
+/// Imports, and what belongs to them.
+async fn imports(db: &Database) -> Result<(), StorageError> {
+    let (text, long, bytes) =
+        (doc! { "bsonType": "string" }, doc! { "bsonType": "long" }, doc! { "bsonType": "binData" });
+    let count = doc! { "bsonType": "long", "minimum": 0 };
+    let (some_text, some_long) =
+        (doc! { "bsonType": ["string", "null"] }, doc! { "bsonType": ["long", "null"] });
+    let import = object(
+        &["_id", "workspaceId", "state", "createdAt", "leasedUntil", "swept"],
+        doc! {
+            "_id": &text,
+            "workspaceId": &text,
+            // 0: its file is coming in.
+            "state": { "bsonType": "int", "minimum": 0, "maximum": 6 },
+            "createdAt": &long,
+            "leasedUntil": &count,
+            // 1: partly.
+            "swept": { "bsonType": "int", "minimum": 0, "maximum": 2 },
+            "holder": &text,
+            "task": &bytes,
+            "preview": { "bsonType": "array", "items": &bytes },
+            "created": &count,
+            "updated": &count,
+            "skipped": &count,
+            "failed": &count,
+            "total": &some_long,
+            "createdBy": &text,
+            "finishedAt": &some_long,
+            "reason": &some_text,
+            "takenBack": &count,
+            "kept": &count,
+            "undoneBy": &some_text,
+        },
+    );
+    ensure_collection(db, "imports", import).await?;
+    for (name, keys) in [
+        ("by_workspace", doc! { "workspaceId": 1, "_id": 1 }),
+        ("by_state", doc! { "workspaceId": 1, "state": 1, "createdAt": 1 }),
+        // For the worker, which works across workspaces.
+        ("open", doc! { "state": 1, "leasedUntil": 1 }),
+    ] {
+        ensure_index(db, "imports", index(name, keys)).await?;
+    }
+    // Nobody carries on two imports of a workspace at once.
+    let held = unique_index("held", doc! { "workspaceId": 1 }, Some(doc! { "holder": { "$exists": true } }));
+    ensure_index(db, "imports", held).await?;
+    // For the sweep, which works across workspaces.
+    for (name, keys, only) in [
+        ("coming", doc! { "createdAt": 1 }, doc! { "state": 0 }),
+        ("ended", doc! { "finishedAt": 1 }, doc! { "swept": { "$lt": 2 } }),
+    ] {
+        ensure_index(db, "imports", partial(name, keys, only)).await?;
+    }
+    let owned = |more: &[&'static str], properties: Document| {
+        let mut all = doc! { "_id": &text, "workspaceId": &text, "importId": &text };
+        all.extend(properties);
+        let required: Vec<&str> =
+            ["_id", "workspaceId", "importId"].into_iter().chain(more.iter().copied()).collect();
+        object(&required, all)
+    };
+    let some_bytes = doc! { "bsonType": ["binData", "null"] };
+    for (name, rules) in [
+        ("import_pieces", owned(&["piece"], doc! { "piece": &bytes })),
+        (
+            "import_failures",
+            owned(
+                &["nth", "line", "cells", "reason"],
+                doc! { "nth": &count, "line": &count, "cells": &bytes, "reason": &text },
+            ),
+        ),
+        (
+            "import_traces",
+            owned(
+                &["leadId", "before", "after", "former", "notes"],
+                doc! {
+                    "leadId": &text, "before": &count, "after": &count, "former": &some_bytes, "notes": &bytes,
+                },
+            ),
+        ),
+        ("import_seen", owned(&[], doc! {})),
+    ] {
+        ensure_collection(db, name, rules).await?;
+        ensure_index(db, name, index("by_import", doc! { "importId": 1 })).await?;
     }
     Ok(())
 }

@@ -237,7 +237,11 @@ impl Writer {
         filter
     }
 
-    async fn newest_notes(&self, session: &mut ClientSession, lead: LeadId) -> Result<Vec<Note>, StoreError> {
+    pub(super) async fn newest_notes(
+        &self,
+        session: &mut ClientSession,
+        lead: LeadId,
+    ) -> Result<Vec<Note>, StoreError> {
         let mut filter = of_workspace(self.scope);
         filter.insert("leadId", lead.to_string());
         let mut cursor = self
@@ -282,7 +286,11 @@ impl Writer {
     }
 
     /// Replaces leads with one command, however many they are.
-    pub(super) async fn replace(&self, session: &mut ClientSession, updates: Vec<Document>) -> Result<(), StoreError> {
+    pub(super) async fn replace(
+        &self,
+        session: &mut ClientSession,
+        updates: Vec<Document>,
+    ) -> Result<(), StoreError> {
         if updates.is_empty() {
             return Ok(());
         }

@@ -138,4 +138,74 @@ CREATE INDEX leads_by_domain_name  ON leads (workspace, domain_key, name_key)
     WHERE trashed = 0 AND domain_key IS NOT NULL;
 ",
     },
+    Migration {
+        version: 3,
+        name: "imports",
+        sql: "
+CREATE TABLE imports (
+    row          INTEGER PRIMARY KEY,
+    id           BLOB    NOT NULL UNIQUE,
+    workspace    INTEGER NOT NULL REFERENCES workspaces (number),
+    state        INTEGER NOT NULL CHECK (state BETWEEN 0 AND 6), -- 0: its file is coming in
+    task         BLOB    NOT NULL,
+    preview      BLOB    NOT NULL,
+    created      INTEGER NOT NULL DEFAULT 0,
+    updated      INTEGER NOT NULL DEFAULT 0,
+    skipped      INTEGER NOT NULL DEFAULT 0,
+    failed       INTEGER NOT NULL DEFAULT 0,
+    total        INTEGER,
+    created_by   BLOB,
+    created_at   INTEGER NOT NULL,
+    finished_at  INTEGER,
+    reason       TEXT,
+    taken_back   INTEGER NOT NULL DEFAULT 0,
+    kept         INTEGER NOT NULL DEFAULT 0,
+    undone_by    BLOB,
+    holder       BLOB,
+    leased_until INTEGER NOT NULL DEFAULT 0,
+    swept        INTEGER NOT NULL DEFAULT 0 CHECK (swept BETWEEN 0 AND 2) -- 1: partly
+) STRICT;
+CREATE INDEX imports_by_workspace      ON imports (workspace, id) WHERE state > 0;
+CREATE INDEX imports_of_workspace_open ON imports (workspace, leased_until) WHERE state IN (1, 2, 5);
+-- For the worker and the sweep, which work across workspaces.
+CREATE INDEX imports_open              ON imports (id) WHERE state IN (1, 2, 5);
+CREATE INDEX imports_coming            ON imports (created_at) WHERE state = 0;
+CREATE INDEX imports_ended             ON imports (finished_at) WHERE swept < 2 AND finished_at IS NOT NULL;
+
+CREATE TABLE import_pieces (
+    row    INTEGER PRIMARY KEY,
+    import INTEGER NOT NULL REFERENCES imports (row),
+    nth    INTEGER NOT NULL,
+    piece  BLOB    NOT NULL,
+    UNIQUE (import, nth)
+) STRICT;
+
+CREATE TABLE import_failures (
+    import INTEGER NOT NULL REFERENCES imports (row),
+    nth    INTEGER NOT NULL,
+    line   INTEGER NOT NULL,
+    cells  BLOB    NOT NULL,
+    reason TEXT    NOT NULL,
+    PRIMARY KEY (import, nth)
+) STRICT, WITHOUT ROWID;
+
+-- What it takes to take a lead back. Without former fields, the import has made it.
+CREATE TABLE import_traces (
+    import INTEGER NOT NULL REFERENCES imports (row),
+    lead   BLOB    NOT NULL,
+    before INTEGER NOT NULL,
+    after  INTEGER NOT NULL,
+    former BLOB,
+    notes  BLOB    NOT NULL,
+    PRIMARY KEY (import, lead)
+) STRICT, WITHOUT ROWID;
+
+-- Keys of leads that a dry run would have made.
+CREATE TABLE import_seen (
+    import INTEGER NOT NULL REFERENCES imports (row),
+    key    TEXT    NOT NULL,
+    PRIMARY KEY (import, key)
+) STRICT, WITHOUT ROWID;
+",
+    },
 ];

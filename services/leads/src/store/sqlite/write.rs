@@ -248,7 +248,13 @@ impl Writer<'_> {
     }
 
     /// Writes what is different, so that only the indexes concerned are touched.
-    pub(super) fn update_lead(&self, number: Number, place: Place, old: &Lead, new: &Lead) -> Result<(), StoreError> {
+    pub(super) fn update_lead(
+        &self,
+        number: Number,
+        place: Place,
+        old: &Lead,
+        new: &Lead,
+    ) -> Result<(), StoreError> {
         let mut sql = String::from("UPDATE leads SET version = ?, updated_at = ?, last_activity_at = ?");
         let mut values = vec![
             Value::Integer(new.version.0.cast_signed()),

@@ -1,0 +1,184 @@
+//! A file as a table: a header and rows, whatever it was written as.
+
+use std::{fs::File, io, io::Read, io::Seek};
+
+use super::{
+    LONGEST_CELL, MOST_ROWS,
+    charset::charset_of,
+    csv::{CsvRows, Dialect},
+    workbook::{self, SheetRows, Workbook},
+};
+
+/// Why a file is no table. The text is for the person who sent it.
+#[derive(Debug, thiserror::Error)]
+pub enum NotATable {
+    /// Nothing in it.
+    #[error("holds no rows: the first row must name the columns, and at least one row must follow")]
+    Empty,
+    /// Not a workbook, though it looks like one.
+    #[error("can't be read as an Excel workbook (.xlsx): save it again, or as CSV")]
+    Workbook,
+    /// A workbook of the old format, or one with a password.
+    #[error(
+        "is an Excel file of the old format, or has a password: save it as .xlsx without password, or as CSV"
+    )]
+    OldWorkbook,
+    /// Some other file.
+    #[error("must be a CSV file or an Excel workbook (.xlsx)")]
+    Foreign,
+    /// It unpacks to too much.
+    #[error("is too large once unpacked: split it, or save it as CSV")]
+    TooLarge,
+    /// Too many rows.
+    #[error("must be at most 2,000,000 rows")]
+    TooManyRows,
+    /// The first row can't be read.
+    #[error("must have at most 200 columns, and names of columns of at most 100,000 characters")]
+    Header,
+    /// The copy of it can't be read.
+    #[error("can't be read at the moment: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The cells of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cells {
+    /// As they stand in the file.
+    Good(Vec<String>),
+    /// A cell is longer than [`LONGEST_CELL`].
+    TooLong,
+    /// More than [`MOST_COLUMNS`](super::MOST_COLUMNS).
+    TooMany,
+}
+
+impl Cells {
+    /// Cells, if none is too long.
+    #[must_use]
+    pub(super) fn of(cells: Vec<String>) -> Self {
+        let long = |cell: &String| cell.len() > LONGEST_CELL && cell.chars().nth(LONGEST_CELL).is_some();
+        if cells.iter().any(long) { Self::TooLong } else { Self::Good(cells) }
+    }
+
+    fn are_blank(&self) -> bool {
+        matches!(self, Self::Good(cells) if cells.iter().all(|cell| cell.trim().is_empty()))
+    }
+}
+
+/// A row as it stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRow {
+    /// The line on which it begins; the first is 1.
+    pub line: u64,
+    /// Its cells.
+    pub cells: Cells,
+}
+
+enum Kind {
+    Csv(Dialect),
+    Workbook,
+}
+
+/// A file that is a table.
+pub struct Table {
+    file: File,
+    kind: Kind,
+}
+
+enum Rows<'b> {
+    Csv(Box<CsvRows>),
+    Sheet(SheetRows<'b>),
+}
+
+impl Rows<'_> {
+    fn next(&mut self) -> Result<Option<RawRow>, NotATable> {
+        match self {
+            Self::Csv(rows) => Ok(rows.next()?),
+            Self::Sheet(rows) => rows.next(),
+        }
+    }
+}
+
+impl Table {
+    /// Looks what a file is.
+    ///
+    /// # Errors
+    /// [`NotATable`]
+    pub fn open(mut file: File) -> Result<Self, NotATable> {
+        file.rewind()?;
+        let mut head = Vec::new();
+        (&mut file).take(512).read_to_end(&mut head)?;
+        let kind = match head.as_slice() {
+            [] => return Err(NotATable::Empty),
+            [b'P', b'K', 3 | 5, ..] => {
+                workbook::measure(&mut file)?;
+                Kind::Workbook
+            }
+            [0xD0, 0xCF, 0x11, 0xE0, ..] => return Err(NotATable::OldWorkbook),
+            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Kind::Csv(Self::dialect(&mut file)?),
+            head if head.contains(&0) || head.starts_with(b"%PDF") => return Err(NotATable::Foreign),
+            _ => Kind::Csv(Self::dialect(&mut file)?),
+        };
+        Ok(Self { file, kind })
+    }
+
+    fn dialect(file: &mut File) -> Result<Dialect, NotATable> {
+        let charset = charset_of(file)?;
+        Ok(Dialect::of(file, charset)?)
+    }
+
+    /// The names of the columns.
+    ///
+    /// # Errors
+    /// [`NotATable`], if there is no row behind them too.
+    pub fn header(&mut self) -> Result<Vec<String>, NotATable> {
+        let mut header = None;
+        let mut rows = 0;
+        self.walk(&mut |row| {
+            rows += 1;
+            header.get_or_insert(row.cells);
+            rows < 2
+        })?;
+        match header {
+            Some(Cells::Good(cells)) if rows > 1 => Ok(cells),
+            None | Some(Cells::Good(_)) => Err(NotATable::Empty),
+            Some(_) => Err(NotATable::Header),
+        }
+    }
+
+    /// How many rows there are behind the header.
+    ///
+    /// # Errors
+    /// [`NotATable`], if they are too many too.
+    pub fn count(&mut self) -> Result<u64, NotATable> {
+        let mut rows = 0;
+        self.walk(&mut |_| {
+            rows += 1;
+            rows <= MOST_ROWS + 1
+        })?;
+        match rows {
+            0 => Err(NotATable::Empty),
+            rows if rows > MOST_ROWS + 1 => Err(NotATable::TooManyRows),
+            rows => Ok(rows - 1),
+        }
+    }
+
+    /// Hands on each row, the header's first, until `more` says no.
+    ///
+    /// # Errors
+    /// [`NotATable`]
+    pub fn walk(&mut self, more: &mut dyn FnMut(RawRow) -> bool) -> Result<(), NotATable> {
+        self.file.rewind()?;
+        let mut book = None;
+        let mut rows = match self.kind {
+            Kind::Csv(dialect) => Rows::Csv(Box::new(CsvRows::new(self.file.try_clone()?, dialect)?)),
+            Kind::Workbook => Rows::Sheet(book.insert(Workbook::open(self.file.try_clone()?)?).rows()?),
+        };
+        while let Some(row) = rows.next()? {
+            // Spreadsheets leave rows of nothing but delimiters.
+            if !row.cells.are_blank() && !more(row) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,410 @@
+//! Carries imports on: claims one, reads its file from where it stands, and takes rows in, a batch a transaction.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use leadline_bus::Bus;
+use leadline_runtime::{caller::Scope, stop::Stop, time::Millis};
+use tokio::sync::{Notify, mpsc};
+use uuid::Uuid;
+
+use super::{
+    Import, KEPT, LARGEST_BATCH, MOST_FAILED, State, UPLOAD_TIME,
+    batch::Rows,
+    message::progress,
+    row::{self, Row},
+    spool::{self, SpoolError},
+    table::{NotATable, RawRow, Table},
+    undo,
+};
+use crate::store::{
+    StoreError,
+    imports::{Imports, Lease},
+};
+
+/// So many imports are under way in a process.
+const AT_ONCE: usize = 2;
+/// How long a lease is good. Who has one writes, or renews it, far more often.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// How often it is looked whether somebody else let go of an import.
+const POLL: Duration = Duration::from_secs(2);
+/// How often old files are looked for.
+const SWEEP: Duration = Duration::from_secs(10 * 60);
+/// How often progress is told.
+const TOLD: Duration = Duration::from_millis(500);
+/// How long others may have to wait for a batch.
+const PATIENCE: Duration = Duration::from_millis(60);
+/// The least rows of a batch, unless the file has no more.
+const SMALLEST_BATCH: usize = 25;
+/// Rows are handed over in portions of so many.
+const PORTION: usize = 50;
+/// So many portions are read ahead.
+const AHEAD: usize = 8;
+/// After a failure of the store.
+const REST: Duration = Duration::from_secs(1);
+/// So much is swept at once.
+const SWEPT: usize = 500;
+
+/// Carries imports on.
+#[derive(Clone)]
+pub struct Worker {
+    imports: Arc<dyn Imports>,
+    bus: Bus,
+    queued: Arc<Notify>,
+    lease: Duration,
+}
+
+/// Why an import was left.
+enum Left {
+    /// Somebody else has it.
+    Lost,
+    /// The process ends.
+    Stopping,
+    /// It can't go on.
+    Failed(String),
+    /// The store does not answer.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Left {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<NotATable> for Left {
+    fn from(error: NotATable) -> Self {
+        match error {
+            // The copy's disk: another try may do.
+            NotATable::Io(error) => Self::Store(storage(&error)),
+            error => Self::Failed(format!("the file {error}")),
+        }
+    }
+}
+
+impl From<SpoolError> for Left {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Store(error) => Self::Store(error),
+            SpoolError::Io(error) => Self::Store(storage(&error)),
+        }
+    }
+}
+
+fn storage(error: &std::io::Error) -> StoreError {
+    leadline_storage::StorageError::Unavailable(error.to_string()).into()
+}
+
+impl Worker {
+    /// Over imports; tells of them on a bus. `lease`: how long it may be silent before somebody else goes on; [`LEASE`] but in tests.
+    #[must_use]
+    pub fn new(imports: Arc<dyn Imports>, bus: Bus, lease: Duration) -> Self {
+        Self { imports, bus, queued: Arc::default(), lease }
+    }
+
+    /// Says that there is something to do.
+    pub fn wake(&self) {
+        self.queued.notify_one();
+    }
+
+    /// Spawns its tasks until `stop`. What is under way then is left after its batch, and goes on elsewhere or later.
+    pub fn spawn(&self, stop: &Stop) {
+        running().set(0);
+        for _ in 0..AT_ONCE {
+            stop.spawn(self.clone().run(stop.clone()));
+        }
+        stop.spawn(self.clone().sweep(stop.clone()));
+    }
+
+    /// Carries on one import after the other until `stop`.
+    pub async fn run(self, stop: Stop) {
+        while !stop.is_stopping() {
+            match self.step(&stop).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tokio::select! {
+                        () = self.queued.notified() => {}
+                        _ = stop.sleep(POLL) => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "imports are put off");
+                    stop.sleep(REST).await;
+                }
+            }
+        }
+    }
+
+    async fn sweep(self, stop: Stop) {
+        loop {
+            let now = Millis::now();
+            loop {
+                match self.imports.sweep(now.before(UPLOAD_TIME), now.before(KEPT), SWEPT).await {
+                    Ok(true) if stop.sleep(Duration::from_millis(20)).await => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "the sweep of imports is put off");
+                        break;
+                    }
+                }
+            }
+            if !stop.sleep(SWEEP).await {
+                return;
+            }
+        }
+    }
+
+    /// Carries on one import, if there is any, to its end; false: there is none.
+    ///
+    /// # Errors
+    /// The store's; the import then goes on once its lease is over, or the store answers.
+    pub async fn step(&self, stop: &Stop) -> Result<bool, StoreError> {
+        let holder = Uuid::new_v4();
+        let now = Millis::now();
+        let Some((scope, import)) = self.imports.claim(holder, now, now.after(self.lease)).await? else {
+            return Ok(false);
+        };
+        // Others may wait too.
+        self.wake();
+        let _running = Running::begin();
+        let lease = Lease { scope, id: import.id, holder };
+        let mut job = Job { worker: self, stop, lease, import, told: None };
+        job.tell(true);
+        let left = match job.import.state {
+            State::Undoing => job.undo().await,
+            _ => job.take().await,
+        };
+        match left {
+            Ok(state) => job.finish(state, None).await?,
+            Err(Left::Failed(reason)) => job.finish(State::Failed, Some(reason)).await?,
+            Err(Left::Lost) => tracing::info!(import = %job.import.id, "somebody else carries an import on"),
+            Err(Left::Stopping) => self.imports.release(lease).await?,
+            // Another try would meet it again.
+            Err(Left::Store(error)) if !is_passing(&error) => {
+                job.finish(State::Failed, Some(lost(&error))).await?
+            }
+            Err(Left::Store(error)) => {
+                // Best effort: without it, the lease runs out.
+                let _ = self.imports.release(lease).await;
+                return Err(error);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Counts an import while it is carried on.
+struct Running(metrics::Gauge);
+
+impl Running {
+    fn begin() -> Self {
+        let running = running();
+        running.increment(1);
+        Self(running)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+fn running() -> metrics::Gauge {
+    metrics::gauge!("leadline_imports_running")
+}
+
+/// An import under way.
+struct Job<'w> {
+    worker: &'w Worker,
+    stop: &'w Stop,
+    lease: Lease,
+    import: Import,
+    told: Option<Instant>,
+}
+
+/// What the file's reader hands over.
+enum Read {
+    Total(u64),
+    Rows(Vec<RawRow>),
+    Failed(NotATable),
+}
+
+/// Reads a file from a row on, in a thread of its own, no faster than its rows are taken.
+fn reader(mut table: Table, count: bool, from: u64, to: &mpsc::Sender<Read>) {
+    let read = |table: &mut Table| {
+        if count {
+            let total = table.count()?;
+            if to.blocking_send(Read::Total(total)).is_err() {
+                return Ok(());
+            }
+        }
+        let (mut nth, mut portion, mut heard) = (0, Vec::new(), true);
+        // The header is a row too.
+        table.walk(&mut |row| {
+            if nth > from {
+                portion.push(row);
+            }
+            nth += 1;
+            if portion.len() >= PORTION {
+                heard = to.blocking_send(Read::Rows(std::mem::take(&mut portion))).is_ok();
+            }
+            heard
+        })?;
+        if heard && !portion.is_empty() {
+            let _ = to.blocking_send(Read::Rows(portion));
+        }
+        Ok(())
+    };
+    if let Err(error) = read(&mut table) {
+        let _ = to.blocking_send(Read::Failed(error));
+    }
+}
+
+impl Job<'_> {
+    fn scope(&self) -> Scope {
+        self.lease.scope
+    }
+
+    fn until(&self) -> Millis {
+        Millis::now().after(self.worker.lease)
+    }
+
+    fn tell(&mut self, anyway: bool) {
+        if anyway || self.told.is_none_or(|told| told.elapsed() >= TOLD) {
+            self.told = Some(Instant::now());
+            self.worker.bus.signal(progress(self.scope(), &self.import));
+        }
+    }
+
+    async fn renew(&mut self, total: Option<u64>) -> Result<(), Left> {
+        if !self.worker.imports.renew(self.lease, total, self.until()).await? {
+            return Err(Left::Lost);
+        }
+        self.import.total = total.or(self.import.total);
+        Ok(())
+    }
+
+    async fn finish(&mut self, state: State, reason: Option<String>) -> Result<(), StoreError> {
+        let ended = self.worker.imports.finish(self.lease, state, reason, Millis::now()).await?;
+        if let Some(import) = ended {
+            let counts = import.counts;
+            tracing::info!(import = %import.id, ?state, ?counts, "an import has ended");
+            self.import = import;
+            self.tell(true);
+        }
+        Ok(())
+    }
+
+    /// Waits for something and keeps the lease meanwhile.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Left> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = self.stop.stopping() => return Err(Left::Stopping),
+                () = tokio::time::sleep(self.worker.lease / 3) => self.renew(None).await?,
+            }
+        }
+    }
+
+    /// Takes in what is left of the file.
+    async fn take(&mut self) -> Result<State, Left> {
+        let imports = self.worker.imports.clone();
+        let (scope, id) = (self.scope(), self.import.id);
+        let file = self.meanwhile(spool::copy(&*imports, scope, id)).await??;
+        let opened = self.meanwhile(tokio::task::spawn_blocking(move || Table::open(file))).await?;
+        let table = opened.map_err(|error| Left::Failed(lost(&error)))??;
+        let (to, mut from) = mpsc::channel(AHEAD);
+        let (count, done) = (self.import.total.is_none(), self.import.counts.rows());
+        tokio::task::spawn_blocking(move || reader(table, count, done, &to));
+        let mut waiting: Vec<Row> = Vec::new();
+        let (mut nth, mut size) = (done, SMALLEST_BATCH * 4);
+        loop {
+            match self.meanwhile(from.recv()).await? {
+                Some(Read::Total(total)) => {
+                    self.renew(Some(total)).await?;
+                    self.tell(true);
+                }
+                Some(Read::Rows(rows)) => {
+                    let now = Millis::now();
+                    for raw in rows {
+                        waiting.push(row::read(&self.import.task, nth, raw, now));
+                        nth += 1;
+                    }
+                    while waiting.len() >= size {
+                        let rest = waiting.split_off(size);
+                        size = self.batch(std::mem::replace(&mut waiting, rest)).await?;
+                    }
+                }
+                Some(Read::Failed(error)) => return Err(error.into()),
+                None => break,
+            }
+        }
+        while !waiting.is_empty() {
+            let rest = waiting.split_off(size.min(waiting.len()));
+            size = self.batch(std::mem::replace(&mut waiting, rest)).await?;
+        }
+        match self.import.total {
+            // The reader ended without a word, as it does when its thread fails.
+            Some(total) if total != self.import.counts.rows() => {
+                Err(Left::Failed(lost(&format!("{} of {total} rows were read", self.import.counts.rows()))))
+            }
+            _ => Ok(State::Done),
+        }
+    }
+
+    /// Takes rows in; how many the next batch should have, so that nobody waits for long.
+    async fn batch(&mut self, rows: Vec<Row>) -> Result<usize, Left> {
+        let failed = rows.iter().filter(|row| row.draft.is_err()).count() as u64;
+        if self.import.counts.failed + failed > MOST_FAILED {
+            return Err(Left::Failed(format!(
+                "more than {MOST_FAILED} rows can't be taken: mend the file, or map its columns otherwise"
+            )));
+        }
+        let (begun, size) = (Instant::now(), rows.len());
+        let rows = Rows { import: self.import.clone(), rows, by: self.import.by() };
+        let taken = self.worker.imports.take(self.lease, rows, self.until()).await?;
+        self.import = taken.ok_or(Left::Lost)?;
+        self.tell(false);
+        let took = begun.elapsed();
+        // Others who write go between.
+        tokio::time::sleep((took / 10).min(PATIENCE)).await;
+        if self.stop.is_stopping() {
+            return Err(Left::Stopping);
+        }
+        let better = if took > PATIENCE { size / 2 } else { size + size / 2 };
+        Ok(better.clamp(SMALLEST_BATCH, LARGEST_BATCH))
+    }
+
+    /// Takes back what is left of it.
+    async fn undo(&mut self) -> Result<State, Left> {
+        loop {
+            let by = self.import.by();
+            let begun = Instant::now();
+            let step = self.worker.imports.take_back(self.lease, by, undo::BATCH, self.until()).await?;
+            let step = step.ok_or(Left::Lost)?;
+            self.import = step.import;
+            if !step.more {
+                return Ok(State::Undone);
+            }
+            self.tell(false);
+            tokio::time::sleep((begun.elapsed() / 10).min(PATIENCE)).await;
+            if self.stop.is_stopping() {
+                return Err(Left::Stopping);
+            }
+        }
+    }
+}
+
+fn is_passing(error: &StoreError) -> bool {
+    matches!(error, StoreError::Storage(error) if error.is_passing())
+}
+
+/// What is said of a fault of ours.
+fn lost(error: &dyn std::fmt::Display) -> String {
+    tracing::error!(%error, "an import was broken off");
+    "something went wrong on our side: run the file again".to_owned()
+}

@@ -1,0 +1,403 @@
+//! Imports: nothing is lost, nothing is doubled, whoever carries them on.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use leadline_bus::Bus;
+use leadline_runtime::{caller::Origin, once::Once, stop::Stop, time::Millis, zone::Zone};
+use uuid::Uuid;
+
+use super::{Team, ago, fresh, named};
+use crate::{
+    activity::Kind,
+    fields::{Company, Email, Patch},
+    import::{
+        Import, ImportId, MOST_WAITING, Named, OnDuplicate, State, Task,
+        batch::Rows,
+        header,
+        row::{self, Row},
+        table::{Cells, RawRow},
+        worker::Worker,
+    },
+    lead::Command,
+    store::{
+        Keyed, Reply, StoreError,
+        imports::{Imports, Lease},
+    },
+};
+
+const MINUTE: i64 = 60_000;
+
+fn soon() -> Millis {
+    ago(-MINUTE)
+}
+
+fn task(headers: &[&str], on_duplicate: OnDuplicate) -> Task {
+    let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
+    Task {
+        file_name: "fair 2026.csv".to_owned(),
+        on_duplicate,
+        dry_run: false,
+        zone: Zone::parse("Europe/Berlin").unwrap(),
+        columns: header::columns(&headers, &[]).unwrap(),
+        people: [].into(),
+        origin: Origin::new(),
+    }
+}
+
+impl Team {
+    fn imports(&self) -> Arc<dyn Imports> {
+        self.store.imports()
+    }
+
+    async fn begin(&self) -> anyhow::Result<ImportId> {
+        let id = ImportId::new();
+        anyhow::ensure!(self.imports().begin(self.scope, id, Millis::now(), ago(MINUTE)).await?);
+        Ok(id)
+    }
+
+    async fn queue(&self, task: Task, file: &[u8]) -> anyhow::Result<Import> {
+        let id = self.begin().await?;
+        for (nth, piece) in (0..).zip(file.chunks(1_000)) {
+            anyhow::ensure!(self.imports().keep(self.scope, id, nth, piece.to_vec()).await?);
+        }
+        Ok(fresh(self.imports().queue(self.scope, Import::new(id, task, self.anna), None).await?))
+    }
+
+    async fn claim(&self) -> anyhow::Result<Option<(Lease, Import)>> {
+        self.claim_at(Millis::now()).await
+    }
+
+    async fn claim_at(&self, now: Millis) -> anyhow::Result<Option<(Lease, Import)>> {
+        let holder = Uuid::new_v4();
+        let claimed = self.imports().claim(holder, now, Millis(now.0 + MINUTE)).await?;
+        Ok(claimed.map(|(scope, import)| (Lease { scope, id: import.id, holder }, import)))
+    }
+
+    async fn known(&self, id: ImportId) -> anyhow::Result<Import> {
+        Ok(self.imports().import(self.scope, id).await?.expect("the import is there").0)
+    }
+
+    async fn names(&self) -> anyhow::Result<Vec<String>> {
+        let mut names = Vec::new();
+        let mut after = None;
+        loop {
+            let leads = self.store.walk(self.scope, after, 500).await?;
+            let live = leads.iter().filter(|lead| lead.deleted_at.is_none());
+            names.extend(live.map(|lead| lead.fields.name.as_str().to_owned()));
+            match leads.last() {
+                Some(last) => after = Some(crate::store::WalkMark::of(last)),
+                None => break,
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+fn rows(import: &Import, team: &Team, lines: &[&str]) -> Rows {
+    let by = crate::lead::By::now(team.anna, Origin::new());
+    let from = import.counts.rows();
+    let row = |(nth, line): (u64, &&str)| -> Row {
+        let cells = Cells::Good(line.split(',').map(str::to_owned).collect());
+        row::read(&import.task, nth, RawRow { line: nth + 2, cells }, Millis::now())
+    };
+    Rows { import: import.clone(), rows: (from..).zip(lines).map(row).collect(), by }
+}
+
+pub(super) async fn an_import_is_read_as_it_was_queued(team: Team) -> anyhow::Result<()> {
+    let mut task = task(&["Name", "Owner", "Shoe size"], OnDuplicate::Update);
+    task.people.insert("una".to_owned(), Named::Member(team.anna));
+    task.people.insert("ben".to_owned(), Named::Former(team.anna));
+    task.people.insert("cid".to_owned(), Named::Several);
+    let import = team.queue(task, &[7; 2_500]).await?;
+    assert_eq!(team.imports().import(team.scope, import.id).await?, Some((import.clone(), Vec::new())));
+    let mut file = Vec::new();
+    for nth in 0.. {
+        match team.imports().piece(team.scope, import.id, nth).await? {
+            Some(piece) => file.extend(piece),
+            None => break,
+        }
+    }
+    assert_eq!(file, [7; 2_500]);
+    let others = team.others();
+    assert_eq!(others.imports().import(others.scope, import.id).await?, None);
+    assert_eq!(others.imports().piece(others.scope, import.id, 0).await?, None);
+    assert_eq!(others.imports().undo(others.scope, import.id, others.anna).await?, None);
+    let second = team.queue(self::task(&["Name"], OnDuplicate::Skip), b"x").await?;
+    let page = team.imports().imports(team.scope, None, 1).await?;
+    assert_eq!((page.items, page.more, page.total.value), (vec![second.clone()], true, 2));
+    let page = team.imports().imports(team.scope, Some(second.id), 1).await?;
+    assert_eq!((page.items, page.more), (vec![import], false));
+    Ok(())
+}
+
+pub(super) async fn a_key_queues_one_import(team: Team) -> anyhow::Result<()> {
+    let keyed = |print: &str| {
+        let once = Once { id: "k".to_owned(), fingerprint: print.to_owned() };
+        Some(Keyed { once, answer: Arc::new(|import: &Import| import.id.to_string().into_bytes()) })
+    };
+    let (one, two) = (team.begin().await?, team.begin().await?);
+    let import = |id| Import::new(id, task(&["Name"], OnDuplicate::Skip), team.anna);
+    team.imports().queue(team.scope, import(one), keyed("a")).await?;
+    let again = team.imports().queue(team.scope, import(two), keyed("a")).await?;
+    assert_eq!(again, Reply::Replayed(one.to_string().into_bytes()));
+    let other = team.imports().queue(team.scope, import(two), keyed("b")).await;
+    assert_eq!(other, Err(StoreError::KeyReused));
+    assert_eq!(team.imports().imports(team.scope, None, 9).await?.items.len(), 1);
+    Ok(())
+}
+
+pub(super) async fn a_workspace_has_only_so_many_imports_waiting(team: Team) -> anyhow::Result<()> {
+    for _ in 0..MOST_WAITING {
+        team.begin().await?;
+    }
+    let imports = team.imports();
+    assert!(!imports.begin(team.scope, ImportId::new(), Millis::now(), ago(MINUTE)).await?);
+    // Uploads that began long ago have broken off.
+    assert!(imports.begin(team.scope, ImportId::new(), Millis::now(), soon()).await?);
+    let others = team.others();
+    others.begin().await?;
+    Ok(())
+}
+
+pub(super) async fn an_upload_that_breaks_off_leaves_nothing(team: Team) -> anyhow::Result<()> {
+    let imports = team.imports();
+    let (broken, coming) = (team.begin().await?, team.begin().await?);
+    for id in [broken, coming] {
+        for nth in 0..3 {
+            assert!(imports.keep(team.scope, id, nth, vec![1; 1_000]).await?);
+        }
+    }
+    imports.forget(team.scope, broken).await?;
+    while imports.sweep(ago(MINUTE), ago(MINUTE), 2).await? {}
+    assert_eq!(imports.piece(team.scope, broken, 0).await?, None);
+    assert!(!imports.keep(team.scope, broken, 3, vec![1]).await?);
+    assert!(imports.piece(team.scope, coming, 2).await?.is_some());
+    let late =
+        imports.queue(team.scope, Import::new(broken, task(&["Name"], OnDuplicate::Skip), team.anna), None);
+    assert!(late.await.is_err());
+    assert!(imports.imports(team.scope, None, 9).await?.items.is_empty());
+    Ok(())
+}
+
+pub(super) async fn one_import_of_a_workspace_is_carried_on_at_a_time(team: Team) -> anyhow::Result<()> {
+    let first = team.queue(task(&["Name"], OnDuplicate::Skip), b"x").await?;
+    team.queue(task(&["Name"], OnDuplicate::Skip), b"x").await?;
+    let others = team.others();
+    let third = others.queue(task(&["Name"], OnDuplicate::Skip), b"x").await?;
+    let (lease, claimed) = team.claim().await?.unwrap();
+    assert_eq!((claimed.id, claimed.state), (first.id, State::Running));
+    let (_, claimed) = team.claim().await?.unwrap();
+    assert_eq!(claimed.id, third.id);
+    assert!(team.claim().await?.is_none());
+    // A lease that is over is taken by somebody else, who goes on where it stands.
+    let later = ago(-2 * MINUTE);
+    let (theirs, claimed) = team.claim_at(later).await?.unwrap();
+    assert_eq!(claimed.id, first.id);
+    let imports = team.imports();
+    assert!(!imports.renew(lease, None, soon()).await?);
+    assert!(imports.finish(lease, State::Done, None, later).await?.is_none());
+    assert!(imports.renew(theirs, Some(5), soon()).await?);
+    assert_eq!(team.known(first.id).await?.total, Some(5));
+    imports.release(theirs).await?;
+    assert_eq!(team.claim_at(later).await?.unwrap().1.id, first.id);
+    Ok(())
+}
+
+pub(super) async fn a_batch_is_taken_in_once_whoever_tries(team: Team) -> anyhow::Result<()> {
+    let import = team.queue(task(&["Name", "Email"], OnDuplicate::Skip), b"x").await?;
+    let imports = team.imports();
+    let (lease, claimed) = team.claim().await?.unwrap();
+    let batch = rows(&claimed, &team, &["Ada,ada@x.test", "Bad,nobody", "Ada,ADA@x.test"]);
+    let taken = imports.take(lease, batch.clone(), soon()).await?.unwrap();
+    assert_eq!(taken.counts.rows(), 3);
+    assert_eq!((taken.counts.created, taken.counts.skipped, taken.counts.failed), (1, 1, 1));
+    // The same batch again: the import has come further.
+    assert_eq!(imports.take(lease, batch.clone(), soon()).await?, None);
+    let stranger = Lease { holder: Uuid::new_v4(), ..lease };
+    let next = rows(&taken, &team, &["Bob,bob@x.test"]);
+    assert_eq!(imports.take(stranger, next.clone(), soon()).await?, None);
+    assert_eq!(team.names().await?, ["Ada"]);
+    let taken = imports.take(lease, next, soon()).await?.unwrap();
+    let done = imports.finish(lease, State::Done, None, Millis::now()).await?.unwrap();
+    assert_eq!((done.state, done.counts), (State::Done, taken.counts));
+    assert_eq!(team.known(import.id).await?, done);
+    assert!(team.claim().await?.is_none());
+    let failed = imports.failed(team.scope, import.id, None, 9).await?;
+    assert_eq!((failed.len(), failed[0].nth, failed[0].line), (1, 1, 3));
+    assert_eq!(failed[0].cells, ["Bad", "nobody"]);
+    assert!(failed[0].reason.contains("email must be"));
+    assert!(imports.failed(team.scope, import.id, Some(1), 9).await?.is_empty());
+    let log = team.log(None).await?;
+    let kinds: Vec<_> =
+        log.iter().map(|event| event.snapshot.as_ref().map(|snapshot| snapshot.version)).collect();
+    assert_eq!(kinds, [Some(1), Some(1)]);
+    let query = crate::store::LogQuery { kinds: vec![Kind::Imported], limit: 9, ..Default::default() };
+    assert_eq!(team.store.log(team.scope, query).await?.unwrap().items.len(), 2);
+    Ok(())
+}
+
+pub(super) async fn rows_find_leads_by_address_and_phone(team: Team) -> anyhow::Result<()> {
+    let mut fields = named("Ada");
+    fields.email = Email::parse("Ada@X.test").ok();
+    let ada = team.make(fields).await?;
+    let mut fields = named("Bob");
+    fields.phone = crate::fields::Phone::parse("+44 (20) 7946 0958").unwrap();
+    let bob = team.make(fields).await?;
+    let gone =
+        team.make(crate::fields::Fields { email: Email::parse("gone@x.test").ok(), ..named("Gone") }).await?;
+    team.change(gone.id, Command::Trash).await?;
+    let others = team.others();
+    others.make(crate::fields::Fields { email: Email::parse("cid@x.test").ok(), ..named("Cid") }).await?;
+    team.queue(task(&["Name", "Email", "Phone", "Company", "Note"], OnDuplicate::Update), b"x").await?;
+    let (lease, import) = team.claim().await?.unwrap();
+    let batch = rows(
+        &import,
+        &team,
+        &[
+            ",ada@x.TEST,,Acme,met",
+            ",,442079460958,,",
+            "Bobby,,44 2079460958,,",
+            "New,gone@x.test,,,",
+            "Cid,cid@x.test,,,",
+            ",ada@x.test,,Acme,met",
+        ],
+    );
+    let taken = team.imports().take(lease, batch, soon()).await?.unwrap();
+    assert_eq!((taken.counts.created, taken.counts.updated, taken.counts.skipped), (2, 3, 1));
+    let (ada, notes) = team.lead(ada.id).await?.unwrap();
+    assert_eq!((ada.version.0, ada.note_count, ada.fields.name.as_str()), (2, 1, "Ada"));
+    assert_eq!((notes.len(), notes[0].text.as_str()), (1, "met"));
+    assert_eq!(ada.fields.company, Company::parse("Acme").unwrap());
+    let (bob, _) = team.lead(bob.id).await?.unwrap();
+    assert_eq!((bob.version.0, bob.fields.name.as_str()), (3, "Bobby"));
+    // A batch later the same holds.
+    let again =
+        team.imports().take(lease, rows(&taken, &team, &[",ada@x.test,,Acme,met"]), soon()).await?.unwrap();
+    assert_eq!(again.counts.skipped, 2);
+    Ok(())
+}
+
+pub(super) async fn what_an_import_did_is_taken_back(team: Team) -> anyhow::Result<()> {
+    let mut fields = named("Ada");
+    fields.email = Email::parse("ada@x.test").ok();
+    let ada = team.make(fields.clone()).await?;
+    team.queue(task(&["Name", "Email", "Status", "Note"], OnDuplicate::Update), b"x").await?;
+    let (lease, import) = team.claim().await?.unwrap();
+    let imports = team.imports();
+    let batch = rows(
+        &import,
+        &team,
+        &["Ada L,ada@x.test,Lost,met", "Bob,bob@x.test,,", "Cid,cid@x.test,,", "Dan,,,"],
+    );
+    let import = imports.take(lease, batch, soon()).await?.unwrap();
+    // Two leads are changed again, by a batch later.
+    let import = imports
+        .take(lease, rows(&import, &team, &["Ada M,ada@x.test,,", "Bob B,bob@x.test,,"]), soon())
+        .await?;
+    let import = import.unwrap();
+    assert_eq!((import.counts.created, import.counts.updated), (3, 3));
+    assert!(imports.undo(team.scope, import.id, team.anna).await?.unwrap().is_err());
+    imports.finish(lease, State::Done, None, Millis::now()).await?;
+    let page = team.store.leads(team.scope, query()).await?;
+    let cid = page.items.iter().find(|lead| lead.fields.name.as_str() == "Cid").unwrap();
+    let edit = Patch { name: Some(crate::fields::Name::parse("Cid!").unwrap()), ..Patch::default() };
+    team.change(cid.id, Command::Edit(edit)).await?;
+    let undoing = imports.undo(team.scope, import.id, team.anna).await?.unwrap().unwrap();
+    assert_eq!((undoing.state, undoing.undone_by), (State::Undoing, Some(team.anna)));
+    assert!(imports.undo(team.scope, import.id, team.anna).await?.unwrap().is_err());
+    let (lease, claimed) = team.claim().await?.unwrap();
+    assert_eq!(claimed.state, State::Undoing);
+    let mut steps = 0;
+    let import = loop {
+        let step = imports.take_back(lease, team.by(), 2, soon()).await?.unwrap();
+        steps += 1;
+        if !step.more {
+            break step.import;
+        }
+    };
+    assert!(steps > 1);
+    assert_eq!((import.taken_back, import.kept), (3, 1));
+    let stranger = Lease { holder: Uuid::new_v4(), ..lease };
+    assert_eq!(imports.take_back(stranger, team.by(), 2, soon()).await?, None);
+    imports.finish(lease, State::Undone, None, Millis::now()).await?;
+    assert_eq!(team.names().await?, ["Ada", "Cid!"]);
+    let (ada, notes) = team.lead(ada.id).await?.unwrap();
+    assert_eq!((&ada.fields, ada.note_count, notes.len()), (&fields, 0, 0));
+    assert_eq!(ada.version.0, 4);
+    Ok(())
+}
+
+fn query() -> crate::filter::Query {
+    crate::filter::Query {
+        filter: crate::filter::Filter::default(),
+        sort: crate::filter::Sort { by: crate::filter::SortBy::Name, descending: false },
+        after: None,
+        limit: 50,
+    }
+}
+
+pub(super) async fn what_belongs_to_an_old_import_is_swept(team: Team) -> anyhow::Result<()> {
+    let import = team.queue(task(&["Name", "Email"], OnDuplicate::Skip), &[1; 3_000]).await?;
+    let imports = team.imports();
+    let (lease, claimed) = team.claim().await?.unwrap();
+    let taken =
+        imports.take(lease, rows(&claimed, &team, &["Ada,", "Bad,x", "Bob,", "Bad,y"]), soon()).await?;
+    assert!(taken.is_some());
+    imports.finish(lease, State::Done, None, ago(10 * MINUTE)).await?;
+    while imports.sweep(ago(20 * MINUTE), ago(20 * MINUTE), 2).await? {}
+    assert!(imports.piece(team.scope, import.id, 0).await?.is_some());
+    while imports.sweep(ago(5 * MINUTE), ago(5 * MINUTE), 2).await? {}
+    assert_eq!(imports.piece(team.scope, import.id, 0).await?, None);
+    assert!(imports.failed(team.scope, import.id, None, 9).await?.is_empty());
+    assert_eq!(team.known(import.id).await?.counts.rows(), 4);
+    let undo = imports.undo(team.scope, import.id, team.anna).await?.unwrap();
+    assert!(undo.is_err_and(|why| why.contains("7 days")));
+    assert_eq!(team.names().await?, ["Ada", "Bob"]);
+    Ok(())
+}
+
+pub(super) async fn a_worker_that_dies_is_followed_by_one_that_goes_on(team: Team) -> anyhow::Result<()> {
+    const ROWS: usize = 1_500;
+    let mut file = "Name,Email\n".to_owned();
+    for nth in 0..ROWS {
+        file.push_str(&format!("Lead {nth},lead{nth}@x.test\n"));
+    }
+    // Every row is new: one that came twice would be made twice.
+    let import = team.queue(task(&["Name", "Email"], OnDuplicate::Create), file.as_bytes()).await?;
+    let lease = Duration::from_millis(400);
+    let stop = Stop::new();
+    let mut deaths = 0;
+    for _ in 0..200 {
+        let worker = Worker::new(team.imports(), Bus::memory(), lease);
+        let dying = stop.clone();
+        let work = tokio::spawn(async move { worker.step(&dying).await });
+        let before = team.known(import.id).await?.counts.rows();
+        // Dies in the middle of whatever it does, once it has come further.
+        loop {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let now = team.known(import.id).await?;
+            if work.is_finished() || now.counts.rows() > before {
+                break;
+            }
+        }
+        if deaths < 3 && !work.is_finished() {
+            work.abort();
+            deaths += 1;
+        } else {
+            work.await??;
+        }
+        if team.known(import.id).await?.state == State::Done {
+            break;
+        }
+    }
+    let import = team.known(import.id).await?;
+    assert_eq!(
+        (import.state, import.counts.created, import.total),
+        (State::Done, ROWS as u64, Some(ROWS as u64))
+    );
+    assert!(deaths > 0);
+    let names = team.names().await?;
+    assert_eq!((names.len(), names.iter().collect::<HashSet<_>>().len()), (ROWS, ROWS));
+    Ok(())
+}

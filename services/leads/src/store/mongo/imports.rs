@@ -1,0 +1,880 @@
+//! Imports in the database of leads.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use leadline_runtime::{
+    caller::Scope,
+    ids::{UserId, parse_uuid},
+    time::Millis,
+};
+use leadline_storage::{
+    Mongo, StorageError,
+    bson::{Bson, Document, doc},
+    mongodb::{ClientSession, Collection, options::Hint},
+};
+use uuid::Uuid;
+
+use super::{
+    document::{self, Stored, binary},
+    limit_of,
+    list::SERVER_DEADLINE,
+    of_workspace,
+    write::Writer,
+};
+use crate::{
+    activity::Encode,
+    filter::{COUNTED, Page, Total},
+    import::{
+        Counts, FailedRow, Import, ImportId, MOST_WAITING, PreviewRow, State, Trace,
+        batch::{Batch, Found, Rows},
+        undo::take_back,
+    },
+    lead::{By, LeadId},
+    store::{
+        Keyed, Reply, StoreError,
+        imports::{Imports, Lease, Step, TOO_LATE, stored},
+    },
+};
+
+/// So many imports are tried when one is claimed: others may hold their workspaces.
+const TRIED: i64 = 20;
+/// An import whose file is coming in.
+const COMING: i32 = 0;
+
+/// Imports, beside the leads that they write.
+#[derive(Clone)]
+pub(super) struct MongoImports {
+    db: Mongo,
+    encode: Encode,
+    imports: Collection<Document>,
+    pieces: Collection<Document>,
+    failures: Collection<Document>,
+    traces: Collection<Document>,
+    seen: Collection<Document>,
+}
+
+/// The states in which a worker has something to do.
+fn open() -> Document {
+    doc! { "$in": [1, 2, 5] }
+}
+
+fn broken(what: &str) -> StoreError {
+    StorageError::Internal(format!("an import holds no good {what}")).into()
+}
+
+fn of_id(scope: Scope, id: ImportId) -> Document {
+    let mut filter = doc! { "_id": id.to_string() };
+    filter.extend(of_workspace(scope));
+    filter
+}
+
+fn leased(lease: Lease) -> Document {
+    let mut filter = of_id(lease.scope, lease.id);
+    filter.extend(doc! { "holder": lease.holder.to_string(), "state": open() });
+    filter
+}
+
+/// What [`import`] reads.
+fn shown() -> Document {
+    doc! { "preview": 0 }
+}
+
+fn long(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn some(value: Option<impl Into<Bson>>) -> Bson {
+    value.map_or(Bson::Null, Into::into)
+}
+
+fn number(document: &Document, key: &str) -> Result<u64, StoreError> {
+    document.get_i64(key).map(i64::cast_unsigned).map_err(|_| broken(key))
+}
+
+fn bytes<'d>(document: &'d Document, key: &str) -> Result<&'d Vec<u8>, StoreError> {
+    document.get_binary_generic(key).map_err(|_| broken(key))
+}
+
+fn user(document: &Document, key: &str) -> Result<Option<UserId>, StoreError> {
+    match document.get_str(key) {
+        Ok(id) => parse_uuid(id).map(|id| Some(id.into())).map_err(|_| broken(key)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn import(found: &Document) -> Result<Import, StoreError> {
+    let state = found.get_i32("state").ok().and_then(|code| State::of_code(code.into()));
+    let id = found.get_str("_id").ok().and_then(|id| ImportId::parse(id).ok());
+    Ok(Import {
+        id: id.ok_or_else(|| broken("_id"))?,
+        task: stored::task(bytes(found, "task")?)?,
+        state: state.ok_or_else(|| broken("state"))?,
+        counts: Counts {
+            created: number(found, "created")?,
+            updated: number(found, "updated")?,
+            skipped: number(found, "skipped")?,
+            failed: number(found, "failed")?,
+        },
+        total: found.get_i64("total").ok().map(i64::cast_unsigned),
+        created_by: user(found, "createdBy")?.ok_or_else(|| broken("createdBy"))?,
+        created_at: Millis(found.get_i64("createdAt").map_err(|_| broken("createdAt"))?),
+        finished_at: found.get_i64("finishedAt").ok().map(Millis),
+        reason: found.get_str("reason").ok().map(str::to_owned),
+        taken_back: number(found, "takenBack")?,
+        kept: number(found, "kept")?,
+        undone_by: user(found, "undoneBy")?,
+    })
+}
+
+/// How an import stands; with `until`, under its lease.
+fn saved(import: &Import, until: Option<Millis>) -> Document {
+    let mut change = doc! { "$set": {
+        "state": i32::from(import.state.code()),
+        "created": long(import.counts.created),
+        "updated": long(import.counts.updated),
+        "skipped": long(import.counts.skipped),
+        "failed": long(import.counts.failed),
+        "total": some(import.total.map(long)),
+        "finishedAt": some(import.finished_at.map(|at| at.0)),
+        "reason": some(import.reason.clone()),
+        "takenBack": long(import.taken_back),
+        "kept": long(import.kept),
+        "undoneBy": some(import.undone_by.map(|id| id.to_string())),
+        "leasedUntil": until.map_or(0, |at| at.0),
+    } };
+    if until.is_none() {
+        change.insert("$unset", doc! { "holder": "" });
+    }
+    change
+}
+
+fn by_id() -> Hint {
+    Hint::Name("_id_".to_owned())
+}
+
+impl MongoImports {
+    pub(super) fn new(db: Mongo, encode: Encode) -> Self {
+        let collection = |name: &str| db.collection(name);
+        Self {
+            imports: collection("imports"),
+            pieces: collection("import_pieces"),
+            failures: collection("import_failures"),
+            traces: collection("import_traces"),
+            seen: collection("import_seen"),
+            db,
+            encode,
+        }
+    }
+
+    async fn leased(&self, session: &mut ClientSession, lease: Lease) -> Result<Option<Import>, StoreError> {
+        let found =
+            self.imports.find_one(leased(lease)).projection(shown()).hint(by_id()).session(session).await?;
+        found.as_ref().map(import).transpose()
+    }
+
+    /// Writes down how a leased import stands. The lease is in the filter, so that of two holders one conflicts.
+    async fn save(
+        &self,
+        session: &mut ClientSession,
+        lease: Lease,
+        import: &Import,
+        until: Option<Millis>,
+    ) -> Result<bool, StoreError> {
+        let done = self
+            .imports
+            .update_one(leased(lease), saved(import, until))
+            .hint(by_id())
+            .session(session)
+            .await?;
+        Ok(done.matched_count == 1)
+    }
+
+    /// Who is there already, with the revisions of their follow-ups.
+    async fn lookup(
+        &self,
+        session: &mut ClientSession,
+        writer: &Writer,
+        scope: Scope,
+        rows: &Rows,
+    ) -> Result<(Vec<Found>, HashMap<LeadId, i64>), StoreError> {
+        let keys = rows.keys();
+        let mut ids: Vec<String> = Vec::new();
+        for (field, index, keys) in
+            [("emailKey", "by_email", &keys.emails), ("digits", "by_digits", &keys.digits)]
+        {
+            if keys.is_empty() {
+                continue;
+            }
+            // Of all that share a key, one is enough.
+            let mut cursor = writer
+                .leads
+                .aggregate(same(scope, field, keys))
+                .hint(Hint::Name(index.to_owned()))
+                .session(&mut *session)
+                .await?;
+            while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+                ids.extend(row.get_str("id").ok().map(str::to_owned));
+            }
+        }
+        let (mut all, mut revisions) = (Vec::new(), HashMap::new());
+        if ids.is_empty() {
+            return Ok((all, revisions));
+        }
+        let mut filter = doc! { "_id": { "$in": ids } };
+        filter.extend(of_workspace(scope));
+        let mut cursor = writer
+            .leads
+            .find(filter)
+            .projection(document::shown())
+            .hint(document::by_id())
+            .session(&mut *session)
+            .await?;
+        while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+            let Stored { lead, revision } = document::lead(&row)?;
+            revisions.insert(lead.id, revision);
+            all.push(Found { lead, notes: Vec::new() });
+        }
+        if rows.has_notes() {
+            for found in &mut all {
+                if found.lead.note_count > 0 {
+                    found.notes = writer.newest_notes(session, found.lead.id).await?;
+                }
+            }
+        }
+        Ok((all, revisions))
+    }
+
+    /// Which of the keys a dry run has seen.
+    async fn seen(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        rows: &Rows,
+    ) -> Result<HashSet<String>, StoreError> {
+        let id = rows.import.id;
+        let keys: Vec<String> = rows.seen_keys().iter().map(|key| seen_id(id, key)).collect();
+        let mut seen = HashSet::new();
+        if keys.is_empty() {
+            return Ok(seen);
+        }
+        let mut filter = doc! { "_id": { "$in": keys } };
+        filter.extend(of_workspace(scope));
+        let mut cursor = self.seen.find(filter).hint(by_id()).session(&mut *session).await?;
+        while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+            let key = row.get_str("_id").ok().and_then(|key| key.get(ID..));
+            seen.extend(key.map(str::to_owned));
+        }
+        Ok(seen)
+    }
+
+    async fn write(
+        &self,
+        session: &mut ClientSession,
+        writer: &Writer,
+        scope: Scope,
+        id: ImportId,
+        batch: &Batch,
+        revisions: &HashMap<LeadId, i64>,
+    ) -> Result<(), StoreError> {
+        let leads = batch.inserts.iter().map(|(lead, _)| document::of_lead(scope, lead, 0));
+        insert(session, &writer.leads, leads.collect()).await?;
+        let revision = |lead: LeadId| revisions.get(&lead).copied().unwrap_or(0);
+        let updates =
+            batch.updates.iter().map(|(old, new, _)| writer.replacement(old, revision(old.id), new));
+        writer.replace(session, updates.collect()).await?;
+        let made = batch.inserts.iter().map(|(lead, notes)| (lead.id, notes));
+        let changed = batch.updates.iter().map(|(_, lead, notes)| (lead.id, notes));
+        let notes = made
+            .chain(changed)
+            .flat_map(|(lead, notes)| notes.iter().map(move |note| document::of_note(scope, lead, note)));
+        insert(session, &writer.notes, notes.collect()).await?;
+        writer.log(session, &batch.events, false).await?;
+        self.trace(session, scope, id, &batch.traces).await?;
+        let failures = batch.failed.iter().map(|row| {
+            doc! {
+                "_id": row_id(id, row.nth),
+                "workspaceId": scope.workspace().to_string(),
+                "importId": id.to_string(),
+                "nth": long(row.nth),
+                "line": long(row.line),
+                "cells": binary(stored::texts_bytes(&row.cells)),
+                "reason": &row.reason,
+            }
+        });
+        insert(session, &self.failures, failures.collect()).await?;
+        let mut keys: Vec<&String> = batch.seen.iter().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let seen = keys.into_iter().map(|key| {
+            doc! { "_id": seen_id(id, key), "workspaceId": scope.workspace().to_string(), "importId": id.to_string() }
+        });
+        insert(session, &self.seen, seen.collect()).await
+    }
+
+    /// A lead that rows of two batches changed is taken back to what it was before the first, unless somebody came between.
+    async fn trace(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        id: ImportId,
+        traces: &[Trace],
+    ) -> Result<(), StoreError> {
+        let changed: Vec<String> =
+            traces.iter().filter(|one| one.before > 0).map(|one| trace_id(id, one.lead)).collect();
+        let mut known = HashMap::new();
+        if !changed.is_empty() {
+            let mut filter = doc! { "_id": { "$in": changed } };
+            filter.extend(of_workspace(scope));
+            let mut cursor = self.traces.find(filter).hint(by_id()).session(&mut *session).await?;
+            while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+                let trace = trace(&row)?;
+                known.insert(trace.lead, trace);
+            }
+        }
+        let mut new = Vec::new();
+        for one in traces {
+            let Some(first) = known.remove(&one.lead) else {
+                new.push(of_trace(scope, id, one));
+                continue;
+            };
+            if first.after == one.before {
+                let notes = first.notes.iter().chain(&one.notes).copied().collect();
+                let both = Trace { after: one.after, notes, ..first };
+                let mut filter = doc! { "_id": trace_id(id, one.lead) };
+                filter.extend(of_workspace(scope));
+                self.traces.replace_one(filter, of_trace(scope, id, &both)).session(&mut *session).await?;
+            }
+        }
+        insert(session, &self.traces, new).await
+    }
+
+    /// Takes away what belongs to an import, at most so many documents of each kind; whether that was all.
+    async fn clear(&self, id: &str, limit: usize) -> Result<bool, StoreError> {
+        let mut all = true;
+        // A piece is as large as a thousand rows.
+        let some = (limit / 100).max(1);
+        for (rows, limit) in
+            [(&self.pieces, some), (&self.failures, limit), (&self.traces, limit), (&self.seen, limit)]
+        {
+            let found = rows
+                .find(doc! { "importId": id })
+                .projection(doc! { "_id": 1 })
+                .limit(limit_of(limit))
+                .hint(Hint::Name("by_import".to_owned()))
+                .max_time(SERVER_DEADLINE);
+            let found: Vec<Document> = self.db.run(async { found.await?.try_collect().await }).await?;
+            all &= found.len() < limit;
+            let ids: Vec<&Bson> = found.iter().filter_map(|row| row.get("_id")).collect();
+            if !ids.is_empty() {
+                self.db.run(rows.delete_many(doc! { "_id": { "$in": ids } })).await?;
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The length of an import's id in text, in front of what is its own.
+const ID: usize = 37;
+
+fn seen_id(id: ImportId, key: &str) -> String {
+    format!("{id}/{key}")
+}
+
+fn row_id(id: ImportId, nth: u64) -> String {
+    format!("{id}/{nth:08}")
+}
+
+fn trace_id(id: ImportId, lead: LeadId) -> String {
+    format!("{id}/{lead}")
+}
+
+/// The first lead of each of some keys.
+fn same(scope: Scope, field: &str, keys: &[String]) -> Vec<Document> {
+    let mut filter = of_workspace(scope);
+    filter.extend(doc! { "trashed": false, field: { "$in": keys } });
+    vec![
+        doc! { "$match": filter },
+        doc! { "$group": { "_id": format!("${field}"), "id": { "$min": "$_id" } } },
+    ]
+}
+
+async fn insert(
+    session: &mut ClientSession,
+    into: &Collection<Document>,
+    rows: Vec<Document>,
+) -> Result<(), StoreError> {
+    if !rows.is_empty() {
+        into.insert_many(rows).session(session).await?;
+    }
+    Ok(())
+}
+
+fn of_trace(scope: Scope, id: ImportId, one: &Trace) -> Document {
+    doc! {
+        "_id": trace_id(id, one.lead),
+        "workspaceId": scope.workspace().to_string(),
+        "importId": id.to_string(),
+        "leadId": one.lead.to_string(),
+        "before": long(one.before),
+        "after": long(one.after),
+        "former": one.former.as_ref().map_or(Bson::Null, |fields| binary(stored::fields_bytes(fields))),
+        "notes": binary(stored::notes_bytes(&one.notes)),
+    }
+}
+
+fn trace(found: &Document) -> Result<Trace, StoreError> {
+    let lead = found.get_str("leadId").ok().and_then(|id| LeadId::parse(id).ok());
+    let former = match found.get_binary_generic("former") {
+        Ok(bytes) => Some(stored::fields(bytes)?),
+        Err(_) => None,
+    };
+    Ok(Trace {
+        lead: lead.ok_or_else(|| broken("leadId"))?,
+        before: number(found, "before")?,
+        after: number(found, "after")?,
+        former,
+        notes: stored::notes(bytes(found, "notes")?),
+    })
+}
+
+#[async_trait]
+impl Imports for MongoImports {
+    async fn begin(
+        &self,
+        scope: Scope,
+        id: ImportId,
+        now: Millis,
+        since: Millis,
+    ) -> Result<bool, StoreError> {
+        let mut waiting = of_workspace(scope);
+        waiting.insert("state", open());
+        let mut coming = of_workspace(scope);
+        coming.extend(doc! { "state": COMING, "createdAt": { "$gt": since.0 } });
+        let count = |filter| {
+            let of_state = Hint::Name("by_state".to_owned());
+            self.db.run(self.imports.count_documents(filter).hint(of_state).max_time(SERVER_DEADLINE))
+        };
+        // Two that come at once may both be let in: it is a bound, not a rule.
+        if count(waiting).await? + count(coming).await? >= MOST_WAITING {
+            return Ok(false);
+        }
+        let row = doc! {
+            "_id": id.to_string(),
+            "workspaceId": scope.workspace().to_string(),
+            "state": COMING,
+            "createdAt": now.0,
+            "leasedUntil": 0_i64,
+            "swept": 0,
+        };
+        self.db.run(self.imports.insert_one(row)).await?;
+        Ok(true)
+    }
+
+    async fn keep(&self, scope: Scope, id: ImportId, nth: u32, piece: Vec<u8>) -> Result<bool, StoreError> {
+        let mut coming = of_id(scope, id);
+        coming.insert("state", COMING);
+        if self
+            .db
+            .run(self.imports.find_one(coming).projection(doc! { "_id": 1 }).hint(by_id()))
+            .await?
+            .is_none()
+        {
+            return Ok(false);
+        }
+        let row = doc! {
+            "_id": row_id(id, nth.into()),
+            "workspaceId": scope.workspace().to_string(),
+            "importId": id.to_string(),
+            "piece": binary(piece),
+        };
+        self.db.run(self.pieces.insert_one(row)).await?;
+        Ok(true)
+    }
+
+    async fn forget(&self, scope: Scope, id: ImportId) -> Result<(), StoreError> {
+        let mut coming = of_id(scope, id);
+        coming.insert("state", COMING);
+        let old = doc! { "$set": { "createdAt": 0_i64 } };
+        self.db.run(self.imports.update_one(coming, old).hint(by_id())).await?;
+        Ok(())
+    }
+
+    async fn queue(
+        &self,
+        scope: Scope,
+        import: Import,
+        once: Option<Keyed<Import>>,
+    ) -> Result<Reply<Import>, StoreError> {
+        let (own, writer) = (self.clone(), Writer::new(self.db.database(), scope, self.encode));
+        self.db
+            .transact(async move |session| {
+                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                    return Ok(Reply::Replayed(answer));
+                }
+                let mut coming = of_id(scope, import.id);
+                coming.insert("state", COMING);
+                let mut change = saved(&import, None);
+                if let Ok(set) = change.get_document_mut("$set") {
+                    set.extend(doc! {
+                        "task": binary(stored::task_bytes(&import.task)),
+                        "createdBy": import.created_by.to_string(),
+                        "createdAt": import.created_at.0,
+                    });
+                }
+                let done =
+                    own.imports.update_one(coming, change).hint(by_id()).session(&mut *session).await?;
+                if done.matched_count == 0 {
+                    return Err(StorageError::Unavailable("the file took too long to come".to_owned()).into());
+                }
+                writer.remember(session, once.as_ref(), &import, import.created_at).await?;
+                Ok(Reply::Fresh(import.clone()))
+            })
+            .await
+    }
+
+    async fn piece(&self, scope: Scope, id: ImportId, nth: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut filter = doc! { "_id": row_id(id, nth.into()) };
+        filter.extend(of_workspace(scope));
+        let found = self.db.run(self.pieces.find_one(filter).hint(by_id())).await?;
+        found.map(|found| bytes(&found, "piece").cloned()).transpose()
+    }
+
+    async fn import(
+        &self,
+        scope: Scope,
+        id: ImportId,
+    ) -> Result<Option<(Import, Vec<PreviewRow>)>, StoreError> {
+        let mut filter = of_id(scope, id);
+        filter.insert("state", doc! { "$gt": COMING });
+        let Some(found) = self.db.run(self.imports.find_one(filter).hint(by_id())).await? else {
+            return Ok(None);
+        };
+        let mut preview = Vec::new();
+        for part in found.get_array("preview").into_iter().flatten() {
+            if let Bson::Binary(part) = part {
+                preview.extend(stored::preview(&part.bytes)?);
+            }
+        }
+        Ok(Some((import(&found)?, preview)))
+    }
+
+    async fn imports(
+        &self,
+        scope: Scope,
+        before: Option<ImportId>,
+        limit: usize,
+    ) -> Result<Page<Import>, StoreError> {
+        let mut all = of_workspace(scope);
+        all.insert("state", doc! { "$gt": COMING });
+        let by_workspace = || Hint::Name("by_workspace".to_owned());
+        let count = self
+            .imports
+            .count_documents(all.clone())
+            .hint(by_workspace())
+            .limit(COUNTED + 1)
+            .max_time(SERVER_DEADLINE);
+        let mut filter = all;
+        if let Some(before) = before {
+            filter.insert("_id", doc! { "$lt": before.to_string() });
+        }
+        let rows = async {
+            self.imports
+                .find(filter)
+                .projection(shown())
+                .sort(doc! { "_id": -1 })
+                .limit(limit_of(limit + 1))
+                .hint(by_workspace())
+                .max_time(SERVER_DEADLINE)
+                .await?
+                .try_collect::<Vec<Document>>()
+                .await
+        };
+        let (count, rows) = futures::try_join!(self.db.run(count), self.db.run(rows))?;
+        let imports = rows.iter().map(import).collect::<Result<_, _>>()?;
+        Ok(Page::of(imports, limit, Total::of(count)))
+    }
+
+    async fn failed(
+        &self,
+        scope: Scope,
+        id: ImportId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<FailedRow>, StoreError> {
+        let from = after.map_or_else(|| format!("{id}/"), |nth| row_id(id, nth));
+        let mut filter = of_workspace(scope);
+        // `0` comes behind `/`.
+        filter.insert("_id", doc! { "$gt": from, "$lt": format!("{id}0") });
+        let rows = async {
+            self.failures
+                .find(filter)
+                .sort(doc! { "_id": 1 })
+                .limit(limit_of(limit))
+                .hint(by_id())
+                .max_time(SERVER_DEADLINE)
+                .await?
+                .try_collect::<Vec<Document>>()
+                .await
+        };
+        let row = |found: &Document| {
+            Ok(FailedRow {
+                nth: number(found, "nth")?,
+                line: number(found, "line")?,
+                cells: stored::texts(bytes(found, "cells")?)?,
+                reason: found.get_str("reason").unwrap_or_default().to_owned(),
+            })
+        };
+        self.db.run(rows).await?.iter().map(row).collect()
+    }
+
+    async fn undo(
+        &self,
+        scope: Scope,
+        id: ImportId,
+        by: UserId,
+    ) -> Result<Option<Result<Import, &'static str>>, StoreError> {
+        let own = self.clone();
+        self.db
+            .transact(async move |session| {
+                let mut filter = of_id(scope, id);
+                filter.insert("state", doc! { "$gt": COMING });
+                let found = own
+                    .imports
+                    .find_one(filter.clone())
+                    .projection(shown())
+                    .hint(by_id())
+                    .session(&mut *session)
+                    .await?;
+                let Some(found) = found else { return Ok(None) };
+                let undone = match import(&found)?.undo(by) {
+                    Ok(_) if found.get_i32("swept").unwrap_or(0) > 0 => Err(TOO_LATE),
+                    undone => undone,
+                };
+                if let Ok(undone) = &undone {
+                    own.imports
+                        .update_one(filter, saved(undone, None))
+                        .hint(by_id())
+                        .session(&mut *session)
+                        .await?;
+                }
+                Ok(Some(undone))
+            })
+            .await
+    }
+
+    async fn claim(
+        &self,
+        holder: Uuid,
+        now: Millis,
+        until: Millis,
+    ) -> Result<Option<(Scope, Import)>, StoreError> {
+        let free = doc! { "state": open(), "leasedUntil": { "$lte": now.0 } };
+        let found = async {
+            self.imports
+                .find(free.clone())
+                .projection(doc! { "workspaceId": 1 })
+                .sort(doc! { "_id": 1 })
+                .limit(TRIED)
+                .hint(Hint::Name("open".to_owned()))
+                .max_time(SERVER_DEADLINE)
+                .await?
+                .try_collect::<Vec<Document>>()
+                .await
+        };
+        for candidate in self.db.run(found).await? {
+            let mut one = free.clone();
+            one.insert("_id", candidate.get_str("_id").unwrap_or_default());
+            one.insert("workspaceId", candidate.get_str("workspaceId").unwrap_or_default());
+            let take = vec![doc! { "$set": {
+                "holder": holder.to_string(),
+                "leasedUntil": until.0,
+                "state": { "$cond": [{ "$eq": ["$state", 1] }, 2, "$state"] },
+            } }];
+            let taken = self.db.run(
+                self.imports
+                    .find_one_and_update(one, take)
+                    .projection(shown())
+                    .return_document(leadline_storage::mongodb::options::ReturnDocument::After)
+                    .hint(by_id()),
+            );
+            match taken.await {
+                Ok(Some(found)) => {
+                    let workspace = found.get_str("workspaceId").ok().and_then(|id| parse_uuid(id).ok());
+                    let workspace = workspace.ok_or_else(|| broken("workspaceId"))?;
+                    return Ok(Some((Scope::of_own_row(workspace.into()), import(&found)?)));
+                }
+                // Somebody was faster, or has another import of this workspace.
+                Ok(None) | Err(StorageError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn renew(&self, lease: Lease, total: Option<u64>, until: Millis) -> Result<bool, StoreError> {
+        let mut set = doc! { "leasedUntil": until.0 };
+        set.extend(total.map(|total| ("total".to_owned(), Bson::Int64(long(total)))));
+        let done = self.imports.update_one(leased(lease), doc! { "$set": set }).hint(by_id());
+        Ok(self.db.run(done).await?.matched_count == 1)
+    }
+
+    async fn release(&self, lease: Lease) -> Result<(), StoreError> {
+        let free = doc! { "$set": { "leasedUntil": 0_i64 }, "$unset": { "holder": "" } };
+        self.db.run(self.imports.update_one(leased(lease), free).hint(by_id())).await?;
+        Ok(())
+    }
+
+    async fn take(&self, lease: Lease, rows: Rows, until: Millis) -> Result<Option<Import>, StoreError> {
+        let (own, scope) = (self.clone(), lease.scope);
+        let writer = Writer::new(self.db.database(), scope, self.encode);
+        self.db
+            .transact(async move |session| {
+                let Some(import) = own.leased(session, lease).await? else { return Ok(None) };
+                if import.counts.rows() != rows.import.counts.rows() || import.state != State::Running {
+                    return Ok(None);
+                }
+                let (found, revisions) = own.lookup(session, &writer, scope, &rows).await?;
+                let seen = own.seen(session, scope, &rows).await?;
+                let batch = rows.decide(scope, found, &seen);
+                let import = Import { counts: import.counts.plus(batch.counts), ..import };
+                if !own.save(session, lease, &import, Some(until)).await? {
+                    return Ok(None);
+                }
+                own.write(session, &writer, scope, lease.id, &batch, &revisions).await?;
+                if !batch.preview.is_empty() {
+                    let part = doc! { "$push": { "preview": binary(stored::preview_bytes(&batch.preview)) } };
+                    own.imports.update_one(leased(lease), part).hint(by_id()).session(&mut *session).await?;
+                }
+                Ok(Some(import))
+            })
+            .await
+    }
+
+    async fn take_back(
+        &self,
+        lease: Lease,
+        by: By,
+        most: usize,
+        until: Millis,
+    ) -> Result<Option<Step>, StoreError> {
+        let (own, scope) = (self.clone(), lease.scope);
+        let writer = Writer::new(self.db.database(), scope, self.encode);
+        self.db
+            .transact(async move |session| {
+                let Some(mut import) = own.leased(session, lease).await? else { return Ok(None) };
+                if import.state != State::Undoing {
+                    return Ok(None);
+                }
+                let mut traces = BTreeMap::new();
+                let mut cursor = own
+                    .traces
+                    .find(doc! { "importId": lease.id.to_string() })
+                    .limit(limit_of(most))
+                    .hint(Hint::Name("by_import".to_owned()))
+                    .session(&mut *session)
+                    .await?;
+                while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+                    let trace = trace(&row)?;
+                    traces.insert(trace.lead, trace);
+                }
+                let ids: Vec<String> = traces.keys().map(ToString::to_string).collect();
+                let mut filter = doc! { "_id": { "$in": ids } };
+                filter.extend(of_workspace(scope));
+                let mut cursor = writer
+                    .leads
+                    .find(filter)
+                    .projection(document::shown())
+                    .hint(document::by_id())
+                    .session(&mut *session)
+                    .await?;
+                let (mut updates, mut events, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+                while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+                    let Stored { lead, revision } = document::lead(&row)?;
+                    let taken = traces.get(&lead.id).and_then(|trace| take_back(scope, trace, &lead, &by));
+                    let Some(taken) = taken else { continue };
+                    updates.push(writer.replacement(&lead, revision, &taken.lead));
+                    events.extend(taken.events);
+                    notes.extend(taken.notes.iter().map(ToString::to_string));
+                }
+                import.taken_back += updates.len() as u64;
+                import.kept += (traces.len() - updates.len()) as u64;
+                if !own.save(session, lease, &import, Some(until)).await? {
+                    return Ok(None);
+                }
+                writer.replace(session, updates).await?;
+                writer.log(session, &events, false).await?;
+                if !notes.is_empty() {
+                    let mut filter = doc! { "_id": { "$in": notes } };
+                    filter.extend(of_workspace(scope));
+                    writer.notes.delete_many(filter).hint(by_id()).session(&mut *session).await?;
+                }
+                let done: Vec<String> = traces.keys().map(|lead| trace_id(lease.id, *lead)).collect();
+                if !done.is_empty() {
+                    own.traces
+                        .delete_many(doc! { "_id": { "$in": done } })
+                        .hint(by_id())
+                        .session(&mut *session)
+                        .await?;
+                }
+                Ok(Some(Step { import, more: traces.len() == most }))
+            })
+            .await
+    }
+
+    async fn finish(
+        &self,
+        lease: Lease,
+        state: State,
+        reason: Option<String>,
+        at: Millis,
+    ) -> Result<Option<Import>, StoreError> {
+        let own = self.clone();
+        self.db
+            .transact(async move |session| {
+                let Some(import) = own.leased(session, lease).await? else { return Ok(None) };
+                let reason = reason.clone().or(import.reason.clone());
+                let import = Import { state, reason, finished_at: Some(at), ..import };
+                let saved = own.save(session, lease, &import, None).await?;
+                Ok(saved.then_some(import))
+            })
+            .await
+    }
+
+    async fn sweep(&self, begun: Millis, ended: Millis, limit: usize) -> Result<bool, StoreError> {
+        let one = |filter: Document, sort: &str, index: &str| {
+            let found = self
+                .imports
+                .find_one(filter)
+                .projection(doc! { "_id": 1 })
+                .sort(doc! { sort: 1 })
+                .hint(Hint::Name(index.to_owned()))
+                .max_time(SERVER_DEADLINE);
+            async {
+                Ok::<_, StoreError>(
+                    self.db.run(found).await?.and_then(|row| row.get_str("_id").ok().map(str::to_owned)),
+                )
+            }
+        };
+        let coming = doc! { "state": COMING, "createdAt": { "$lt": begun.0 } };
+        if let Some(id) = one(coming, "createdAt", "coming").await? {
+            if self.clear(&id, limit).await? {
+                self.db.run(self.imports.delete_one(doc! { "_id": &id, "state": COMING })).await?;
+            }
+            return Ok(true);
+        }
+        let old = doc! { "swept": { "$lt": 2 }, "finishedAt": { "$lt": ended.0 } };
+        let Some(id) = one(old, "finishedAt", "ended").await? else { return Ok(false) };
+        // From now on it can't be taken back: first this is said, then it is done.
+        let swept = |swept: i32| doc! { "$set": { "swept": swept } };
+        let marked = self
+            .db
+            .run(self.imports.update_one(doc! { "_id": &id, "state": { "$in": [3, 4, 6] } }, swept(1)))
+            .await?;
+        if marked.matched_count == 1 && self.clear(&id, limit).await? {
+            self.db.run(self.imports.update_one(doc! { "_id": &id }, swept(2))).await?;
+        }
+        Ok(true)
+    }
+}

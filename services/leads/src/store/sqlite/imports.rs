@@ -1,0 +1,743 @@
+//! Imports in the file of leads.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use leadline_runtime::{caller::Scope, ids::UserId, time::Millis};
+use leadline_storage::{
+    Sqlite, StorageError,
+    rusqlite::{self, Connection, OptionalExtension, Row, params},
+};
+use uuid::Uuid;
+
+use super::{
+    Number, number_of,
+    row::{self, COLUMNS, count, sql_limit},
+    write::Writer,
+};
+use crate::{
+    activity::Encode,
+    filter::{Page, Total},
+    import::{
+        Counts, FailedRow, Import, ImportId, MOST_WAITING, PreviewRow, State, Trace,
+        batch::{Batch, Found, Rows},
+        undo::take_back,
+    },
+    lead::{By, NOTES_SHOWN},
+    store::{
+        Keyed, Reply, StoreError,
+        imports::{Imports, Lease, Step, TOO_LATE, stored},
+    },
+};
+
+/// Imports, beside the leads that they write.
+pub(super) struct SqliteImports {
+    db: Sqlite,
+    encode: Encode,
+}
+
+/// An import's row.
+type Place = i64;
+
+/// What [`import`] reads.
+const IMPORT: &str =
+    "i.row, i.id, i.state, i.task, i.created, i.updated, i.skipped, i.failed, i.total, i.created_by,
+    i.created_at, i.finished_at, i.reason, i.taken_back, i.kept, i.undone_by";
+const HERE: &str = "workspace = (SELECT number FROM workspaces WHERE id = ?2)";
+const CLAIMABLE: &str = "SELECT i.row FROM imports i INDEXED BY imports_open
+    WHERE i.state IN (1, 2, 5) AND i.leased_until <= ?1 AND NOT EXISTS (
+        SELECT 1 FROM imports o INDEXED BY imports_of_workspace_open
+        WHERE o.workspace = i.workspace AND o.state IN (1, 2, 5) AND o.leased_until > ?1)
+    ORDER BY i.id LIMIT 1";
+const WAITING: &str = "SELECT count(*) FROM imports INDEXED BY imports_of_workspace_open
+    WHERE workspace = ?1 AND state IN (1, 2, 5)";
+const UPLOADING: &str = "SELECT count(*) FROM imports INDEXED BY imports_coming
+    WHERE state = 0 AND created_at > ?2 AND workspace = ?1";
+const LIST: &str =
+    "FROM imports i INDEXED BY imports_by_workspace WHERE i.workspace = ?1 AND i.state > 0 AND i.id < ?2";
+const ALL: &str = "SELECT count(*) FROM (SELECT 1 FROM imports INDEXED BY imports_by_workspace
+    WHERE workspace = ?1 AND state > 0 LIMIT 10001)";
+const PIECE: &str = "SELECT p.piece FROM import_pieces p WHERE p.import = ?1 AND p.nth = ?2";
+const FAILED: &str = "SELECT nth, line, cells, reason FROM import_failures
+    WHERE import = ?1 AND nth > ?2 ORDER BY nth LIMIT ?3";
+const TRACES: &str =
+    "SELECT lead, before, after, former, notes FROM import_traces WHERE import = ?1 ORDER BY lead LIMIT ?2";
+const BROKEN_OFF: &str =
+    "SELECT row FROM imports INDEXED BY imports_coming WHERE state = 0 AND created_at < ?1
+    ORDER BY created_at LIMIT 1";
+const OLD: &str = "SELECT row FROM imports INDEXED BY imports_ended WHERE swept < 2 AND finished_at < ?1
+    ORDER BY finished_at LIMIT 1";
+
+fn by_email() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM leads l INDEXED BY leads_by_email
+         WHERE l.workspace = ?1 AND l.trashed = 0 AND l.email_key = ?2 ORDER BY l.row LIMIT 1"
+    )
+}
+
+fn by_digits() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM leads l INDEXED BY leads_by_digits
+         WHERE l.workspace = ?1 AND l.trashed = 0 AND l.digits = ?2 AND length(l.digits) >= 6 ORDER BY l.row LIMIT 1"
+    )
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(column)?.cast_unsigned())
+}
+
+fn user(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<UserId>> {
+    Ok(row.get::<_, Option<[u8; 16]>>(column)?.map(|id| Uuid::from_bytes(id).into()))
+}
+
+/// An import of [`IMPORT`], with its task still as bytes.
+fn raw(row: &Row<'_>) -> rusqlite::Result<(Place, Vec<u8>, i64, RawImport)> {
+    let raw = RawImport {
+        id: Uuid::from_bytes(row.get(1)?).into(),
+        counts: Counts {
+            created: unsigned(row, 4)?,
+            updated: unsigned(row, 5)?,
+            skipped: unsigned(row, 6)?,
+            failed: unsigned(row, 7)?,
+        },
+        total: row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned),
+        created_by: user(row, 9)?,
+        created_at: Millis(row.get(10)?),
+        finished_at: row.get::<_, Option<i64>>(11)?.map(Millis),
+        reason: row.get(12)?,
+        taken_back: unsigned(row, 13)?,
+        kept: unsigned(row, 14)?,
+        undone_by: user(row, 15)?,
+    };
+    Ok((row.get(0)?, row.get(3)?, row.get(2)?, raw))
+}
+
+struct RawImport {
+    id: ImportId,
+    counts: Counts,
+    total: Option<u64>,
+    created_by: Option<UserId>,
+    created_at: Millis,
+    finished_at: Option<Millis>,
+    reason: Option<String>,
+    taken_back: u64,
+    kept: u64,
+    undone_by: Option<UserId>,
+}
+
+fn import(
+    (place, task, state, raw): (Place, Vec<u8>, i64, RawImport),
+) -> Result<(Place, Import), StoreError> {
+    let broken = |what: &str| StorageError::Internal(format!("an import holds no good {what}"));
+    let import = Import {
+        id: raw.id,
+        task: stored::task(&task)?,
+        state: State::of_code(state).ok_or_else(|| broken("state"))?,
+        counts: raw.counts,
+        total: raw.total,
+        created_by: raw.created_by.ok_or_else(|| broken("user"))?,
+        created_at: raw.created_at,
+        finished_at: raw.finished_at,
+        reason: raw.reason,
+        taken_back: raw.taken_back,
+        kept: raw.kept,
+        undone_by: raw.undone_by,
+    };
+    Ok((place, import))
+}
+
+/// An import that is queued, or was.
+fn find(conn: &Connection, scope: Scope, id: ImportId) -> Result<Option<(Place, Import)>, StoreError> {
+    conn.prepare_cached(&format!(
+        "SELECT {IMPORT} FROM imports i WHERE i.id = ?1 AND i.{HERE} AND i.state > 0"
+    ))?
+    .query_row((id.uuid().as_bytes(), scope.workspace().uuid().as_bytes()), raw)
+    .optional()?
+    .map(import)
+    .transpose()
+}
+
+/// An import that is open, if this lease is good.
+fn leased(conn: &Connection, lease: Lease) -> Result<Option<(Place, Import)>, StoreError> {
+    conn.prepare_cached(&format!(
+        "SELECT {IMPORT} FROM imports i WHERE i.id = ?1 AND i.{HERE} AND i.holder = ?3 AND i.state IN (1, 2, 5)"
+    ))?
+    .query_row(
+        (lease.id.uuid().as_bytes(), lease.scope.workspace().uuid().as_bytes(), lease.holder.as_bytes()),
+        raw,
+    )
+    .optional()?
+    .map(import)
+    .transpose()
+}
+
+/// Writes down how an import stands; with `until`, under its lease.
+fn save(conn: &Connection, place: Place, import: &Import, until: Option<Millis>) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "UPDATE imports SET state = ?2, created = ?3, updated = ?4, skipped = ?5, failed = ?6, total = ?7,
+            finished_at = ?8, reason = ?9, taken_back = ?10, kept = ?11, undone_by = ?12,
+            leased_until = coalesce(?13, 0), holder = CASE WHEN ?13 IS NULL THEN NULL ELSE holder END
+         WHERE row = ?1",
+    )?
+    .execute(params![
+        place,
+        import.state.code(),
+        number(import.counts.created),
+        number(import.counts.updated),
+        number(import.counts.skipped),
+        number(import.counts.failed),
+        import.total.map(number),
+        import.finished_at.map(|at| at.0),
+        import.reason,
+        number(import.taken_back),
+        number(import.kept),
+        import.undone_by.map(|id| id.uuid().into_bytes()),
+        until.map(|at| at.0),
+    ])?;
+    Ok(())
+}
+
+impl SqliteImports {
+    pub(super) fn new(db: Sqlite, encode: Encode) -> Self {
+        Self { db, encode }
+    }
+}
+
+/// Who is there already.
+fn lookup(conn: &Connection, number: Number, rows: &Rows) -> Result<Vec<Found>, StoreError> {
+    let keys = rows.keys();
+    let mut leads = std::collections::BTreeMap::new();
+    for (sql, keys) in [(by_email(), &keys.emails), (by_digits(), &keys.digits)] {
+        let mut statement = conn.prepare_cached(&sql)?;
+        for key in keys {
+            let found = statement.query_row((number, key), row::lead).optional()?;
+            leads.extend(found);
+        }
+    }
+    let noted = rows.has_notes();
+    let mut all = Vec::new();
+    for (place, lead) in leads {
+        let notes = if noted { row::newest_notes(conn, place, &lead, NOTES_SHOWN)? } else { Vec::new() };
+        all.push(Found { lead, notes });
+    }
+    Ok(all)
+}
+
+/// Which of the keys a dry run has seen.
+fn seen(conn: &Connection, place: Place, rows: &Rows) -> Result<HashSet<String>, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT 1 FROM import_seen WHERE import = ?1 AND key = ?2")?;
+    let mut seen = HashSet::new();
+    for key in rows.seen_keys() {
+        if statement.exists((place, &key))? {
+            seen.insert(key);
+        }
+    }
+    Ok(seen)
+}
+
+fn write(writer: &Writer<'_>, place: Place, batch: &Batch) -> Result<(), StoreError> {
+    let conn = writer.conn;
+    if !batch.events.is_empty() {
+        let number = writer.number()?;
+        for (lead, notes) in &batch.inserts {
+            let place = writer.insert_lead(number, lead)?;
+            notes.iter().try_for_each(|note| writer.insert_note(place, note))?;
+        }
+        for (old, new, notes) in &batch.updates {
+            let Some((place, _)) = row::find(conn, writer.scope, old.id)? else { continue };
+            writer.update_lead(number, place, old, new)?;
+            notes.iter().try_for_each(|note| writer.insert_note(place, note))?;
+        }
+        writer.log(number, &batch.events, false)?;
+    }
+    // A lead that rows of two batches changed is taken back to what it was before the first, unless somebody came between.
+    let mut trace = conn.prepare_cached(
+        "INSERT INTO import_traces (import, lead, before, after, former, notes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (import, lead) DO UPDATE SET after = excluded.after, notes = CAST(notes || excluded.notes AS BLOB)
+         WHERE after = excluded.before",
+    )?;
+    for one in &batch.traces {
+        trace.execute(params![
+            place,
+            one.lead.uuid().as_bytes(),
+            number(one.before),
+            number(one.after),
+            one.former.as_ref().map(stored::fields_bytes),
+            stored::notes_bytes(&one.notes),
+        ])?;
+    }
+    let mut failed = conn.prepare_cached(
+        "INSERT INTO import_failures (import, nth, line, cells, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for row in &batch.failed {
+        let cells = stored::texts_bytes(&row.cells);
+        failed.execute(params![place, number(row.nth), number(row.line), cells, row.reason])?;
+    }
+    let mut seen = conn.prepare_cached("INSERT OR IGNORE INTO import_seen (import, key) VALUES (?1, ?2)")?;
+    for key in &batch.seen {
+        seen.execute((place, key))?;
+    }
+    if !batch.preview.is_empty() {
+        conn.prepare_cached("UPDATE imports SET preview = CAST(preview || ?2 AS BLOB) WHERE row = ?1")?
+            .execute((place, stored::preview_bytes(&batch.preview)))?;
+    }
+    Ok(())
+}
+
+/// Some of the leads that an import has touched.
+fn traces(conn: &Connection, place: Place, most: usize) -> Result<Vec<Trace>, StoreError> {
+    let mut statement = conn.prepare_cached(TRACES)?;
+    let mut rows = statement.query((place, sql_limit(most)))?;
+    let mut traces = Vec::new();
+    while let Some(row) = rows.next()? {
+        let former: Option<Vec<u8>> = row.get(3)?;
+        traces.push(Trace {
+            lead: Uuid::from_bytes(row.get(0)?).into(),
+            before: unsigned(row, 1)?,
+            after: unsigned(row, 2)?,
+            former: former.map(|bytes| stored::fields(&bytes)).transpose()?,
+            notes: stored::notes(&row.get::<_, Vec<u8>>(4)?),
+        });
+    }
+    Ok(traces)
+}
+
+/// Takes away what belongs to an import, at most so many rows of each kind; whether that was all.
+fn clear(conn: &Connection, place: Place, limit: usize) -> Result<bool, StoreError> {
+    let mut all = true;
+    // A piece is as large as a thousand rows.
+    let some = (limit / 100).max(1);
+    for (sql, limit) in [
+        (
+            "DELETE FROM import_pieces WHERE row IN (SELECT row FROM import_pieces WHERE import = ?1 LIMIT ?2)",
+            some,
+        ),
+        (
+            "DELETE FROM import_failures WHERE import = ?1 AND nth IN
+                (SELECT nth FROM import_failures WHERE import = ?1 LIMIT ?2)",
+            limit,
+        ),
+        (
+            "DELETE FROM import_traces WHERE import = ?1 AND lead IN
+                (SELECT lead FROM import_traces WHERE import = ?1 LIMIT ?2)",
+            limit,
+        ),
+        (
+            "DELETE FROM import_seen WHERE import = ?1 AND key IN
+                (SELECT key FROM import_seen WHERE import = ?1 LIMIT ?2)",
+            limit,
+        ),
+    ] {
+        all &= conn.prepare_cached(sql)?.execute((place, sql_limit(limit)))? < limit;
+    }
+    Ok(all)
+}
+
+#[async_trait]
+impl Imports for SqliteImports {
+    async fn begin(
+        &self,
+        scope: Scope,
+        id: ImportId,
+        now: Millis,
+        since: Millis,
+    ) -> Result<bool, StoreError> {
+        let encode = self.encode;
+        self.db
+            .write(move |conn| {
+                let number = Writer { conn, scope, encode }.number()?;
+                let waiting = conn.prepare_cached(WAITING)?.query_row([number], count)?;
+                let coming = conn.prepare_cached(UPLOADING)?.query_row((number, since.0), count)?;
+                if waiting + coming >= MOST_WAITING {
+                    return Ok(false);
+                }
+                conn.prepare_cached(
+                    "INSERT INTO imports (id, workspace, state, created_at, task, preview) VALUES (?1, ?2, 0, ?3, x'', x'')",
+                )?
+                .execute((id.uuid().as_bytes(), number, now.0))?;
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn keep(&self, scope: Scope, id: ImportId, nth: u32, piece: Vec<u8>) -> Result<bool, StoreError> {
+        self.db
+            .write(move |conn| {
+                let kept = conn
+                    .prepare_cached(&format!(
+                        "INSERT INTO import_pieces (import, nth, piece)
+                         SELECT row, ?3, ?4 FROM imports WHERE id = ?1 AND {HERE} AND state = 0"
+                    ))?
+                    .execute((id.uuid().as_bytes(), scope.workspace().uuid().as_bytes(), nth, piece))?;
+                Ok(kept == 1)
+            })
+            .await
+    }
+
+    async fn forget(&self, scope: Scope, id: ImportId) -> Result<(), StoreError> {
+        // The pieces are the sweep's: many at once would keep others from writing.
+        self.db
+            .write(move |conn| {
+                conn.prepare_cached(&format!(
+                    "UPDATE imports SET created_at = 0 WHERE id = ?1 AND {HERE} AND state = 0"
+                ))?
+                .execute((id.uuid().as_bytes(), scope.workspace().uuid().as_bytes()))?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn queue(
+        &self,
+        scope: Scope,
+        import: Import,
+        once: Option<Keyed<Import>>,
+    ) -> Result<Reply<Import>, StoreError> {
+        let encode = self.encode;
+        self.db
+            .write(move |conn| {
+                let writer = Writer { conn, scope, encode };
+                writer.once(once, import.created_at, |_| {
+                    let queued = conn
+                        .prepare_cached(&format!(
+                            "UPDATE imports SET state = 1, task = ?3, created_by = ?4, created_at = ?5
+                             WHERE id = ?1 AND {HERE} AND state = 0"
+                        ))?
+                        .execute(params![
+                            import.id.uuid().as_bytes(),
+                            scope.workspace().uuid().as_bytes(),
+                            stored::task_bytes(&import.task),
+                            import.created_by.uuid().as_bytes(),
+                            import.created_at.0,
+                        ])?;
+                    match queued {
+                        1 => Ok(import),
+                        _ => {
+                            Err(StorageError::Unavailable("the file took too long to come".to_owned()).into())
+                        }
+                    }
+                })
+            })
+            .await
+    }
+
+    async fn piece(&self, scope: Scope, id: ImportId, nth: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db
+            .read(move |conn| {
+                let place: Option<Place> = conn
+                    .prepare_cached(&format!("SELECT row FROM imports WHERE id = ?1 AND {HERE}"))?
+                    .query_row((id.uuid().as_bytes(), scope.workspace().uuid().as_bytes()), |row| row.get(0))
+                    .optional()?;
+                let Some(place) = place else { return Ok(None) };
+                Ok(conn.prepare_cached(PIECE)?.query_row((place, nth), |row| row.get(0)).optional()?)
+            })
+            .await
+    }
+
+    async fn import(
+        &self,
+        scope: Scope,
+        id: ImportId,
+    ) -> Result<Option<(Import, Vec<PreviewRow>)>, StoreError> {
+        self.db
+            .read(move |conn| {
+                let Some((place, import)) = find(conn, scope, id)? else { return Ok(None) };
+                let preview: Vec<u8> = conn
+                    .prepare_cached("SELECT preview FROM imports WHERE row = ?1")?
+                    .query_row([place], |row| row.get(0))?;
+                Ok(Some((import, stored::preview(&preview)?)))
+            })
+            .await
+    }
+
+    async fn imports(
+        &self,
+        scope: Scope,
+        before: Option<ImportId>,
+        limit: usize,
+    ) -> Result<Page<Import>, StoreError> {
+        self.db
+            .read(move |conn| {
+                let Some(number) = number_of(conn, scope)? else { return Ok(Page::empty()) };
+                let before = before.map_or([0xff; 16], |id| id.uuid().into_bytes());
+                let mut list =
+                    conn.prepare_cached(&format!("SELECT {IMPORT} {LIST} ORDER BY i.id DESC LIMIT ?3"))?;
+                let rows = list.query_map((number, before, sql_limit(limit + 1)), raw)?;
+                let mut imports = Vec::new();
+                for row in rows {
+                    imports.push(import(row?)?.1);
+                }
+                let total = Total::of(conn.prepare_cached(ALL)?.query_row([number], count)?);
+                Ok(Page::of(imports, limit, total))
+            })
+            .await
+    }
+
+    async fn failed(
+        &self,
+        scope: Scope,
+        id: ImportId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<FailedRow>, StoreError> {
+        self.db
+            .read(move |conn| {
+                let Some((place, _)) = find(conn, scope, id)? else { return Ok(Vec::new()) };
+                let mut statement = conn.prepare_cached(FAILED)?;
+                let mut rows = statement.query((place, after.map_or(-1, number), sql_limit(limit)))?;
+                let mut failed = Vec::new();
+                while let Some(row) = rows.next()? {
+                    failed.push(FailedRow {
+                        nth: unsigned(row, 0)?,
+                        line: unsigned(row, 1)?,
+                        cells: stored::texts(&row.get::<_, Vec<u8>>(2)?)?,
+                        reason: row.get(3)?,
+                    });
+                }
+                Ok(failed)
+            })
+            .await
+    }
+
+    async fn undo(
+        &self,
+        scope: Scope,
+        id: ImportId,
+        by: UserId,
+    ) -> Result<Option<Result<Import, &'static str>>, StoreError> {
+        self.db
+            .write(move |conn| {
+                let Some((place, import)) = find(conn, scope, id)? else { return Ok(None) };
+                let swept: i64 = conn
+                    .prepare_cached("SELECT swept FROM imports WHERE row = ?1")?
+                    .query_row([place], |row| row.get(0))?;
+                let undone = match import.undo(by) {
+                    Ok(_) if swept > 0 => Err(TOO_LATE),
+                    undone => undone,
+                };
+                if let Ok(undone) = &undone {
+                    save(conn, place, undone, None)?;
+                }
+                Ok(Some(undone))
+            })
+            .await
+    }
+
+    async fn claim(
+        &self,
+        holder: Uuid,
+        now: Millis,
+        until: Millis,
+    ) -> Result<Option<(Scope, Import)>, StoreError> {
+        // Mostly there is none, and the writer is left alone.
+        let some = self.db.read(move |conn| -> Result<_, StoreError> {
+            Ok(conn.prepare_cached(CLAIMABLE)?.exists([now.0])?)
+        });
+        if !some.await? {
+            return Ok(None);
+        }
+        self.db
+            .write(move |conn| {
+                let place: Option<Place> =
+                    conn.prepare_cached(CLAIMABLE)?.query_row([now.0], |row| row.get(0)).optional()?;
+                let Some(place) = place else { return Ok(None) };
+                conn.prepare_cached(
+                    "UPDATE imports SET holder = ?2, leased_until = ?3, state = CASE state WHEN 1 THEN 2 ELSE state END
+                     WHERE row = ?1",
+                )?
+                .execute((place, holder.as_bytes(), until.0))?;
+                let workspace: [u8; 16] = conn
+                    .prepare_cached(
+                        "SELECT w.id FROM imports i JOIN workspaces w ON w.number = i.workspace WHERE i.row = ?1",
+                    )?
+                    .query_row([place], |row| row.get(0))?;
+                let found = conn
+                    .prepare_cached(&format!("SELECT {IMPORT} FROM imports i WHERE i.row = ?1"))?
+                    .query_row([place], raw)?;
+                let scope = Scope::of_own_row(Uuid::from_bytes(workspace).into());
+                Ok(Some((scope, import(found)?.1)))
+            })
+            .await
+    }
+
+    async fn renew(&self, lease: Lease, total: Option<u64>, until: Millis) -> Result<bool, StoreError> {
+        self.db
+            .write(move |conn| {
+                let Some((place, import)) = leased(conn, lease)? else { return Ok(false) };
+                save(conn, place, &Import { total: total.or(import.total), ..import }, Some(until))?;
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn release(&self, lease: Lease) -> Result<(), StoreError> {
+        self.db
+            .write(move |conn| match leased(conn, lease)? {
+                Some((place, import)) => save(conn, place, &import, None),
+                None => Ok(()),
+            })
+            .await
+    }
+
+    async fn take(&self, lease: Lease, rows: Rows, until: Millis) -> Result<Option<Import>, StoreError> {
+        let encode = self.encode;
+        self.db
+            .write(move |conn| {
+                let Some((place, import)) = leased(conn, lease)? else { return Ok(None) };
+                if import.counts.rows() != rows.import.counts.rows() || import.state != State::Running {
+                    return Ok(None);
+                }
+                let writer = Writer { conn, scope: lease.scope, encode };
+                let found = lookup(conn, writer.number()?, &rows)?;
+                let batch = rows.decide(lease.scope, found, &seen(conn, place, &rows)?);
+                write(&writer, place, &batch)?;
+                let import = Import { counts: import.counts.plus(batch.counts), ..import };
+                save(conn, place, &import, Some(until))?;
+                Ok(Some(import))
+            })
+            .await
+    }
+
+    async fn take_back(
+        &self,
+        lease: Lease,
+        by: By,
+        most: usize,
+        until: Millis,
+    ) -> Result<Option<Step>, StoreError> {
+        let encode = self.encode;
+        self.db
+            .write(move |conn| {
+                let Some((place, mut import)) = leased(conn, lease)? else { return Ok(None) };
+                if import.state != State::Undoing {
+                    return Ok(None);
+                }
+                let writer = Writer { conn, scope: lease.scope, encode };
+                let number = writer.number()?;
+                let traces = traces(conn, place, most)?;
+                let mut gone =
+                    conn.prepare_cached("DELETE FROM import_traces WHERE import = ?1 AND lead = ?2")?;
+                for trace in &traces {
+                    let found = row::find(conn, lease.scope, trace.lead)?;
+                    let taken = found.and_then(|(at, old)| {
+                        take_back(lease.scope, trace, &old, &by).map(|taken| (at, old, taken))
+                    });
+                    match taken {
+                        Some((at, old, taken)) => {
+                            writer.update_lead(number, at, &old, &taken.lead)?;
+                            let mut note =
+                                conn.prepare_cached("DELETE FROM notes WHERE lead = ?1 AND id = ?2")?;
+                            for id in &taken.notes {
+                                note.execute((at, id.uuid().as_bytes()))?;
+                            }
+                            writer.log(number, &taken.events, false)?;
+                            import.taken_back += 1;
+                        }
+                        None => import.kept += 1,
+                    }
+                    gone.execute((place, trace.lead.uuid().as_bytes()))?;
+                }
+                save(conn, place, &import, Some(until))?;
+                Ok(Some(Step { import, more: traces.len() == most }))
+            })
+            .await
+    }
+
+    async fn finish(
+        &self,
+        lease: Lease,
+        state: State,
+        reason: Option<String>,
+        at: Millis,
+    ) -> Result<Option<Import>, StoreError> {
+        self.db
+            .write(move |conn| {
+                let Some((place, import)) = leased(conn, lease)? else { return Ok(None) };
+                let import = Import {
+                    state,
+                    reason: reason.or(import.reason.clone()),
+                    finished_at: Some(at),
+                    ..import
+                };
+                save(conn, place, &import, None)?;
+                Ok(Some(import))
+            })
+            .await
+    }
+
+    async fn sweep(&self, begun: Millis, ended: Millis, limit: usize) -> Result<bool, StoreError> {
+        self.db
+            .write(move |conn| {
+                let one = |sql: &str, at: Millis| -> Result<Option<Place>, StoreError> {
+                    Ok(conn.prepare_cached(sql)?.query_row([at.0], |row| row.get(0)).optional()?)
+                };
+                if let Some(place) = one(BROKEN_OFF, begun)? {
+                    if clear(conn, place, limit)? {
+                        conn.prepare_cached("DELETE FROM imports WHERE row = ?1")?.execute([place])?;
+                    }
+                    return Ok(true);
+                }
+                if let Some(place) = one(OLD, ended)? {
+                    let swept = if clear(conn, place, limit)? { 2 } else { 1 };
+                    conn.prepare_cached("UPDATE imports SET swept = ?2 WHERE row = ?1")?
+                        .execute((place, swept))?;
+                    return Ok(true);
+                }
+                Ok(false)
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leadline_storage::{SqliteOptions, rusqlite::types::Value};
+
+    use super::*;
+    use crate::store::sqlite::schema;
+
+    #[tokio::test]
+    async fn everything_about_imports_is_looked_up_by_an_index() -> anyhow::Result<()> {
+        let folder = leadline_testbed::Folder::new()?;
+        let file = Sqlite::open(&folder.join("leads.db"), schema::MIGRATIONS, SqliteOptions::default())?;
+        let id = || Value::Blob(vec![0; 16]);
+        let number = || Value::Integer(1);
+        let text = || Value::Text("x".to_owned());
+        for (sql, values, bound) in [
+            (by_email(), vec![number(), text()], "email_key=?)"),
+            (by_digits(), vec![number(), text()], "digits=?)"),
+            (
+                format!("SELECT {IMPORT} FROM imports i WHERE i.id = ?1 AND i.{HERE}"),
+                vec![id(), id()],
+                "id=?)",
+            ),
+            (WAITING.to_owned(), vec![number()], "workspace=?)"),
+            (UPLOADING.to_owned(), vec![number(), number()], "created_at>?)"),
+            (
+                format!("SELECT {IMPORT} {LIST} ORDER BY i.id DESC LIMIT ?3"),
+                vec![number(), id(), number()],
+                "id<?)",
+            ),
+            (PIECE.to_owned(), vec![number(), number()], "nth=?)"),
+            (FAILED.to_owned(), vec![number(), number(), number()], "nth>?)"),
+            (TRACES.to_owned(), vec![number(), number()], "import=?)"),
+            (BROKEN_OFF.to_owned(), vec![number()], "created_at<?)"),
+            (OLD.to_owned(), vec![number()], "finished_at<?)"),
+        ] {
+            let lines = file.explain(&sql, values).await?;
+            assert!(lines[0].starts_with("SEARCH") && lines[0].contains(bound), "{sql}\n{lines:#?}");
+            assert!(!lines.iter().any(|line| line.contains("SCAN") || line.contains("B-TREE")), "{lines:#?}");
+        }
+        // Those that are open are few, and walked in order.
+        let lines = file.explain(CLAIMABLE, vec![number()]).await?;
+        assert!(
+            lines[0].contains("imports_open") && !lines.iter().any(|line| line.contains("B-TREE")),
+            "{lines:#?}"
+        );
+        Ok(())
+    }
+}
