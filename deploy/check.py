@@ -41,7 +41,10 @@ def check_compose():
     services, secrets, networks = {}, {}, {}
     for name in ("compose.yaml", "compose.observability.yaml"):
         content = yaml.safe_load((DEPLOY / name).read_text())
-        services |= content["services"]
+        for service, said in content["services"].items():
+            check_settings(f"{name} {service}", said.get("environment", {}))
+            # A later file adds to what an earlier one says.
+            services[service] = said | services.get(service, {})
         secrets |= content["secrets"]
         networks |= content["networks"]
     for name, service in services.items():
@@ -68,7 +71,6 @@ def check_compose():
         for other in service.get("depends_on", {}):
             if other not in services:
                 fault(where, f"waits for {other}, which is not there")
-        check_settings(where, service.get("environment", {}))
     made = (DEPLOY / "secrets.sh").read_text()
     users = {"mongodb": ("auth", "leads", "reminders", "analytics"), "rabbitmq": ("auth", "leads", "reminders", "analytics", "gateway")}
     names = set(re.findall(r"^once ([a-z.-]+) ", made, re.M)) | {"rabbitmq-users.json"}
