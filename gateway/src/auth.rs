@@ -238,7 +238,7 @@ pub(crate) struct SessionInfo {
 }
 
 page! {
-    /// The caller's sessions, newest first; at most 100.
+    /// The caller's sessions, newest first; at most 100: one more ends the oldest.
     Sessions of SessionInfo
 }
 

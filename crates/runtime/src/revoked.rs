@@ -13,6 +13,7 @@ use leadline_proto::{
     auth::{ListRevocationsRequest, Revocation, auth_service_client::AuthServiceClient},
     events::{Event, account_event::What, event::Body},
 };
+use tonic::Status;
 
 use crate::{
     caller::ServiceSecret,
@@ -111,10 +112,8 @@ impl Revocations {
         let mut client = AuthServiceClient::new(auth.clone());
         let mut told = false;
         loop {
-            let asked = client.list_revocations(secret.request(ListRevocationsRequest {})).await;
-            let pause = match asked {
-                Ok(answer) => {
-                    self.add(&answer.into_inner().revocations);
+            let pause = match self.load(&mut client, &secret).await {
+                Ok(()) => {
                     self.inner.loaded.store(true, Ordering::Release);
                     told = false;
                     RELOAD
@@ -134,6 +133,25 @@ impl Revocations {
             if !stop.sleep(pause).await {
                 return;
             }
+        }
+    }
+
+    /// Loads the list, page by page.
+    async fn load(
+        &self,
+        client: &mut AuthServiceClient<Route>,
+        secret: &ServiceSecret,
+    ) -> Result<(), Status> {
+        let mut since_ms = 0;
+        loop {
+            let request = secret.request(ListRevocationsRequest { since_ms });
+            let page = client.list_revocations(request).await?.into_inner();
+            self.add(&page.revocations);
+            // Each page is later than the one before: a list has an end.
+            if page.next_ms <= since_ms {
+                return Ok(());
+            }
+            since_ms = page.next_ms;
         }
     }
 

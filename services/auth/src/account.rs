@@ -377,6 +377,16 @@ pub enum Void {
     Member(UserId, WorkspaceId, Millis),
 }
 
+impl Void {
+    /// Since when.
+    #[must_use]
+    pub fn at(self) -> Millis {
+        match self {
+            Self::Session(_, at) | Self::Member(_, _, at) => at,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

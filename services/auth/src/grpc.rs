@@ -32,7 +32,7 @@ use crate::{
     keys::SigningKeys,
     limits::Limits,
     session::{RefreshTokens, seal},
-    store::{Answer, Store, StoreError},
+    store::{Answer, Store, StoreError, VOIDED_AT_ONCE},
 };
 
 /// The service.
@@ -266,8 +266,9 @@ impl AuthService for Auth {
         request: Request<ListRevocationsRequest>,
     ) -> Result<Response<ListRevocationsResponse>, Status> {
         self.secret.admit(request.metadata())?;
-        let voided = self.store.voided(Millis::now().before(revoked::KEPT)).await.map_err(Refusal::from)?;
+        let since = Millis(request.get_ref().since_ms).max(Millis::now().before(revoked::KEPT));
+        let (voided, next) = self.store.voided_page(since, VOIDED_AT_ONCE).await.map_err(Refusal::from)?;
         let revocations = voided.iter().map(events::revocation).collect();
-        Ok(Response::new(ListRevocationsResponse { revocations }))
+        Ok(Response::new(ListRevocationsResponse { revocations, next_ms: next.map_or(0, |next| next.0) }))
     }
 }

@@ -36,10 +36,14 @@ use crate::{
 
 /// The most workspaces of one person that are told.
 pub const MOST_WORKSPACES: u32 = 500;
-/// The most sessions of one person that are told.
+/// The most sessions of one person that are live: one more ends the oldest.
 pub const MOST_SESSIONS: u32 = 100;
+/// The most sessions that one beginning ends, if there are more than that from before there was a limit.
+const ENDED_AT_ONCE: u32 = 20;
 /// The most people of one workspace whose names are told: members first.
 pub const MOST_PEOPLE: u32 = 5_000;
+/// How much of each kind of what became void is read at once: a message of it has a tenth of what a client takes.
+pub const VOIDED_AT_ONCE: u32 = 2_000;
 /// Where counting stops.
 pub const MOST_COUNTED: u32 = 10_000;
 
@@ -154,6 +158,8 @@ pub struct SignIn {
     pub workspace: Option<WorkspaceId>,
     /// The session to begin.
     pub session: NewSession,
+    /// In which request.
+    pub origin: Origin,
 }
 
 /// Where a session stands after it began or went on.
@@ -309,7 +315,7 @@ pub struct PasswordChange {
 
 /// Sessions.
 #[async_trait]
-pub trait Sessions {
+pub trait Sessions: Sync {
     /// Begins a session.
     ///
     /// # Errors
@@ -335,11 +341,49 @@ pub trait Sessions {
     /// # Errors
     /// The database's.
     async fn sessions(&self, user: UserId, now: Millis) -> Result<Vec<Session>, StoreError>;
-    /// What became void at or after `since`.
+    /// What became void at or after `since`: of ended sessions and of changed memberships the oldest `most` each, in the
+    /// order of time.
     ///
     /// # Errors
     /// The database's.
-    async fn voided(&self, since: Millis) -> Result<Vec<Void>, StoreError>;
+    async fn oldest_voided(&self, since: Millis, most: u32) -> Result<[Vec<Void>; 2], StoreError>;
+
+    /// A page of what became void at or after `since`, and since when to ask for the next, if there is one. A page has about
+    /// `most` of each kind: times are never torn apart.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn voided_page(&self, since: Millis, most: u32) -> Result<(Vec<Void>, Option<Millis>), StoreError> {
+        let mut most = most;
+        loop {
+            let found = self.oldest_voided(since, most).await?;
+            // A kind that fills its part may have more at its last time, and all after it.
+            let full = found.iter().filter(|kind| kind.len() >= most as usize);
+            let next = full.filter_map(|kind| kind.last()).map(|last| last.at()).min();
+            match next {
+                Some(next) if next <= since => most = most.saturating_mul(2),
+                Some(next) => {
+                    let before = found.into_iter().flatten().filter(|void| void.at() < next);
+                    return Ok((before.collect(), Some(next)));
+                }
+                None => return Ok((found.into_iter().flatten().collect(), None)),
+            }
+        }
+    }
+
+    /// All that became void at or after `since`.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn voided(&self, since: Millis) -> Result<Vec<Void>, StoreError> {
+        let (mut voided, mut next) = self.voided_page(since, VOIDED_AT_ONCE).await?;
+        while let Some(since) = next {
+            let (page, after) = self.voided_page(since, VOIDED_AT_ONCE).await?;
+            voided.extend(page);
+            next = after;
+        }
+        Ok(voided)
+    }
 }
 
 /// A move to another workspace.

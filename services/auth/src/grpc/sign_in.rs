@@ -73,6 +73,7 @@ impl Auth {
     }
 
     pub(super) async fn log_in(&self, request: Request<LoginRequest>) -> Answered<SignedIn> {
+        let origin = Origin::of(request.metadata());
         let request = request.into_inner();
         let mut violations = Violations::from_edge(request.faults);
         // What is no address is nobody's, and is answered as any other that is not known.
@@ -88,7 +89,8 @@ impl Auth {
         let stamp = Stamp::now();
         let session =
             NewSession::new(convert::client(request.client.as_ref()), &self.refresh_tokens, Millis::now());
-        let sign_in = SignIn { user: account.user.id, verified: account.password, workspace, session };
+        let sign_in =
+            SignIn { user: account.user.id, verified: account.password, workspace, session, origin };
         let Begun { standing, session } = self.store.sign_in(sign_in).await?;
         self.signed_in(&standing, session.id, session.chain.place, stamp)
     }

@@ -174,7 +174,8 @@ async fn sign_in(
 ) -> Result<Begun, StoreError> {
     let session = NewSession::new(Client::new("::1", "test"), &tokens(), at);
     let (user, verified) = (account.user.id, account.password.clone());
-    store.sign_in(SignIn { user, verified, workspace, session }).await
+    let origin = Origin { request_id: "a-request".into(), traceparent: String::new() };
+    store.sign_in(SignIn { user, verified, workspace, session, origin }).await
 }
 
 /// The routing keys of the events that wait.

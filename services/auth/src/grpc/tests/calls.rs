@@ -135,11 +135,12 @@ async fn what_is_void_is_told_to_services_only() {
     let bob = running.join(&ada, "bob@example.com", Role::Member).await;
     running.client().logout(with(&bob.access_token, LogoutRequest {})).await.unwrap();
     running.remove(&ada, &bob).await.unwrap();
-    let refused = answer(running.client().list_revocations(ListRevocationsRequest {}).await);
+    let refused = answer(running.client().list_revocations(ListRevocationsRequest::default()).await);
     assert!(unauthenticated(&refused));
-    let as_owner = with(&ada.access_token, ListRevocationsRequest {});
+    let as_owner = with(&ada.access_token, ListRevocationsRequest::default());
     assert!(unauthenticated(&answer(running.client().list_revocations(as_owner).await)));
-    let told = running.client().list_revocations(running.secret.request(ListRevocationsRequest {})).await;
+    let told =
+        running.client().list_revocations(running.secret.request(ListRevocationsRequest::default())).await;
     let told = told.unwrap().into_inner().revocations;
     assert_eq!(told.len(), 2);
     assert!(!told[0].session_id.is_empty());

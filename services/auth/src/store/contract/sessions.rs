@@ -27,6 +27,8 @@ rules! {
     of_two_new_passwords_at_once_one_wins,
     a_sign_in_and_a_new_password_at_once_leave_no_session_of_the_old_one,
     sessions_are_listed_newest_first_and_only_the_live_ones,
+    what_became_void_is_told_whole_in_pages_of_any_size,
+    one_session_too_many_ends_the_oldest_and_says_so,
     what_has_run_out_is_swept_and_nothing_else,
 }
 
@@ -376,5 +378,58 @@ async fn what_has_run_out_is_swept_and_nothing_else(store: Arc<dyn Store>) -> Re
     assert_eq!(store.sweep(ada.at.after(LIFE).after(seconds(1)), 100).await?, 1);
     assert_eq!(store.sweep(ada.at.after(seconds(38 * 24 * 60 * 60)), 100).await?, 1);
     assert_eq!(store.invitation(asked.id).await?, None);
+    Ok(())
+}
+
+async fn what_became_void_is_told_whole_in_pages_of_any_size(
+    store: Arc<dyn Store>,
+) -> Result<(), StoreError> {
+    let ada = register(&store, "ada@example.com").await?;
+    let mut ended = Vec::new();
+    for second in 0..7 {
+        let begun = sign_in(&store, &ada.account, None, ada.at).await?;
+        // Two at a time: a page must not end between them.
+        let at = ada.at.after(seconds(second / 2));
+        store.end_session(begun.session.id, act(ada.id(), at)).await?;
+        ended.push(Void::Session(begun.session.id, at));
+    }
+    let bob = join(&store, &ada, "bob@example.com", Role::Member).await?;
+    let removed = act(ada.id(), ada.at.after(seconds(2)));
+    store.remove_member(ada.scope(), bob.user.id, removed).await?;
+    let all = store.voided(ada.at).await?;
+    assert!(ended.iter().all(|void| all.contains(void)), "{all:?}");
+    assert_eq!(all.len(), 8, "{all:?}");
+    for most in 1..10 {
+        let (mut told, mut next, mut pages) = (Vec::new(), Some(ada.at), 0);
+        while let Some(since) = next {
+            let (page, after) = store.voided_page(since, most).await?;
+            assert!(page.len() <= 2 * most as usize + 4, "{most}: {page:?}");
+            assert!(after.is_none_or(|after| after > since), "{most}: it goes on");
+            told.extend(page);
+            (next, pages) = (after, pages + 1);
+        }
+        assert_eq!(told.len(), 8, "{most} in {pages}: {told:?}");
+        assert!(all.iter().all(|void| told.contains(void)), "{most}: {told:?}");
+        assert!(most > 3 || pages > 1, "{most}: one page");
+    }
+    Ok(())
+}
+
+async fn one_session_too_many_ends_the_oldest_and_says_so(store: Arc<dyn Store>) -> Result<(), StoreError> {
+    let ada = register(&store, "ada@example.com").await?;
+    let most = u64::from(MOST_SESSIONS);
+    let mut newest = ada.session;
+    for second in 1..most {
+        newest = sign_in(&store, &ada.account, None, ada.at.after(seconds(second))).await?.session.id;
+    }
+    let now = ada.at.after(seconds(most));
+    assert_eq!(store.voided(ada.at).await?, [], "as many as there may be");
+    sign_in(&store, &ada.account, None, now).await?;
+    assert_eq!(store.voided(ada.at).await?, [Void::Session(ada.session, now)]);
+    let live: Vec<SessionId> =
+        store.sessions(ada.id(), now).await?.iter().map(|session| session.id).collect();
+    assert_eq!((live.len(), live[1]), (MOST_SESSIONS as usize, newest));
+    assert!(!live.contains(&ada.session));
+    assert!(told(&store).await.contains(&"account.session_ended".to_owned()));
     Ok(())
 }

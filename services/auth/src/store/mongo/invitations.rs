@@ -9,7 +9,7 @@ use leadline_storage::mongodb::ClientSession;
 use super::{
     Collections, Mongo,
     accounts::by_email,
-    rows::{self, InvitationRow, MembershipRow, SessionRow, UserRow, membership_id},
+    rows::{self, InvitationRow, MembershipRow, UserRow, membership_id},
 };
 use crate::{
     account::{Act, Denied, EmailKey, Standing, What, may_give},
@@ -159,8 +159,7 @@ impl Invitations for Mongo {
                 all.memberships.replace_one(id, row).upsert(true).session(&mut *session).await?;
                 all.settle(session, doc! { "_id": invitation.id.to_string() }, State::Accepted).await?;
                 if let Some(begun) = acceptance.session.clone() {
-                    let row = SessionRow::new(&begun.begin(user, workspace));
-                    all.sessions.insert_one(row).session(&mut *session).await?;
+                    all.begin(session, &begun.begin(user, workspace), &act).await?;
                 }
                 all.tell(session, &act.did(Some(workspace), What::MemberJoined(user))).await?;
                 all.standing(session, workspace, user).await?.ok_or_else(|| broken("membership"))

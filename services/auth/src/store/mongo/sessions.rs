@@ -16,7 +16,7 @@ use super::{
 use crate::{
     account::{Act, Happened, Standing, Void, What},
     session::{RefreshTokens, Session, Shown},
-    store::{Begun, MOST_SESSIONS, Refresh, Refreshed, Sessions, SignIn, StoreError, Switch},
+    store::{Begun, ENDED_AT_ONCE, MOST_SESSIONS, Refresh, Refreshed, Sessions, SignIn, StoreError, Switch},
 };
 
 pub(super) fn live_of(user: UserId, now: Millis) -> Document {
@@ -48,6 +48,23 @@ impl Collections {
     async fn save(&self, session: &mut ClientSession, changed: &Session) -> Result<(), StoreError> {
         let row = SessionRow::new(changed);
         self.sessions.replace_one(doc! { "_id": &row.id }, &row).session(&mut *session).await?;
+        Ok(())
+    }
+
+    /// Begins a session. If its person has too many then, the oldest end.
+    pub(super) async fn begin(
+        &self,
+        session: &mut ClientSession,
+        begun: &Session,
+        act: &Act,
+    ) -> Result<(), StoreError> {
+        self.sessions.insert_one(SessionRow::new(begun)).session(&mut *session).await?;
+        let live = self.sessions.find(live_of(begun.user, begun.created_at)).sort(newest());
+        let found = live.skip(MOST_SESSIONS.into()).limit(ENDED_AT_ONCE.into()).session(&mut *session).await;
+        let too_many: Vec<SessionRow> = found?.stream(session).try_collect().await?;
+        for row in too_many {
+            self.end(session, rows::id(&row.id)?.into(), begun.user, act).await?;
+        }
         Ok(())
     }
 
@@ -119,7 +136,8 @@ impl Sessions for Mongo {
                     }
                 };
                 let begun = sign_in.session.clone().begin(user, standing.workspace.id);
-                all.sessions.insert_one(SessionRow::new(&begun)).session(&mut *session).await?;
+                let act = Act { at: begun.created_at, actor: user, origin: sign_in.origin.clone() };
+                all.begin(session, &begun, &act).await?;
                 all.note_last_workspace(session, user, begun.workspace).await?;
                 Ok(Begun { standing, session: begun })
             })
@@ -191,19 +209,20 @@ impl Sessions for Mongo {
         found.into_iter().map(SessionRow::session).collect()
     }
 
-    async fn voided(&self, since: Millis) -> Result<Vec<Void>, StoreError> {
-        let ended = self.all.sessions.find(ended_since(since));
+    async fn oldest_voided(&self, since: Millis, most: u32) -> Result<[Vec<Void>; 2], StoreError> {
+        let by = |time: &str| doc! { time: 1 };
+        let ended = self.all.sessions.find(ended_since(since)).sort(by("endedAt")).limit(most.into());
         let ended: Vec<SessionRow> = self.db.run(async { ended.await?.try_collect().await }).await?;
-        let void = self.all.memberships.find(void_since(since));
+        let void = self.all.memberships.find(void_since(since)).sort(by("voidBefore")).limit(most.into());
         let void: Vec<MembershipRow> = self.db.run(async { void.await?.try_collect().await }).await?;
-        let mut voided = Vec::with_capacity(ended.len() + void.len());
-        for row in ended {
-            voided.push(Void::Session(rows::id(&row.id)?.into(), Millis(row.ended_at.unwrap_or(since.0))));
-        }
-        for row in void {
+        let session = |row: SessionRow| {
+            Ok(Void::Session(rows::id(&row.id)?.into(), Millis(row.ended_at.unwrap_or(since.0))))
+        };
+        let member = |row: MembershipRow| {
             let (user, workspace) = (rows::id(&row.user_id)?.into(), rows::id(&row.workspace_id)?.into());
-            voided.push(Void::Member(user, workspace, Millis(row.void_before.unwrap_or(since.0))));
-        }
-        Ok(voided)
+            Ok(Void::Member(user, workspace, Millis(row.void_before.unwrap_or(since.0))))
+        };
+        let ended = ended.into_iter().map(session).collect::<Result<_, StoreError>>()?;
+        Ok([ended, void.into_iter().map(member).collect::<Result<_, StoreError>>()?])
     }
 }

@@ -160,7 +160,7 @@ impl Invitations for Sqlite {
                 insert_membership(conn, workspace, user, invitation.role, act.at)?;
                 settle(conn, invitation.id, State::Accepted)?;
                 if let Some(session) = acceptance.session {
-                    sessions::insert(conn, &session.begin(user, workspace))?;
+                    sessions::begin(conn, &session.begin(user, workspace), &act)?;
                 }
                 tell(conn, &act.did(Some(workspace), What::MemberJoined(user)))?;
                 rows::standing(conn, workspace, user)?.ok_or_else(|| broken("membership"))

@@ -15,13 +15,13 @@ use super::{
 use crate::{
     account::{Act, Happened, Standing, Void, What},
     session::{RefreshTokens, Session, Shown},
-    store::{Begun, MOST_SESSIONS, Refresh, Refreshed, Sessions, SignIn, StoreError, Switch},
+    store::{Begun, ENDED_AT_ONCE, MOST_SESSIONS, Refresh, Refreshed, Sessions, SignIn, StoreError, Switch},
 };
 
 const LAST_WORKSPACE: &str = "SELECT last_workspace_id FROM users WHERE id = ?1";
 pub(super) const FIRST_JOINED: &str = "SELECT workspace_id FROM memberships WHERE user_id = ?1 AND removed_at IS NULL ORDER BY joined_at LIMIT 1";
-const ENDED: &str = "SELECT id, ended_at FROM sessions WHERE ended_at >= ?1";
-const VOID: &str = "SELECT user_id, workspace_id, void_before FROM memberships WHERE void_before >= ?1";
+const ENDED: &str = "SELECT id, ended_at FROM sessions WHERE ended_at >= ?1 ORDER BY ended_at LIMIT ?2";
+const VOID: &str = "SELECT user_id, workspace_id, void_before FROM memberships WHERE void_before >= ?1 ORDER BY void_before LIMIT ?2";
 macro_rules! select_session {
     ($condition:literal) => {
         concat!(
@@ -36,8 +36,11 @@ const NEWEST: &str = select_session!(
     "user_id = ?1 AND ended_at IS NULL AND expires_at > ?2 ORDER BY created_at DESC, id DESC LIMIT ?3"
 );
 
+const TOO_MANY: &str = "SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2 \
+                        ORDER BY created_at DESC, id DESC LIMIT ?4 OFFSET ?3";
+
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[LAST_WORKSPACE, FIRST_JOINED, ENDED, VOID, BY_ID, NEWEST];
+pub(super) const QUERIES: &[&str] = &[LAST_WORKSPACE, FIRST_JOINED, ENDED, VOID, BY_ID, NEWEST, TOO_MANY];
 
 pub(super) fn insert(conn: &Connection, session: &Session) -> Result<(), StoreError> {
     conn.prepare_cached(
@@ -99,6 +102,17 @@ pub(super) fn end(
     Ok(happened)
 }
 
+/// Begins a session. If its person has too many then, the oldest end.
+pub(super) fn begin(conn: &Connection, session: &Session, act: &Act) -> Result<(), StoreError> {
+    insert(conn, session)?;
+    let (user, now) = (session.user.to_string(), session.created_at.0);
+    let too_many = all(conn, TOO_MANY, (user, now, MOST_SESSIONS, ENDED_AT_ONCE), |row| rows::id(row, 0))?;
+    for id in too_many {
+        end(conn, id.into(), session.user, act)?;
+    }
+    Ok(())
+}
+
 fn load(conn: &Connection, id: SessionId) -> Result<Option<Session>, StoreError> {
     one(conn, BY_ID, [id.to_string()], rows::session)
 }
@@ -147,7 +161,7 @@ impl Sessions for Sqlite {
                     }
                 };
                 let session = sign_in.session.begin(user, standing.workspace.id);
-                insert(conn, &session)?;
+                begin(conn, &session, &Act { at: session.created_at, actor: user, origin: sign_in.origin })?;
                 note_last_workspace(conn, user, session.workspace)?;
                 Ok(Begun { standing, session })
             })
@@ -214,17 +228,17 @@ impl Sessions for Sqlite {
             .await
     }
 
-    async fn voided(&self, since: Millis) -> Result<Vec<Void>, StoreError> {
+    async fn oldest_voided(&self, since: Millis, most: u32) -> Result<[Vec<Void>; 2], StoreError> {
         self.db
             .read(move |conn| {
-                let mut voided = all(conn, ENDED, [since.0], |row| {
+                let ended = all(conn, ENDED, (since.0, most), |row| {
                     Ok(Void::Session(rows::id(row, 0)?.into(), rows::millis(row, 1)?))
                 })?;
-                voided.extend(all(conn, VOID, [since.0], |row| {
+                let void = all(conn, VOID, (since.0, most), |row| {
                     let (user, workspace) = (rows::id(row, 0)?.into(), rows::id(row, 1)?.into());
                     Ok(Void::Member(user, workspace, rows::millis(row, 2)?))
-                })?);
-                Ok(voided)
+                })?;
+                Ok([ended, void])
             })
             .await
     }
