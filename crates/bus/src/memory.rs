@@ -30,6 +30,8 @@ use crate::{
 const GATHER: Duration = Duration::from_millis(20);
 /// Marked rows are remembered for longer than it takes to read a page.
 const REMEMBER: Duration = Duration::from_secs(2);
+/// So many rows wait for a slow consumer while others are ahead of it; then those wait, too. What is ahead is remembered.
+const MOST_AHEAD: usize = 50_000;
 /// The reader that tells the listeners.
 const AUDIENCE: u64 = 1;
 
@@ -275,11 +277,15 @@ impl Feed {
         }
     }
 
-    /// Those rows of a page that this reader has yet to handle.
+    /// Those rows of a page that this reader has yet to handle. If somebody is too far behind, only rows that another
+    /// reader has handled already: those who are ahead wait, and who is behind comes after.
     fn unhandled(&self, mut page: Vec<PendingEvent>, bit: u64, held: &[Held]) -> Vec<PendingEvent> {
         let progress = self.progress();
+        let full = progress.handled.len() >= MOST_AHEAD;
         page.retain(|pending| {
-            !progress.is_handled(&pending.row, bit) && !held.iter().any(|held| held.row == pending.row)
+            (!full || progress.handled.contains_key(&pending.row))
+                && !progress.is_handled(&pending.row, bit)
+                && !held.iter().any(|held| held.row == pending.row)
         });
         page
     }

@@ -242,3 +242,25 @@ async fn measure_events_a_second() -> Result<()> {
     eprintln!("{rate:.0} events/s in process, two consumers, {} calls", first.calls.load(Ordering::SeqCst));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_far_behind_is_waited_for_and_comes_after() -> Result<()> {
+    let (outbox, fast, stuck, stop) = (MemoryOutbox::new(), Counter::new(), Counter::new(), Stop::new());
+    stuck.down.store(true, Ordering::SeqCst);
+    let events = lead_events(52_000);
+    outbox.write(&events);
+    let slow = Subscription { name: "stuck", keys: &["lead.#"] };
+    let _bus = started(&[(ALL_LEADS, &fast), (slow, &stuck)], &outbox, &stop);
+    wait_until(SOON, "fifty thousand are handled", async || fast.distinct() >= 50_000).await?;
+    // Long enough for several times what is left.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let ahead = fast.distinct();
+    assert!(ahead < 51_000, "{ahead} rows are remembered");
+    stuck.down.store(false, Ordering::SeqCst);
+    stuck.has(&events).await?;
+    fast.has(&events).await?;
+    outbox.drained().await?;
+    stop.now();
+    assert!(stop.finished(STOP).await);
+    Ok(())
+}
