@@ -48,7 +48,6 @@ use leadline_runtime::{
     tls::Tls,
     tokens::Verifier,
 };
-use tokio::net::TcpListener;
 
 use crate::gateway::Gateway;
 pub use crate::{cookies::SecureCookies, limits::Network};
@@ -172,11 +171,11 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         return Err(Failure::new("the settings can't be used"));
     };
 
-    let listener = bind(config.listen).await?;
+    let listener = serve::bind(&LISTEN, config.listen).await?;
     let bus = Bus::open(&bus, "leadline-gateway", &stop);
     let revoked = Revocations::new();
     stop.spawn(revoked.clone().keep_loaded(auth.clone(), secret, stop.clone()));
-    stop.spawn(hear_revocations(bus.clone(), revoked.clone(), stop.clone()));
+    bus.hear_revocations(&revoked, &stop);
     let ask = |route: &Route, name| HealthCheck::of_service(route.clone(), name);
     let parts = Parts {
         health: vec![
@@ -197,31 +196,4 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     announce(&format!("listening on http://{}", listener.local_addr()?));
     serve::http(listener, service, stop).await;
     Ok(())
-}
-
-/// Takes the gateway's port.
-///
-/// # Errors
-/// A line that says which, and what to do.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let what = "stop what uses it, or set LEADLINE_LISTEN to another address";
-        Failure::new(format!("can't listen on {address}: {error}: {what}"))
-    })
-}
-
-/// Takes in every account event at once; the list that is loaded every 20 s settles what is missed.
-async fn hear_revocations(bus: Bus, revoked: Revocations, stop: Stop) {
-    let mut listener = bus.listen(&["account.#"], 1024);
-    loop {
-        let heard = tokio::select! {
-            heard = listener.recv() => heard,
-            () = stop.stopping() => return,
-        };
-        match heard {
-            Some(leadline_bus::Heard::Event(event)) => revoked.apply(&event),
-            Some(leadline_bus::Heard::Missed) => {}
-            None => return,
-        }
-    }
 }

@@ -19,7 +19,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use leadline_proto::events::Event;
-use leadline_runtime::stop::Stop;
+use leadline_runtime::{revoked::Revocations, stop::Stop};
 
 pub use crate::{
     listener::{Heard, Listener},
@@ -31,6 +31,8 @@ pub use crate::{
 
 /// The most events a [`Consumer`] is handed at once, and a relay reads at once.
 pub const BATCH: usize = 256;
+/// How many account events wait for who hears of revocations.
+const ACCOUNT_EVENTS: usize = 1024;
 
 /// Where events go and come from. A clone is the same bus.
 #[derive(Clone)]
@@ -80,6 +82,26 @@ impl Bus {
             Adapter::Memory(memory) => memory.listen(keys, capacity),
             Adapter::Rabbit(rabbit) => rabbit.listen(keys, capacity),
         }
+    }
+
+    /// Lets every account event that voids tokens reach `revoked` at once, until `stop`. What is missed comes with the list
+    /// that [`Revocations::keep_loaded`] loads every few seconds.
+    pub fn hear_revocations(&self, revoked: &Revocations, stop: &Stop) {
+        let (mut listener, revoked, ended) =
+            (self.listen(&["account.#"], ACCOUNT_EVENTS), revoked.clone(), stop.clone());
+        stop.spawn(async move {
+            loop {
+                let heard = tokio::select! {
+                    heard = listener.recv() => heard,
+                    () = ended.stopping() => return,
+                };
+                match heard {
+                    Some(Heard::Event(event)) => revoked.apply(&event),
+                    Some(Heard::Missed) => {}
+                    None => return,
+                }
+            }
+        });
     }
 
     /// Publishes something that may be lost, for listeners: it must have a key that no durable consumer asks for.

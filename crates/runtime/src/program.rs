@@ -2,11 +2,11 @@
 
 mod health;
 
-use std::{fmt, future::Future, process::ExitCode, time::Duration};
+use std::{fmt, future::Future, process::ExitCode};
 
 use crate::{
     config::{self, Program, Setting, Settings, Unusable},
-    stop::Stop,
+    stop::{LAST_MOMENT, Stop},
     telemetry::{self, LogFormat},
 };
 
@@ -90,7 +90,7 @@ where
         Ok(runtime) => runtime,
         Err(error) => return tell(name, &Unusable::Faults(format!("can't start threads: {error}"))),
     };
-    runtime.block_on(async move {
+    let code = runtime.block_on(async move {
         let stop = Stop::new();
         if let Err(error) = stop.at_signals() {
             return tell(name, &Unusable::Faults(format!("can't listen for signals: {error}")));
@@ -110,13 +110,23 @@ where
             }
         }
         // What is wrong so far is told by `main`, together with what it finds in its own settings.
-        let ended = main(settings, stop.clone()).await;
-        stop.now();
-        if !stop.finished(Duration::from_secs(9)).await {
-            tracing::warn!("tasks were still running when the time to stop was over");
+        let ending = async {
+            let ended = main(settings, stop.clone()).await;
+            (stop.last_work().await, ended)
+        };
+        let (finished, ended) = tokio::select! {
+            ended = ending => ended,
+            // It hangs in its last words. What it had to store is stored: that is no failure.
+            () = stop.over(LAST_MOMENT) => (false, Ok(())),
+        };
+        if !finished {
+            tracing::warn!("some work was still under way when the time to stop was over");
         }
         exit(name, ended)
-    })
+    });
+    // Threads that hang in a call to the system are left behind.
+    runtime.shutdown_background();
+    code
 }
 
 fn exit(name: &str, ended: Result<(), Failure>) -> ExitCode {

@@ -19,14 +19,31 @@ use tonic::{service::Routes, transport::server::Connected};
 use tonic_health::ServingStatus;
 use tower::{Service, ServiceExt};
 
-use crate::{health::HealthCheck, stop::Stop, tls::Tls};
+use crate::{
+    config::Setting,
+    health::HealthCheck,
+    program::Failure,
+    stop::{LAST_REQUESTS, Stop},
+    tls::Tls,
+};
 
 /// Connections that one HTTP server holds at once; more wait to be accepted.
 pub const MOST_CONNECTIONS: usize = 4096;
 /// The time in which a client must have sent its headers.
 const HEADER_TIME: Duration = Duration::from_secs(10);
-/// The time that requests under way have to finish after a stop.
-pub const STOP_TIME: Duration = Duration::from_secs(8);
+
+/// Takes an address to serve at, before anything else is touched: one that is taken is told at once.
+///
+/// # Errors
+/// A line that says which, and what to do.
+pub async fn bind(setting: &Setting, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let name = setting.name;
+        Failure::new(format!(
+            "can't listen on {address}: {error}: stop what uses it, or set {name} to another address"
+        ))
+    })
+}
 
 /// Adds health (`grpc.health.v1`) and reflection (v1 and v1alpha: older tools ask for that one only) to a service's routes.
 ///
@@ -119,11 +136,11 @@ where
         .serve_with_incoming_shutdown(incoming, async move { ended.stopping().await });
     tokio::select! {
         served = server => served,
-        () = async { stop.stopping().await; tokio::time::sleep(STOP_TIME).await } => Ok(()),
+        () = stop.over(LAST_REQUESTS) => Ok(()),
     }
 }
 
-/// Serves HTTP/1.1 and HTTP/2 (prior knowledge) until `stop`, then lets requests under way finish for up to [`STOP_TIME`].
+/// Serves HTTP/1.1 and HTTP/2 (prior knowledge) until `stop`, then lets requests under way finish, until [`LAST_REQUESTS`].
 /// The peer's address is in each request's extensions, as a [`SocketAddr`].
 pub async fn http<S, B>(listener: TcpListener, service: S, stop: Stop)
 where
@@ -153,7 +170,11 @@ where
     let graceful = GracefulShutdown::new();
 
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            () = stop.stopping() => break,
+        };
+        let Ok(place) = place else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.stopping() => break,
@@ -185,7 +206,10 @@ where
         });
     }
     drop(listener);
-    if tokio::time::timeout(STOP_TIME, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests were still under way when the time to stop was over");
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = stop.over(LAST_REQUESTS) => {
+            tracing::warn!("requests were still under way when the time to stop was over");
+        }
     }
 }

@@ -9,6 +9,7 @@ mod demo;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
+use leadline_auth::SigningKeys;
 use leadline_bus::{Bus, BusUrl};
 use leadline_runtime::{
     caller::ServiceSecret,
@@ -22,7 +23,6 @@ use leadline_runtime::{
     tls::Tls,
 };
 use leadline_storage::{DataDir, StoreUrl};
-use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 const DATA_DIR: Setting = Setting::new(
@@ -46,10 +46,22 @@ const GRPC_LISTEN: Setting = Setting::new(
     "Address at which all four services answer gRPC, with health and reflection; or off",
 );
 
+const SIGNING_KEYS: Setting = Setting::secret(
+    "LEADLINE_SIGNING_KEYS",
+    "Ed25519 private keys in PEM that access tokens are signed with, the same for all processes on one database: the first \
+     signs, all are published. Else a key is made in the data folder",
+);
+const SERVICE_SECRET: Setting = Setting::secret(
+    "LEADLINE_SERVICE_SECRET",
+    "What services show each other over gRPC, at least 32 characters, the same for all processes on one database. Else \
+     nobody outside this process knows it",
+);
+
 /// What `leadline --help` says.
 #[must_use]
 pub fn program() -> Program {
-    let mut settings = vec![DATA_DIR, STORE, BUS, BUS_CA_FILE, RATE_LIMITS, GRPC_LISTEN];
+    let mut settings =
+        vec![DATA_DIR, STORE, BUS, BUS_CA_FILE, SIGNING_KEYS, SERVICE_SECRET, RATE_LIMITS, GRPC_LISTEN];
     settings.extend(TLS);
     settings.extend(leadline_gateway::SETTINGS);
     settings.extend(program::SETTINGS);
@@ -89,6 +101,10 @@ struct Config {
     /// `None`: SQLite files in the data folder.
     mongo: Option<StoreUrl>,
     bus: BusUrl,
+    /// `None`: a key in the data folder.
+    keys: Option<SigningKeys>,
+    /// `None`: this process's own.
+    secret: Option<ServiceSecret>,
     rate_limits: bool,
     grpc_listen: Option<SocketAddr>,
     gateway: leadline_gateway::Config,
@@ -111,6 +127,8 @@ impl Config {
             },
         });
         let bus = BusUrl::read(settings, &BUS);
+        let keys = settings.parse(&SIGNING_KEYS, SigningKeys::parse);
+        let secret = settings.parse(&SERVICE_SECRET, ServiceSecret::new);
         let rate_limits = settings.require(&RATE_LIMITS, switch);
         let grpc_listen = settings.parse_or_off(&GRPC_LISTEN, address);
         let gateway = leadline_gateway::Config::read(settings);
@@ -119,11 +137,18 @@ impl Config {
             data: data?,
             mongo: mongo?,
             bus: bus?,
+            keys,
+            secret,
             rate_limits: rate_limits?,
             grpc_listen,
             gateway: gateway?,
             tls,
         })
+    }
+
+    /// Whether other processes may work on the same rows: then others' events are heard, too.
+    fn has_replicas(&self) -> bool {
+        self.mongo.is_some() && !self.bus.is_memory()
     }
 
     /// Where a service keeps its rows: a file of its own, or a database of its own.
@@ -181,14 +206,20 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         return services.close(&stop).await;
     }
 
+    if config.mongo.is_some() && config.bus.is_memory() {
+        tracing::warn!(
+            "events travel in memory: only one process may use this MongoDB; for several, set LEADLINE_BUS to a RabbitMQ"
+        );
+    }
     // The ports first: a busy one is told before anything else is touched.
-    let listener = listen(config.gateway.listen, "LEADLINE_LISTEN").await?;
+    let listener = serve::bind(&leadline_gateway::LISTEN, config.gateway.listen).await?;
     let grpc_listener = match config.grpc_listen {
-        Some(address) => Some(listen(address, "LEADLINE_GRPC_LISTEN").await?),
+        Some(address) => Some(serve::bind(&GRPC_LISTEN, address).await?),
         None => None,
     };
     let Some(services) = Services::start_or_stop(&config, &stop).await? else { return Ok(()) };
-    let gateway = leadline_gateway::start(config.gateway, services.parts(), &stop).await?;
+    let gateway = leadline_gateway::Config { replicas: config.has_replicas(), ..config.gateway };
+    let gateway = leadline_gateway::start(gateway, services.parts(), &stop).await?;
     services.bus.start();
     if let Some(grpc) = grpc_listener {
         announce(&format!("gRPC listening on {}", grpc.local_addr()?));
@@ -204,14 +235,6 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     services.close(&stop).await
 }
 
-async fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(format!(
-            "can't listen on {address}: {error}: stop what uses it, or set {setting} to another"
-        ))
-    })
-}
-
 impl Services {
     /// `None`: told to stop while a database was still being waited for.
     async fn start_or_stop(config: &Config, stop: &Stop) -> Result<Option<Self>, Failure> {
@@ -225,14 +248,14 @@ impl Services {
     async fn start(config: &Config, stop: &Stop) -> Result<Self, Failure> {
         let data = DataDir::lock(&config.data)?;
         let bus = Bus::open(&config.bus, "leadline", stop);
-        // Nobody outside this process ever shows or sees it.
-        let secret = ServiceSecret::random();
+        // If nobody gave one: nobody outside this process ever shows or sees it.
+        let secret = config.secret.clone().unwrap_or_else(ServiceSecret::random);
+        let keys = match &config.keys {
+            Some(keys) => keys.clone(),
+            None => SigningKeys::load_or_create(&config.data.join(SIGNING_KEY))?,
+        };
         let auth = leadline_auth::start(
-            leadline_auth::Config {
-                store: config.store("auth"),
-                keys: leadline_auth::SigningKeys::load_or_create(&config.data.join(SIGNING_KEY))?,
-                rate_limits: config.rate_limits,
-            },
+            leadline_auth::Config { store: config.store("auth"), keys, rate_limits: config.rate_limits },
             leadline_auth::Parts { bus: bus.clone(), secret: secret.clone() },
             stop,
         )
@@ -319,7 +342,7 @@ impl Services {
 
     /// Waits for what is under way, then closes the stores.
     async fn close(self, stop: &Stop) -> Result<(), Failure> {
-        stop.finished(serve::STOP_TIME).await;
+        stop.last_work().await;
         self.leads.store.close().await;
         self.reminders.close().await;
         self.analytics.close().await;

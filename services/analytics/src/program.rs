@@ -1,8 +1,8 @@
 //! The program `leadline-analytics`: settings and commands.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use leadline_bus::{Bus, BusUrl, Heard};
+use leadline_bus::{Bus, BusUrl};
 use leadline_runtime::{
     caller::{Scope, ServiceSecret},
     config::{self, Program, Setting, Settings, Subcommand},
@@ -16,7 +16,6 @@ use leadline_runtime::{
     tokens::Verifier,
 };
 use leadline_storage::StoreUrl;
-use tokio::net::TcpListener;
 
 use crate::{
     Config, NAME, Parts,
@@ -28,15 +27,11 @@ const LISTEN: Setting = settings::grpc_listen("127.0.0.1:50054");
 const WORKSPACE: Setting =
     Setting::optional("LEADLINE_WORKSPACE", "Only the workspace with this id, instead of all");
 
-/// How long tasks have to finish what they have begun.
-const LAST_WORK: Duration = Duration::from_secs(5);
-/// Account events that a slow reader may be behind.
-const ACCOUNT_EVENTS: usize = 1024;
-
 /// What the program is called, its settings and its commands.
 #[must_use]
 pub fn program() -> Program {
-    let mut all = vec![LISTEN, settings::STORE, settings::BUS, settings::BUS_CA_FILE, settings::SERVICE_SECRET];
+    let mut all =
+        vec![LISTEN, settings::STORE, settings::BUS, settings::BUS_CA_FILE, settings::SERVICE_SECRET];
     all.extend([settings::AUTH, settings::LEADS]);
     all.extend(settings::TLS);
     all.extend(program::SETTINGS);
@@ -86,17 +81,12 @@ async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
         return Err(Failure::new("the settings can't be used"));
     };
 
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(format!(
-            "can't listen on {address} ({error}): end the program that uses it, or set {} to another address",
-            LISTEN.name
-        ))
-    })?;
+    let listener = serve::bind(&LISTEN, address).await?;
     let bound = listener.local_addr()?;
     let bus = Bus::open(&bus, "analytics", &stop);
     let revocations = Revocations::new();
     stop.spawn(revocations.clone().keep_loaded(auth.clone(), secret.clone(), stop.clone()));
-    stop.spawn(hear_accounts(bus.clone(), revocations.clone(), stop.clone()));
+    bus.hear_revocations(&revocations, &stop);
     let parts = Parts { bus: bus.clone(), verifier: Verifier::remote(auth, revocations), secret, leads };
     let service = match crate::start(Config { store: url }, parts, &stop).await {
         Ok(service) => service,
@@ -110,26 +100,9 @@ async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
             .await?;
     announce(&format!("leadline-analytics listening on {bound}"));
     let served = serve::grpc(listener, routes, tls, stop.clone()).await;
-    stop.now();
-    stop.finished(LAST_WORK).await;
+    stop.last_work().await;
     service.close().await;
     Ok(served?)
-}
-
-/// Learns of void tokens as soon as they are; the list that is loaded every few seconds makes up for what is missed.
-async fn hear_accounts(bus: Bus, revocations: Revocations, stop: Stop) {
-    let mut events = bus.listen(&["account.#"], ACCOUNT_EVENTS);
-    loop {
-        let heard = tokio::select! {
-            heard = events.recv() => heard,
-            () = stop.stopping() => return,
-        };
-        match heard {
-            Some(Heard::Event(event)) => revocations.apply(&event),
-            Some(Heard::Missed) => {}
-            None => return,
-        }
-    }
 }
 
 fn only_workspace(settings: &mut Settings) -> Option<WorkspaceId> {

@@ -33,7 +33,6 @@ use leadline_runtime::{
     tokens::Verifier,
 };
 use leadline_storage::StoreUrl;
-use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 pub use keys::{BadKeys, SigningKeys};
@@ -119,6 +118,8 @@ impl Service {
 /// # Errors
 /// [`Failure`] if the store can't be opened.
 pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service, Failure> {
+    // There from the start, so that a first one is seen to be one more.
+    metrics::counter!("leadline_auth_reused_refresh_tokens_total").increment(0);
     let store = store::open(&config.store, stop).await?;
     let hasher = tokio::task::spawn_blocking(Hasher::new)
         .await?
@@ -241,12 +242,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         return Err(Failure::new("a setting is missing: see --help"));
     };
 
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(format!(
-            "{}: can't listen on {address} ({error}): stop the program that uses it, or choose another address",
-            GRPC_LISTEN.name
-        ))
-    })?;
+    let listener = serve::bind(&GRPC_LISTEN, address).await?;
     let address = listener.local_addr()?;
     let bus = Bus::open(&bus, "auth", &stop);
     let config = Config { store, keys, rate_limits };
@@ -262,8 +258,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
             .await?;
     program::announce(&format!("leadline-auth listening on {address}"));
     let served = serve::grpc(listener, routes, tls, stop.clone()).await;
-    stop.now();
-    stop.finished(Duration::from_secs(5)).await;
+    stop.last_work().await;
     service.close().await;
     Ok(served?)
 }

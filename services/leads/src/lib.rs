@@ -21,7 +21,7 @@ pub mod sweep;
 
 use std::sync::Arc;
 
-use leadline_bus::{Bus, BusUrl, Heard, topology};
+use leadline_bus::{Bus, BusUrl, topology};
 use leadline_proto::leads::{
     imports_service_server::ImportsServiceServer, leads_service_server::LeadsServiceServer,
 };
@@ -38,7 +38,6 @@ use leadline_runtime::{
     tokens::Verifier,
 };
 use leadline_storage::StoreUrl;
-use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use crate::{
@@ -130,17 +129,12 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         return Err(Failure::new("settings without fault are missing"));
     };
     // First: a port that is taken is told at once, not after a database was waited for.
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(format!(
-            "can't listen on {address} ({error}): set {} to a free address",
-            GRPC_LISTEN.name
-        ))
-    })?;
+    let listener = serve::bind(&GRPC_LISTEN, address).await?;
     let address = listener.local_addr()?;
     let bus = Bus::open(&bus, "leads", &stop);
     let revoked = Revocations::new();
     stop.spawn(revoked.clone().keep_loaded(auth.clone(), secret.clone(), stop.clone()));
-    stop.spawn(hear_revocations(bus.clone(), revoked.clone(), stop.clone()));
+    bus.hear_revocations(&revoked, &stop);
     let verifier = Verifier::remote(auth.clone(), revoked);
     let service =
         match start(Config { store }, Parts { bus: bus.clone(), verifier, secret, auth }, &stop).await {
@@ -154,24 +148,9 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     let routes = serve::with_health_of_all(service.routes, checks, &stop).await?;
     program::announce(&format!("leadline-leads listening on {address}"));
     let served = serve::grpc(listener, routes, tls, stop.clone()).await;
-    stop.now();
+    stop.last_work().await;
     service.store.close().await;
     Ok(served?)
-}
-
-/// What voids tokens reaches the verifier at once; what is missed here, the list that is loaded every few seconds brings.
-async fn hear_revocations(bus: Bus, revoked: Revocations, stop: Stop) {
-    let mut accounts = bus.listen(&["account.#"], 1024);
-    loop {
-        tokio::select! {
-            () = stop.stopping() => return,
-            heard = accounts.recv() => match heard {
-                Some(Heard::Event(event)) => revoked.apply(&event),
-                Some(Heard::Missed) => {}
-                None => return,
-            },
-        }
-    }
 }
 
 /// What `leadline-leads --help` says.

@@ -11,9 +11,9 @@ mod grpc;
 pub mod reminder;
 mod store;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use leadline_bus::{Bus, BusUrl, Heard, Outbox, topology};
+use leadline_bus::{Bus, BusUrl, Outbox, topology};
 use leadline_proto::reminders::reminders_service_server::RemindersServiceServer;
 use leadline_runtime::{
     caller::ServiceSecret,
@@ -28,7 +28,6 @@ use leadline_runtime::{
     tokens::Verifier,
 };
 use leadline_storage::StoreUrl;
-use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 pub use backfill::PastReminder;
@@ -36,9 +35,6 @@ pub use backfill::PastReminder;
 /// The service's gRPC name.
 pub const NAME: &str = "leadline.reminders.v1.RemindersService";
 const GRPC_LISTEN: Setting = settings::grpc_listen("127.0.0.1:50053");
-
-/// How long tasks have to finish what they have begun.
-const LAST_WORK: Duration = Duration::from_secs(5);
 
 /// What it needs to be told.
 #[derive(Debug, Clone)]
@@ -141,16 +137,11 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         return Err(Failure::new("the settings can't be used"));
     };
 
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Failure::new(format!(
-            "can't listen on {listen}: {error}: stop what uses it, or set {}",
-            GRPC_LISTEN.name
-        ))
-    })?;
+    let listener = serve::bind(&GRPC_LISTEN, listen).await?;
     let bus = Bus::open(&bus, "leadline-reminders", &stop);
     let revocations = Revocations::new();
     stop.spawn(revocations.clone().keep_loaded(auth.clone(), secret, stop.clone()));
-    stop.spawn(follow(bus.clone(), revocations.clone(), stop.clone()));
+    bus.hear_revocations(&revocations, &stop);
     let verifier = Verifier::remote(auth.clone(), revocations);
 
     let parts = Parts { bus: bus.clone(), verifier, auth, leads };
@@ -166,23 +157,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     bus.start();
     announce(&format!("leadline-reminders listening on {}", listener.local_addr()?));
     let served = serve::grpc(listener, routes, tls, stop.clone()).await;
-    stop.now();
-    stop.finished(LAST_WORK).await;
+    stop.last_work().await;
     service.close().await;
     Ok(served?)
-}
-
-/// Takes in what voids tokens as it happens. What is missed comes with the next loading of the list.
-async fn follow(bus: Bus, revocations: Revocations, stop: Stop) {
-    let mut heard = bus.listen(&["account.#"], 1024);
-    loop {
-        tokio::select! {
-            () = stop.stopping() => return,
-            next = heard.recv() => match next {
-                Some(Heard::Event(event)) => revocations.apply(&event),
-                Some(Heard::Missed) => {}
-                None => return,
-            },
-        }
-    }
 }
