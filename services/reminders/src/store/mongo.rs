@@ -17,7 +17,10 @@ use leadline_runtime::{
 use leadline_storage::{Mongo, StorageError};
 use mongodb::{ClientSession, Collection};
 
-use super::{Answer, COUNTED, Named, Page, Query, Store, StoreError, sqlite::PUBLISHED_KEPT};
+use super::{
+    Answer, COUNTED, Named, Page, Query, Store, StoreError,
+    sqlite::{PUBLISHED_KEPT, SWEPT, whole},
+};
 use crate::{
     event::{self, Due, Encoded, FollowUp},
     reminder::{By, Change, Kind, KnownLead, LeadId, Message, Reminder, ReminderId, Status},
@@ -49,6 +52,21 @@ struct Tables {
 }
 
 impl MongoStore {
+    /// Deletes what matches, so many at once that each call ends in time.
+    async fn sweep_of(&self, from: &Collection<Document>, old: Document) -> Result<(), StoreError> {
+        loop {
+            let found = from.find(old.clone()).projection(doc! { "_id": 1 }).limit(whole(SWEPT));
+            let found: Vec<Document> = self.mongo.run(async { found.await?.try_collect().await }).await?;
+            let ids: Vec<_> = found.iter().filter_map(|row| row.get("_id").cloned()).collect();
+            if !ids.is_empty() {
+                self.mongo.run(from.delete_many(doc! { "_id": { "$in": ids } })).await?;
+            }
+            if found.len() < SWEPT {
+                return Ok(());
+            }
+        }
+    }
+
     pub(super) async fn open(uri: &str, stop: &Stop) -> Result<Self, StorageError> {
         let database = Mongo::database_name(uri, "reminders")?;
         let mongo = Mongo::open(uri, &database, "leadline-reminders").await?;
@@ -313,10 +331,9 @@ impl Store for MongoStore {
 
     async fn sweep(&self, now: Millis) -> Result<(), StoreError> {
         let keys = doc! { "at": { "$lt": now.before(once::KEPT).0 } };
-        self.mongo.run(self.tables.once.delete_many(keys)).await?;
+        self.sweep_of(&self.tables.once, keys).await?;
         let events = doc! { "published": true, "at": { "$lt": now.before(PUBLISHED_KEPT).0 } };
-        self.mongo.run(self.tables.outbox.delete_many(events)).await?;
-        Ok(())
+        self.sweep_of(&self.tables.outbox, events).await
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
@@ -388,6 +405,11 @@ fn page_filter(scope: Scope, query: &Query) -> Document {
     ] }] }
 }
 
+/// The reminders that are a lead's own, wherever they are shown.
+fn own(scope: Scope, origin: &str) -> Document {
+    doc! { "workspaceId": scope.workspace().to_string(), "originId": origin }
+}
+
 fn row(scope: Scope, reminder: &Reminder) -> Document {
     let done_at = match reminder.status {
         Status::Pending => None,
@@ -397,6 +419,7 @@ fn row(scope: Scope, reminder: &Reminder) -> Document {
         "_id": reminder.id.to_string(),
         "workspaceId": scope.workspace().to_string(),
         "leadId": reminder.lead.to_string(),
+        "originId": reminder.lead.to_string(),
         "dueAt": reminder.due_at.0,
         "message": reminder.message.as_str(),
         "doneAt": done_at,
@@ -435,6 +458,7 @@ struct Known {
     version: i64,
     deleted: bool,
     revision: u64,
+    merged_into: Option<LeadId>,
 }
 
 impl Tables {
@@ -476,6 +500,7 @@ impl Tables {
                         "version": version,
                         "name": name,
                         "deleted": lead.deleted,
+                        "mergedInto": lead.merged_into.map(|into| into.to_string()),
                     },
                     "$setOnInsert": { "revision": 0_i64 },
                 },
@@ -486,11 +511,95 @@ impl Tables {
         let of_lead = doc! { "workspaceId": scope.workspace().to_string(), "leadId": lead.id.to_string() };
         if lead.erased {
             self.reminders.delete_many(of_lead).session(&mut *session).await?;
-        } else if before.is_some_and(|before| before.deleted != lead.deleted) {
-            self.reminders
-                .update_many(of_lead, doc! { "$set": { "hidden": lead.deleted } })
-                .session(&mut *session)
-                .await?;
+            self.reminders.delete_many(own(scope, &lead.id.to_string())).session(&mut *session).await?;
+        } else if before
+            .is_none_or(|before| before.deleted != lead.deleted || before.merged_into != lead.merged_into)
+        {
+            self.settle(session, scope, lead.id).await?;
+        }
+        Ok(())
+    }
+
+    /// The lead that shows a lead's reminders: itself, or where it went, however far.
+    async fn shown_by(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        lead: LeadId,
+    ) -> Result<LeadId, StoreError> {
+        let mut seen = vec![lead];
+        let mut at = lead;
+        while let Some(into) = self.known(session, scope, at).await?.and_then(|known| known.merged_into) {
+            at = into;
+            if seen.contains(&at) {
+                break;
+            }
+            seen.push(at);
+        }
+        Ok(at)
+    }
+
+    /// A lead, and all that went into it, however far.
+    async fn under(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        lead: LeadId,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut all = vec![lead.to_string()];
+        let mut next = 0;
+        while let Some(into) = all.get(next).cloned() {
+            next += 1;
+            let went = doc! { "workspaceId": scope.workspace().to_string(), "mergedInto": into };
+            let mut cursor = self.leads.find(went).session(&mut *session).await?;
+            while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+                let id = row.get_str("_id").ok().and_then(|key| key.rsplit('/').next()).unwrap_or_default();
+                if !all.iter().any(|known| known == id) {
+                    all.push(id.to_owned());
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Puts the reminders of a lead, and of those that went into it, where they belong, and tells of the leads concerned.
+    async fn settle(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        lead: LeadId,
+    ) -> Result<(), StoreError> {
+        let root = self.shown_by(session, scope, lead).await?;
+        // It may be told of later; its reminders can be counted already.
+        let placeholder = doc! {
+            "workspaceId": scope.workspace().to_string(), "version": 0_i64, "name": "", "deleted": true,
+            "revision": 0_i64,
+        };
+        self.leads
+            .update_one(doc! { "_id": lead_key(scope, root) }, doc! { "$setOnInsert": placeholder })
+            .upsert(true)
+            .session(&mut *session)
+            .await?;
+        let hidden = self.known(session, scope, root).await?.is_none_or(|known| known.deleted);
+        let mut moved: Vec<Reminder> = Vec::new();
+        for origin in self.under(session, scope, lead).await? {
+            let first = self.reminders.find_one(own(scope, &origin)).session(&mut *session).await?;
+            let Some(first) = first else { continue };
+            let first = reminder(&first)?;
+            let set = doc! { "$set": { "leadId": root.to_string(), "hidden": hidden } };
+            self.reminders.update_many(own(scope, &origin), set).session(&mut *session).await?;
+            if first.lead != root {
+                for of in [first.lead, root] {
+                    if !moved.iter().any(|told| told.lead == of) {
+                        moved.push(Reminder { lead: of, ..first.clone() });
+                    }
+                }
+            }
+        }
+        let by = By { actor: None, at: Millis::now(), request_id: String::new(), traceparent: String::new() };
+        for reminder in moved {
+            let name = self.known(session, scope, reminder.lead).await?.map(|known| known.name);
+            self.tell(session, scope, Kind::Moved, &reminder, &name.unwrap_or_default(), &by).await?;
         }
         Ok(())
     }
@@ -521,7 +630,13 @@ impl Tables {
     ) -> Result<(), StoreError> {
         let mut filter = key(scope, reminder.id);
         filter.insert("version", before.0.cast_signed());
-        let written = self.reminders.replace_one(filter, row(scope, reminder)).session(&mut *session).await?;
+        // Where it is shown, and whether, is for the news of leads to say.
+        let mut set = row(scope, reminder);
+        for kept in ["_id", "workspaceId", "leadId", "originId", "hidden"] {
+            set.remove(kept);
+        }
+        let written =
+            self.reminders.update_one(filter, doc! { "$set": set }).session(&mut *session).await?;
         if written.matched_count == 1 {
             Ok(())
         } else {
@@ -648,6 +763,8 @@ mod tests {
                 }
             }
         }
+        queries.push(doc! { "find": "reminders", "filter": own(scope, "x") });
+        queries.push(doc! { "find": "leads", "filter": { "workspaceId": "w", "mergedInto": "x" } });
         queries.push(doc! { "find": "outbox", "filter": { "published": false }, "sort": { "_id": 1 } });
         for query in queries {
             let stages = plan_stages(&store.mongo.explain(query.clone()).await?);

@@ -513,7 +513,7 @@ fn named(row: &Row<'_>) -> Result<Named, rusqlite::Error> {
 }
 
 /// A bound as SQLite has numbers.
-fn whole(number: usize) -> i64 {
+pub(super) fn whole(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
