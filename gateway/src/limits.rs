@@ -4,6 +4,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::NonZeroU32,
     sync::Arc,
+    time::Duration,
 };
 
 use axum::extract::FromRequestParts;
@@ -13,8 +14,10 @@ use leadline_runtime::{refusal::Refusal, stop::Stop};
 
 use crate::{gateway::Gateway, problem::Problem};
 
-/// The most addresses that are counted apart; beyond, all others share one count.
+/// The most addresses that are counted apart; beyond, all others share one count, until the quiet ones are forgotten.
 const MOST_ADDRESSES: usize = 100_000;
+/// How often addresses that have been quiet are forgotten.
+const FORGET: Duration = Duration::from_secs(10);
 
 /// The address of the client, in the request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +42,7 @@ impl Limits {
         for counts in [limits.sign_in.clone(), limits.refresh.clone()] {
             let ended = stop.clone();
             stop.spawn(async move {
-                while ended.sleep(std::time::Duration::from_secs(60)).await {
+                while ended.sleep(FORGET).await {
                     counts.retain_recent();
                     counts.shrink_to_fit();
                 }
@@ -51,11 +54,9 @@ impl Limits {
 
 fn count(counts: &Counts, address: IpAddr) -> Result<(), Refusal> {
     let mut key = network_of(address);
+    // Making room takes a walk over all of them: that is the clock's work, not a request's.
     if counts.len() >= MOST_ADDRESSES {
-        counts.retain_recent();
-        if counts.len() >= MOST_ADDRESSES {
-            key = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        }
+        key = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     }
     counts
         .check_key(&key)
@@ -227,5 +228,23 @@ mod tests {
         };
         assert!(retry_after.as_secs() <= 3, "{retry_after:?}");
         assert_eq!(count(&limits.sign_in, other), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_request_does_not_walk_over_all_the_addresses_that_are_known() {
+        let limits = Limits::new(&Stop::new());
+        let addresses = u32::try_from(MOST_ADDRESSES).unwrap();
+        for number in 0..addresses {
+            assert_eq!(count(&limits.sign_in, Ipv4Addr::from_bits(number + 1).into()), Ok(()));
+        }
+        let began = std::time::Instant::now();
+        let tries = 2_000;
+        let admitted = (1..=tries)
+            .filter(|number| count(&limits.sign_in, Ipv4Addr::from_bits(addresses + number).into()).is_ok())
+            .count();
+        // A walk takes some ten milliseconds here.
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        assert!((20..40).contains(&admitted), "all others share one count: {admitted} were admitted");
+        assert!(limits.sign_in.len() <= MOST_ADDRESSES + 1);
     }
 }

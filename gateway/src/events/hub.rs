@@ -17,7 +17,9 @@ use leadline_runtime::{
     ids::{SessionId, UserId, WorkspaceId, parse_uuid, time_of},
     refusal::Refusal,
     time::Millis,
+    trace,
 };
+use prost::Message;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +37,8 @@ const KEPT: Duration = Duration::from_secs(10 * 60);
 const MOST_OF_ONE: usize = 1_000;
 /// How many of them at most, of all.
 const MOST_OF_ALL: usize = 50_000;
+/// How large all of them may be together, in bytes.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// How many events a stream may be behind before it has to catch up from the log.
 const BEHIND: usize = 256;
 /// How many streams one user may have.
@@ -78,6 +82,17 @@ impl Live {
         };
         Some(Self { id: event.id.clone(), what })
     }
+
+    /// About how much memory it takes: its size on a wire, and what every event takes.
+    fn bytes(&self) -> usize {
+        let what = match &self.what {
+            What::Activity(activity) => activity.encoded_len(),
+            What::Due(reminder) => reminder.encoded_len(),
+            What::Figures(_) => 0,
+            What::Import(import) => import.encoded_len(),
+        };
+        size_of::<Self>() + size_of::<Entry>() + self.id.len() + what
+    }
 }
 
 /// What a stream hears.
@@ -102,6 +117,8 @@ struct State {
     kept: HashMap<WorkspaceId, VecDeque<Entry>>,
     /// The workspaces of all kept events, oldest event first.
     order: VecDeque<(WorkspaceId, u64)>,
+    /// How large all kept events are together.
+    bytes: usize,
     next: u64,
     channels: HashMap<WorkspaceId, broadcast::Sender<Word>>,
     streams: HashMap<u64, Stream>,
@@ -110,6 +127,7 @@ struct State {
 struct Entry {
     number: u64,
     heard: Instant,
+    bytes: usize,
     live: Arc<Live>,
 }
 
@@ -138,6 +156,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.hub.lock();
         let Some(stream) = state.streams.remove(&self.number) else { return };
+        state.tell();
         // The one receiver left is this stream's own.
         if state.channels.get(&stream.workspace).is_some_and(|channel| channel.receiver_count() <= 1) {
             state.channels.remove(&stream.workspace);
@@ -149,6 +168,7 @@ impl Hub {
     /// A hub that nobody listens to. `replicas`: see [`crate::Config`].
     pub(crate) fn new(replicas: bool) -> Self {
         let state = State { whole_since: Millis::now().0, ..State::default() };
+        state.tell();
         Self { state: Mutex::new(state), replicas }
     }
 
@@ -173,6 +193,7 @@ impl Hub {
         let end = CancellationToken::new();
         let stream = Stream { user: caller.user, session: caller.session, workspace, end: end.clone() };
         state.streams.insert(number, stream);
+        state.tell();
         let words =
             state.channels.entry(workspace).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe();
         // An event from before may be kept all the same, published again after a crash; what was told after it may not.
@@ -208,6 +229,7 @@ impl Hub {
         state.whole_since = Millis::now().0;
         state.kept.clear();
         state.order.clear();
+        state.bytes = 0;
         state.channels.retain(|_, channel| channel.send(Word::Missed).is_ok());
     }
 
@@ -227,6 +249,11 @@ impl Hub {
 }
 
 impl State {
+    fn tell(&self) {
+        #[allow(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!("leadline_streams_open").set(self.streams.len() as f64);
+    }
+
     /// Whether everything is kept that came after an event. Other machines' clocks may be a little ahead.
     fn is_whole_since(&self, event: &str) -> bool {
         let at = parse_uuid(event).ok().and_then(time_of);
@@ -239,12 +266,12 @@ impl State {
     }
 
     fn keep(&mut self, workspace: WorkspaceId, live: Arc<Live>) {
-        let number = self.number();
+        let (number, bytes) = (self.number(), live.bytes());
+        self.bytes += bytes;
         let kept = self.kept.entry(workspace).or_default();
-        kept.push_back(Entry { number, heard: Instant::now(), live });
-        if kept.len() > MOST_OF_ONE {
-            kept.pop_front();
-        }
+        kept.push_back(Entry { number, heard: Instant::now(), bytes, live });
+        let too_many = if kept.len() > MOST_OF_ONE { kept.pop_front() } else { None };
+        self.bytes -= too_many.map_or(0, |entry| entry.bytes);
         self.order.push_back((workspace, number));
         self.forget();
     }
@@ -256,13 +283,13 @@ impl State {
             // An entry that went because its workspace had too many is in no queue any more.
             let there = oldest.filter(|entry| entry.number == number);
             let old = there.is_none_or(|entry| entry.heard.elapsed() > KEPT);
-            if !old && self.order.len() <= MOST_OF_ALL {
+            if !old && self.order.len() <= MOST_OF_ALL && self.bytes <= MOST_BYTES {
                 return;
             }
             if there.is_some()
                 && let Some(kept) = self.kept.get_mut(&workspace)
             {
-                kept.pop_front();
+                self.bytes -= kept.pop_front().map_or(0, |entry| entry.bytes);
                 if kept.is_empty() {
                     self.kept.remove(&workspace);
                 }
@@ -301,6 +328,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, mut listener: Listener) {
 }
 
 fn hear(gateway: &Gateway, event: &Event) {
+    let _span = trace::consumer_span("live", &event.traceparent);
     let workspace = Scope::of_event(event).map(Scope::workspace);
     if let Some(Body::Account(account)) = &event.body {
         match workspace {
@@ -415,6 +443,26 @@ mod tests {
         assert!(matches!(words.try_recv(), Ok(Word::Live(live)) if live.id == "a"));
         assert!(matches!(words.try_recv(), Ok(Word::Live(live)) if live.id == "b"));
         assert_eq!(missed(&hub, workspace, "a"), Some(vec![]));
+    }
+
+    #[test]
+    fn large_events_are_bounded_by_their_size() {
+        let hub = Hub::new(false);
+        let (first, busy) = (WorkspaceId::new(), WorkspaceId::new());
+        hub.publish(first, live("first"));
+        let large = Activity { lead_name: "x".repeat(1024 * 1024), ..Activity::default() };
+        for number in 0..100 {
+            let what = What::Activity(large.clone());
+            hub.publish(busy, Live { id: number.to_string(), what });
+        }
+        let state = hub.lock();
+        let kept = |workspace| state.kept.get(&workspace).map_or(0, VecDeque::len);
+        assert_eq!((kept(first), kept(busy)), (0, 63), "the oldest go first");
+        let bytes: usize = state.kept.values().flatten().map(|entry| entry.bytes).sum();
+        assert!(bytes == state.bytes && bytes <= MOST_BYTES, "{bytes}, {}", state.bytes);
+        drop(state);
+        hub.missed();
+        assert_eq!(hub.lock().bytes, 0);
     }
 
     #[test]
