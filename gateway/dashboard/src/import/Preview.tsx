@@ -27,6 +27,8 @@ const LABELS: Record<Field, Key> = {
   note: 'leads.notes',
 };
 
+type Meaning = Field | null | undefined;
+
 const OUTCOMES = { created: Check, updated: PenLine, skipped: SkipForward, failed: CircleX };
 
 /** The columns' meaning, and what will become of the rows: the server says it, as it will do it. */
@@ -49,9 +51,10 @@ export function Preview({
   const { told, busy, fault, again } = useDryRun(look?.head ?? file, mapping, onDuplicate);
 
   const headers = told?.columns.map((column) => column.header) ?? look?.headers;
+  // What a column means that nobody has chosen is known when the server has said it.
   const fields = headers?.map((header, i) => {
     const own = mapping[header];
-    return own === undefined ? ((told?.columns[i]?.field ?? null) as Field | null) : own;
+    return own === undefined ? (told?.columns[i]?.field as Meaning) : own;
   });
   const setField = (column: number, field: Field | null) => {
     const next = { ...mapping, [headers?.[column] ?? '']: field };
@@ -107,9 +110,14 @@ export function Preview({
                     <span title={header}>{header || t('import.noHeader')}</span>
                     <select
                       aria-label={t('import.means', { header })}
-                      value={fields[i] ?? ''}
+                      value={fields[i] === undefined ? 'unknown' : (fields[i] ?? '')}
                       onChange={(event) => setField(i, (event.target.value || null) as Field | null)}
                     >
+                      {fields[i] === undefined && (
+                        <option value="unknown" disabled>
+                          {t('import.unknown')}
+                        </option>
+                      )}
                       <option value="">{t('import.leaveOut')}</option>
                       {FIELDS.map((field) => (
                         <option key={field} value={field}>
@@ -173,7 +181,7 @@ export function Preview({
   );
 }
 
-function Row({ row, fields }: { row: PreviewRow | string[]; fields: (Field | null)[] }) {
+function Row({ row, fields }: { row: PreviewRow | string[]; fields: Meaning[] }) {
   const [told, cells] = Array.isArray(row) ? [null, row] : [row, row.cells];
   const Icon = told && OUTCOMES[told.outcome];
   return (
@@ -190,7 +198,7 @@ function Row({ row, fields }: { row: PreviewRow | string[]; fields: (Field | nul
         )}
       </td>
       {fields.map((field, i) => (
-        <td key={i} data-unused={field ? undefined : ''}>
+        <td key={i} data-unused={field === null ? '' : undefined}>
           {cells[i]}
         </td>
       ))}

@@ -27,8 +27,7 @@ export function useMayUndo(): (job: Import) => boolean {
     (role === 'owner' || role === 'admin' || job.createdBy.id === user.id);
 }
 
-export const takeBack = (id: string) =>
-  void undoImport(id).catch((error: unknown) => complain(t('import.undo.failed'), error));
+const takeBack = (id: string) => undoImport(id).catch((error: unknown) => complain(t('import.undo.failed'), error));
 
 /** An import on its way, and what became of it. It goes on by itself if the page is left. */
 export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
@@ -38,6 +37,7 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
   const over = job !== undefined && isOver(job);
   const state = job?.state;
   const watched = useRef(false);
+  const offered = useRef<() => Promise<boolean>>(undefined);
   useEffect(() => {
     if (!job) return;
     if (!over) {
@@ -47,10 +47,12 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
     stir();
     // Only what this page has seen end is offered to be taken back: an earlier one has its button.
     if (watched.current && state === 'done' && mayUndo(job))
-      offer(t('import.said', { n: job.created + job.updated }), () => undoImport(id));
+      offered.current = offer(t('import.said', { n: job.created + job.updated }), () => undoImport(id));
     watched.current = false;
     // oxlint-disable-next-line react-hooks/exhaustive-deps -- once for each end
   }, [over, state]);
+  // The toast that offers it goes with it.
+  const undo = async () => (await offered.current?.()) || takeBack(id);
   if (!job) return query.error ? <Failed error={query.error} onRetry={() => void query.refetch()} /> : null;
   const Icon = job.state === 'failed' ? CircleX : job.state === 'undone' ? Undo2 : over ? CircleCheck : LoaderCircle;
   const undoing = job.state === 'undoing' || job.state === 'undone';
@@ -95,7 +97,7 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
               </Button>
             )}
             {mayUndo(job) && (
-              <Button onClick={() => takeBack(id)}>
+              <Button onClick={() => void undo()}>
                 <Undo2 size={15} aria-hidden="true" />
                 {t('import.undo')}
               </Button>

@@ -11,9 +11,9 @@ interface Undoable {
 const done: Undoable[] = [];
 const KEPT = 30;
 
-async function take(entry: Undoable) {
+async function take(entry: Undoable): Promise<boolean> {
   const at = done.indexOf(entry);
-  if (at < 0) return;
+  if (at < 0) return false;
   done.splice(at, 1);
   dismiss(entry.toast);
   try {
@@ -22,14 +22,16 @@ async function take(entry: Undoable) {
   } catch (error) {
     complain(t('undo.failed'), error);
   }
+  return true;
 }
 
-/** Says what was done and offers to take it back. */
-export function offer(title: string, undo: () => Promise<unknown>) {
+/** Says what was done and offers to take it back. What it gives does that too; false: it was done, or is too long ago. */
+export function offer(title: string, undo: () => Promise<unknown>): () => Promise<boolean> {
   const entry: Undoable = { title, undo, toast: '' };
   entry.toast = notify({ title, action: { label: t('undo'), run: () => void take(entry) } });
   done.push(entry);
   if (done.length > KEPT) done.shift();
+  return () => take(entry);
 }
 
 /** Takes back the last change that can be. */

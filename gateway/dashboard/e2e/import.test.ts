@@ -1,0 +1,96 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from './program';
+
+interface Leads {
+  items: { id: string; name: string; company: string | null; version: number }[];
+}
+
+const FILE = {
+  name: 'fair.csv',
+  mimeType: 'text/csv',
+  buffer: Buffer.from(
+    [
+      'Visitor;E-mail;Firm;Shoe size',
+      'Ada Larsen;ada@redwood.example;Redwood Retail;38',
+      'Luca Novak;not an address;Tidal Labs;43',
+      ';nobody@tidal.example;Tidal Labs;40',
+      'Mei Kimura;MEI@fathom.example;Fathom Health;37',
+      '',
+    ].join('\r\n'),
+  ),
+};
+
+test('a file is mapped, looked at, imported, its bad rows handed over, and taken back', async ({
+  someone: { page, caller },
+}) => {
+  const leads = async () => (await caller.get<Leads>('/leads?sort=name')).items;
+  await caller.post('/leads', { name: 'Mei', email: 'mei@fathom.example' });
+  await page.goto('/import');
+  await page.getByLabel('Choose a file').setInputFiles(FILE);
+
+  // The name's column is not known by its header: the server says so, and what is chosen counts.
+  await expect(page.getByRole('heading', { name: 'fair.csv' })).toBeVisible();
+  await expect(page.getByRole('alert')).toContainText(/name/i);
+  const start = page.getByRole('button', { name: /^(Start the import|Import \d)/ });
+  await expect(start).toBeDisabled();
+  await page.getByLabel('What Visitor means').selectOption({ label: 'Name' });
+  await expect(page.getByLabel('What E-mail means')).toHaveValue('email');
+  await expect(page.getByLabel('What Shoe size means')).toHaveValue('');
+  const table = page.getByRole('region', { name: 'The first rows' });
+  await expect(table.getByRole('row', { name: /Ada Larsen/ })).toContainText('Added');
+  await expect(table.getByRole('row', { name: /Luca Novak/ })).toContainText('Not accepted');
+  await expect(table.getByRole('row', { name: /Mei Kimura/ })).toContainText('Skipped');
+  const outlook = page.getByRole('region', { name: 'What will happen' });
+  await expect(outlook).toContainText(/To be added\s*1/);
+  await expect(outlook).toContainText(/Not accepted\s*2/);
+  await page.getByRole('radio', { name: 'Update' }).check();
+  await expect(outlook).toContainText(/To be updated\s*1/);
+  expect((await leads()).map((lead) => lead.name)).toEqual(['Mei']);
+
+  await page.getByRole('button', { name: 'Import 2 leads' }).click();
+  await expect(page.getByRole('heading', { name: 'Import finished' })).toBeVisible();
+  await expect(page).toHaveURL(/\/import\?id=/);
+  expect((await leads()).map((lead) => lead.name)).toEqual(['Ada Larsen', 'Mei Kimura']);
+  const [errors] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Download the bad rows' }).click(),
+  ]);
+  expect(errors.suggestedFilename()).toMatch(/^import-errors-\d{4}-\d\d-\d\d\.csv$/);
+  const bad = await readFile((await errors.path()) as string, 'utf8');
+  expect(bad).toContain('Luca Novak');
+  expect(bad).toContain('nobody@tidal.example');
+  expect(bad).not.toContain('Ada');
+
+  await page.getByRole('button', { name: 'Take it back' }).click();
+  await expect(page.getByText('2 leads imported', { exact: true })).toBeHidden();
+  await expect(page.getByRole('heading', { name: 'The import was taken back' })).toBeVisible();
+  await expect(page.getByText('2 leads are as they were before.')).toBeVisible();
+  const [mei, ...none] = await leads();
+  expect([mei?.name, mei?.company, none]).toEqual(['Mei', null, []]);
+
+  // It stays among the earlier ones.
+  await page.getByRole('button', { name: 'Import another file' }).click();
+  const earlier = page.getByRole('region', { name: 'Earlier imports' });
+  await expect(earlier.getByRole('listitem')).toHaveCount(1);
+  await expect(earlier).toContainText('taken back');
+});
+
+test('Ctrl-Z takes an import back, and a workbook is read as well', async ({ someone: { page, caller } }) => {
+  for (const name of ['Ada', 'Luca', 'Mei']) await caller.post('/leads', { name, company: 'Redwood' });
+  const exported = await fetch(new URL('/api/v1/leads/export?format=xlsx', page.url()), {
+    headers: { Authorization: `Bearer ${caller.token}` },
+  });
+  await page.goto('/import');
+  await page.getByLabel('Choose a file').setInputFiles({
+    name: 'leads.xlsx',
+    mimeType: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+    buffer: Buffer.from(await exported.arrayBuffer()),
+  });
+  await expect(page.getByRole('region', { name: 'The first rows' })).toContainText('Redwood');
+  await page.getByRole('radio', { name: 'Add anyway' }).check();
+  await page.getByRole('button', { name: 'Import 3 leads' }).click();
+  await expect(page.getByText('3 leads imported')).toBeVisible();
+  await page.keyboard.press('Control+z');
+  await expect(page.getByRole('heading', { name: 'The import was taken back' })).toBeVisible();
+  expect((await caller.get<Leads>('/leads')).items).toHaveLength(3);
+});
