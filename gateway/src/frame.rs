@@ -15,8 +15,9 @@ use axum::{
 };
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use leadline_runtime::{caller::Origin, ids::new_uuid, refusal::Refusal};
-use tracing::Instrument;
+use leadline_runtime::{caller::Origin, ids::new_uuid, refusal::Refusal, trace};
+use tracing::{Instrument, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
     gateway::Gateway,
@@ -66,7 +67,8 @@ fn is_operation(path: &str) -> bool {
 /// The middleware.
 pub(crate) async fn frame(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let origin = Origin { request_id: request_id(request.headers()), traceparent: trace(request.headers()) };
+    let mut origin =
+        Origin { request_id: request_id(request.headers()), traceparent: traceparent(request.headers()) };
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let area = Area::of(&path);
     let route = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
@@ -77,14 +79,16 @@ pub(crate) async fn frame(State(gateway): State<Arc<Gateway>>, mut request: Requ
         &gateway.trusted_proxies,
     );
     request.extensions_mut().insert(Peer(address));
+    let label = route.unwrap_or_else(|| if area == Area::Page { "files" } else { "unknown" }.to_owned());
+    // The services that run in this process log under it too.
+    let span = span(&method, &label, &origin);
+    origin.traceparent = trace::follow(&span, &origin.traceparent);
     request.extensions_mut().insert(origin.clone());
 
     let upload = imports::is_upload(&method, &path);
     let (request, unread) = unread::keep(request);
 
-    // The services that run in this process log under it too.
-    let span = tracing::info_span!("request", id = origin.request_id);
-    let mut response = bounded(&gateway, area, upload, request, next).instrument(span).await;
+    let mut response = bounded(&gateway, area, upload, request, next).instrument(span.clone()).await;
 
     if let Some(unread) = unread
         && response.status().is_client_error()
@@ -96,9 +100,27 @@ pub(crate) async fn frame(State(gateway): State<Arc<Gateway>>, mut request: Requ
     if let Ok(value) = HeaderValue::try_from(&origin.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    let route = route.unwrap_or_else(|| if area == Area::Page { "files" } else { "unknown" }.to_owned());
-    note(&method, &route, response.status(), started.elapsed(), &origin.request_id);
+    if trace::is_on() {
+        span.set_attribute("http.response.status_code", i64::from(response.status().as_u16()));
+    }
+    span.in_scope(|| note(&method, &label, response.status(), started.elapsed(), &origin.request_id));
     response
+}
+
+/// A request's span: what its lines in the log have in common, and the root of the trace if no client has begun one.
+fn span(method: &Method, route: &str, origin: &Origin) -> Span {
+    let id = &origin.request_id;
+    if !trace::is_on() {
+        return tracing::info_span!("request", id, trace = Empty);
+    }
+    if matches!(route, "/healthz" | "/readyz" | "files") {
+        return Span::none();
+    }
+    let name = format!("{} {route}", told(method));
+    let span = tracing::info_span!("request", id, trace = Empty, otel.name = name, otel.kind = "server");
+    span.set_attribute("http.request.method", told(method));
+    span.set_attribute("http.route", route.to_owned());
+    span
 }
 
 /// Carries the request out within its bounds: of number, of time, and without a panic that gets out.
@@ -109,6 +131,7 @@ async fn bounded(gateway: &Gateway, area: Area, upload: bool, request: Request, 
     if let Some(Err(_)) = place {
         return Problem::unavailable("too many requests at once: try again").into_response();
     }
+    let _working = counted.then(Working::begin);
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     // A file takes the time that its client takes to send it; its handler has bounds of its own.
     let time = if upload { UPLOAD_DEADLINE } else { DEADLINE };
@@ -116,6 +139,23 @@ async fn bounded(gateway: &Gateway, area: Area, upload: bool, request: Request, 
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::from(Refusal::internal("a request panicked")).into_response(),
         Err(_) => Problem::unavailable("the request took too long and was cut off").into_response(),
+    }
+}
+
+/// Counts a request while it is worked on.
+struct Working(metrics::Gauge);
+
+impl Working {
+    fn begin() -> Self {
+        let working = metrics::gauge!("leadline_http_requests_under_way");
+        working.increment(1);
+        Self(working)
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.decrement(1);
     }
 }
 
@@ -187,7 +227,7 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 /// `traceparent` (W3C Trace Context, version 00) if it is well-formed, or nothing.
-fn trace(headers: &HeaderMap) -> String {
+fn traceparent(headers: &HeaderMap) -> String {
     let sane = |text: &&str| {
         let parts: Vec<&str> = text.split('-').collect();
         let hex = |part: &str, length: usize| {
@@ -209,15 +249,19 @@ fn trace(headers: &HeaderMap) -> String {
         .to_owned()
 }
 
-fn note(method: &Method, route: &str, status: StatusCode, time: Duration, request_id: &str) {
-    // Whoever invents methods must not invent time series.
-    let method = match *method {
+/// Whoever invents methods must not invent time series.
+fn told(method: &Method) -> String {
+    match *method {
         Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
             method.as_str().to_owned()
         }
         Method::OPTIONS => "OPTIONS".to_owned(),
         _ => "other".to_owned(),
-    };
+    }
+}
+
+fn note(method: &Method, route: &str, status: StatusCode, time: Duration, request_id: &str) {
+    let method = told(method);
     let labels =
         [("method", method.clone()), ("route", route.to_owned()), ("status", status.as_u16().to_string())];
     metrics::counter!("leadline_http_requests_total", &labels).increment(1);
@@ -251,14 +295,14 @@ mod tests {
     #[test]
     fn a_trace_is_carried_on_only_if_it_is_well_formed() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(trace(&with("traceparent", good)), good);
+        assert_eq!(traceparent(&with("traceparent", good)), good);
         for bad in [
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "junk",
         ] {
-            assert_eq!(trace(&with("traceparent", bad)), "", "{bad}");
+            assert_eq!(traceparent(&with("traceparent", bad)), "", "{bad}");
         }
     }
 

@@ -1,13 +1,22 @@
 //! Handing batches to a consumer, and finding the one event that spoils them.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use futures::FutureExt;
 use leadline_proto::events::Event;
+use leadline_runtime::trace;
 use rand::seq::SliceRandom;
+use tracing::{Instrument, Span};
 
 use crate::{BATCH, Consumer, HandleError, backoff::Backoff};
 
+/// So often the gauge of how far a consumer is behind is set, and so soon it is not behind when nothing comes.
+const GAUGES: Duration = Duration::from_secs(5);
 /// So often an event may fail while others succeed, before it is parked.
 const TRIES: u32 = 20;
 /// So often a batch may fail before its events are tried one by one.
@@ -51,6 +60,59 @@ pub(crate) struct Hands {
     strikes: u32,
     backoff: Backoff,
     failing: bool,
+    lag: Arc<Lag>,
+}
+
+/// How far a consumer is behind, as its gauge tells it.
+struct Lag {
+    consumer: &'static str,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// When the oldest event of the last batch was written, in milliseconds since the epoch.
+    oldest_ms: Option<i64>,
+    /// It is still to be handled.
+    waits: bool,
+    at: Option<Instant>,
+}
+
+impl Lag {
+    /// Sets the gauge every few seconds, as long as somebody hands events.
+    fn watch(consumer: &'static str) -> Arc<Self> {
+        let lag = Arc::new(Self { consumer, seen: Mutex::default() });
+        let watched = Arc::downgrade(&lag);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                while let Some(lag) = watched.upgrade() {
+                    lag.tell();
+                    drop(lag);
+                    tokio::time::sleep(GAUGES).await;
+                }
+            });
+        }
+        lag
+    }
+
+    fn saw(&self, oldest_ms: Option<i64>, waits: bool) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = Seen { oldest_ms, waits, at: Some(Instant::now()) };
+        drop(seen);
+        self.tell();
+    }
+
+    /// Behind by the age of what waits; of what was just handled; by nothing when nothing came for a while.
+    fn tell(&self) {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_idle = !seen.waits && seen.at.is_none_or(|at| at.elapsed() > GAUGES);
+        let written = seen.oldest_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let behind =
+            written.filter(|_| !is_idle).map_or(Duration::ZERO, |written| now.saturating_sub(written));
+        metrics::gauge!("leadline_consumer_lag_seconds", "consumer" => self.consumer)
+            .set(behind.as_secs_f64());
+    }
 }
 
 #[derive(Debug)]
@@ -66,6 +128,9 @@ enum Failure {
 
 impl Hands {
     pub(crate) fn new(name: &'static str, consumer: Arc<dyn Consumer>) -> Self {
+        // There from the start, so that a first one is seen to be one more.
+        metrics::counter!("leadline_events_parked_total", "consumer" => name).increment(0);
+        metrics::counter!("leadline_events_consumed_total", "consumer" => name).increment(0);
         Self {
             name,
             consumer,
@@ -74,6 +139,7 @@ impl Hands {
             strikes: 0,
             backoff: Backoff::new(),
             failing: false,
+            lag: Lag::watch(name),
         }
     }
 
@@ -178,7 +244,11 @@ impl Hands {
     }
 
     async fn call(&mut self, events: &[Arc<Event>]) -> Result<(), Failure> {
-        let handling = AssertUnwindSafe(self.consumer.handle(events)).catch_unwind();
+        // Each event has a span in its own trace; the work is done once for all, under the first of them.
+        let spans: Vec<Span> =
+            events.iter().filter_map(|event| trace::consumer_span(self.name, &event.traceparent)).collect();
+        let first = spans.first().cloned().unwrap_or_else(Span::current);
+        let handling = AssertUnwindSafe(self.consumer.handle(events)).catch_unwind().instrument(first);
         let failed = |reason, panicked| Err(Failure::Failed { reason, panicked });
         match tokio::time::timeout(LIMIT, handling).await {
             Ok(Ok(Ok(()))) => {
@@ -216,6 +286,12 @@ impl Hands {
             }
         }
         metrics::counter!("leadline_events_consumed_total", "consumer" => consumer).increment(done);
+        let waiting = |again: bool| {
+            let those =
+                events.iter().zip(verdicts).filter(|(_, verdict)| (**verdict == Verdict::Again) == again);
+            those.map(|(event, _)| event.at_ms).min()
+        };
+        self.lag.saw(waiting(again > 0), again > 0);
         let stuck = again > 0 && again == verdicts.len() as u64;
         match trouble {
             Some(reason) if stuck && !self.failing => {

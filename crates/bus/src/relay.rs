@@ -156,6 +156,7 @@ impl Reader {
 pub(crate) async fn measure(name: &'static str, outbox: Arc<dyn Outbox>, stop: Stop) {
     let age = metrics::gauge!("leadline_outbox_age_seconds", "outbox" => name);
     let depth = metrics::gauge!("leadline_outbox_depth", "outbox" => name);
+    metrics::counter!("leadline_events_published_total", "outbox" => name).increment(0);
     loop {
         let backlog = tokio::select! {
             () = stop.stopping() => return,

@@ -9,6 +9,7 @@ use crate::{
     ids::{SessionId, UserId, WorkspaceId, parse_uuid},
     refusal::Refusal,
     time::Millis,
+    trace,
 };
 
 /// How long one call between parts may take, all told.
@@ -156,7 +157,8 @@ impl Origin {
     /// A new one, for work that no request asked for.
     #[must_use]
     pub fn new() -> Self {
-        Self { request_id: crate::ids::new_uuid().to_string(), traceparent: String::new() }
+        let traceparent = trace::here().unwrap_or_else(trace::begin);
+        Self { request_id: crate::ids::new_uuid().to_string(), traceparent }
     }
 
     /// That of an incoming call.
@@ -165,7 +167,10 @@ impl Origin {
         let text = |name: &str| {
             metadata.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
         };
-        Self { request_id: text("x-request-id"), traceparent: text("traceparent") }
+        Self {
+            request_id: text("x-request-id"),
+            traceparent: trace::here().unwrap_or_else(|| text("traceparent")),
+        }
     }
 
     /// A request without a token, with the request's id, its trace and a deadline.

@@ -10,6 +10,7 @@
 //! - [`once`], [`version`], [`cursor`], [`time`], [`zone`], [`ids`]: small words that all services speak.
 
 pub mod caller;
+mod calls;
 pub mod config;
 pub mod cursor;
 pub mod health;
@@ -26,6 +27,7 @@ pub mod telemetry;
 pub mod time;
 pub mod tls;
 pub mod tokens;
+pub mod trace;
 pub mod version;
 pub mod violations;
 pub mod zone;

@@ -6,8 +6,11 @@ use std::{fmt, future::Future, process::ExitCode};
 
 use crate::{
     config::{self, Program, Setting, Settings, Unusable},
+    route::Route,
     stop::{LAST_MOMENT, Stop},
     telemetry::{self, LogFormat},
+    tls::Tls,
+    trace::{Collector, Traces},
 };
 
 /// What to log.
@@ -22,8 +25,20 @@ pub const LOG_FORMAT: Setting = Setting::new("LEADLINE_LOG_FORMAT", "text", "For
 pub const METRICS_LISTEN: Setting =
     Setting::new("LEADLINE_METRICS_LISTEN", "127.0.0.1:9090", "Address of the Prometheus metrics, or off");
 
+/// Where traces go.
+pub const OTLP_ENDPOINT: Setting = Setting::optional(
+    "LEADLINE_OTLP_ENDPOINT",
+    "Collector of traces (OTLP over gRPC) such as http://127.0.0.1:4317; https:// with the services' own certificates",
+);
+/// How many of them.
+pub const TRACE_SAMPLE: Setting = Setting::new(
+    "LEADLINE_TRACE_SAMPLE",
+    "1.0",
+    "Share of the traces that begin here and are sent, from 0 to 1; what comes in with a decision keeps it",
+);
+
 /// The settings that every program has.
-pub const SETTINGS: [Setting; 3] = [LOG, LOG_FORMAT, METRICS_LISTEN];
+pub const SETTINGS: [Setting; 5] = [LOG, LOG_FORMAT, METRICS_LISTEN, OTLP_ENDPOINT, TRACE_SAMPLE];
 
 /// Why a program ends with an error: a line that says what, where, and what to do (several for several settings).
 #[derive(Debug)]
@@ -83,14 +98,16 @@ where
         "json" => Ok(LogFormat::Json),
         _ => Err("must be text or json"),
     });
-    if let Err(error) = telemetry::start_logs(&filter, format.unwrap_or(LogFormat::Text)) {
-        return tell(name, &Unusable::Faults(error));
-    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tell(name, &Unusable::Faults(format!("can't start threads: {error}"))),
     };
     let code = runtime.block_on(async move {
+        let collector = if settings.command.is_none() { collector(&mut settings) } else { None };
+        let traces = collector.map(|collector| Traces::start(collector, name));
+        if let Err(error) = telemetry::start_logs(&filter, format.unwrap_or(LogFormat::Text), traces.as_ref()) {
+            return tell(name, &Unusable::Faults(error));
+        }
         let stop = Stop::new();
         if let Err(error) = stop.at_signals() {
             return tell(name, &Unusable::Faults(format!("can't listen for signals: {error}")));
@@ -112,7 +129,11 @@ where
         // What is wrong so far is told by `main`, together with what it finds in its own settings.
         let ending = async {
             let ended = main(settings, stop.clone()).await;
-            (stop.last_work().await, ended)
+            let finished = stop.last_work().await;
+            if let Some(traces) = traces {
+                traces.close().await;
+            }
+            (finished, ended)
         };
         let (finished, ended) = tokio::select! {
             ended = ending => ended,
@@ -127,6 +148,19 @@ where
     // Threads that hang in a call to the system are left behind.
     runtime.shutdown_background();
     code
+}
+
+/// Where spans go; faults are noted.
+fn collector(settings: &mut Settings) -> Option<Collector> {
+    let sample = settings.parse(&TRACE_SAMPLE, |text| match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("must be a share from 0 to 1, such as 0.1"),
+    });
+    // A collector beside the process may be spoken to without TLS, whatever the services do among themselves.
+    let is_plain = settings.text(&OTLP_ENDPOINT).is_none_or(|address| address.starts_with("http://"));
+    let tls = if is_plain { None } else { Tls::read(settings) };
+    let route = settings.parse(&OTLP_ENDPOINT, |address| Route::to(address, tls.as_ref()))?;
+    Some(Collector { route, sample: sample? })
 }
 
 fn exit(name: &str, ended: Result<(), Failure>) -> ExitCode {

@@ -14,10 +14,11 @@ use std::{
 
 use http::{Request, Response, Uri};
 use tonic::{Status, body::Body, service::Routes};
-use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
     caller::{DEADLINE, NoDeadline},
+    calls::Watch,
     route::peers::{Peers, Place},
     tls::Tls,
 };
@@ -48,7 +49,7 @@ impl Route {
     /// To a service in this process: no socket, no copy of the bytes on a wire.
     #[must_use]
     pub fn in_process(name: &str, routes: Routes) -> Self {
-        let routes = routes.prepare();
+        let routes = Watch.layer(routes.prepare());
         let service = tower::service_fn(move |request: Request<Body>| {
             let routes = routes.clone();
             async move { routes.oneshot(request).await.map_err(|never: Infallible| match never {}) }

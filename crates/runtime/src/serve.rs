@@ -20,6 +20,7 @@ use tonic_health::ServingStatus;
 use tower::{Service, ServiceExt};
 
 use crate::{
+    calls::Watch,
     config::Setting,
     health::HealthCheck,
     program::Failure,
@@ -131,7 +132,7 @@ where
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .max_concurrent_streams(Some(1024))
-        .trace_fn(|request| crate::telemetry::span(request.headers()))
+        .layer(Watch)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async move { ended.stopping().await });
     tokio::select! {

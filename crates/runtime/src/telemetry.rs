@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::stop::Stop;
+use crate::{
+    stop::Stop,
+    trace::{self, Traces},
+};
 
 /// The form of the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,26 +21,25 @@ pub enum LogFormat {
     Json,
 }
 
-/// What every log line of a request has in common: the request's id.
-#[must_use]
-pub fn span(headers: &http::HeaderMap) -> tracing::Span {
-    let id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", id)
-}
-
-/// Starts logging. `filter` is `info`, `debug` or directives such as `info,leadline_leads=debug`.
+/// Starts logging, and making spans for `traces`. `filter` is `info`, `debug` or directives such as `info,leadline_leads=debug`.
 ///
 /// # Errors
 /// A sentence if the filter can't be read.
-pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), String> {
+pub fn start_logs(filter: &str, format: LogFormat, traces: Option<&Traces>) -> Result<(), String> {
     // Libraries that tell their own life at debug would bury ours; lapin writes whole messages, with personal data in them.
     let filter =
         EnvFilter::try_new(format!("{filter},hyper=warn,h2=warn,lapin=off,mongodb=warn,rustls=warn"))
             .map_err(|error| format!("LEADLINE_LOG: {error}"))?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(traces.map(Traces::layer));
     let started = match format {
         LogFormat::Json => registry
-            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr)
+                    .with_filter(filter),
+            )
             .try_init(),
         LogFormat::Text => {
             use std::io::IsTerminal;
@@ -47,7 +49,8 @@ pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), String> {
                     tracing_subscriber::fmt::layer()
                         .with_ansi(colours)
                         .with_target(false)
-                        .with_writer(std::io::stderr),
+                        .with_writer(std::io::stderr)
+                        .with_filter(filter),
                 )
                 .try_init()
         }
@@ -70,6 +73,12 @@ pub async fn serve_metrics(address: SocketAddr, stop: &Stop) -> std::io::Result<
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
         return Ok(());
+    }
+    metrics::gauge!("leadline_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
+    if trace::is_on() {
+        // There from the start, so that a first loss is seen to be one more.
+        metrics::counter!("leadline_spans_sent_total").increment(0);
+        metrics::counter!("leadline_spans_lost_total").increment(0);
     }
     let upkeep = handle.clone();
     let ended = stop.clone();

@@ -21,8 +21,7 @@ async fn replica(name: &'static str, address: SocketAddr) -> (SocketAddr, Stop, 
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let well = HealthCheck::new(|| std::future::ready(Ok(())));
-    let routes =
-        serve::with_health_and_reflection(Routes::default(), name, well, &stop).await.unwrap();
+    let routes = serve::with_health_and_reflection(Routes::default(), name, well, &stop).await.unwrap();
     let ended = stop.clone();
     let task = tokio::spawn(async move { serve::grpc(listener, routes, None, ended).await.unwrap() });
     (address, stop, task)
@@ -116,7 +115,9 @@ async fn rude(connections: Arc<AtomicUsize>) -> SocketAddr {
 
 #[tokio::test]
 async fn a_call_that_may_have_arrived_is_made_again_only_if_it_reads() {
-    use leadline_proto::leads::{CreateLeadRequest, GetLeadRequest, leads_service_client::LeadsServiceClient};
+    use leadline_proto::leads::{
+        CreateLeadRequest, GetLeadRequest, leads_service_client::LeadsServiceClient,
+    };
     let connections = Arc::new(AtomicUsize::new(0));
     let address = rude(connections.clone()).await;
     let mut client = LeadsServiceClient::new(Route::remote(&format!("http://{address}")).unwrap());

@@ -26,6 +26,7 @@
 
 mod migrate;
 mod plan;
+mod pool;
 mod schema;
 pub(crate) mod transaction;
 
@@ -109,6 +110,7 @@ impl Mongo {
         majority.w_timeout = Some(DEADLINE);
         options.write_concern = Some(majority);
         options.max_pool_size.get_or_insert(POOL);
+        options.cmap_event_handler = Some(pool::watch(database));
         let client = Client::with_options(options).map_err(|_| bad_uri(uri, ""))?;
         let database = client.database(database);
         Ok(Self { inner: Arc::new(Inner { client, database, at, committed: watch::channel(0).0 }) })
@@ -207,6 +209,7 @@ impl Mongo {
     where
         O: IntoFuture<Output = mongodb::error::Result<T>>,
     {
+        let _span = tracing::debug_span!("store operation", db.system = "mongodb", otel.kind = "client");
         match tokio::time::timeout(DEADLINE, operation.into_future()).await {
             Ok(result) => result.map_err(StorageError::from),
             Err(_) => Err(StorageError::TimedOut),

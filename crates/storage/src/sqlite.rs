@@ -160,8 +160,14 @@ impl Sqlite {
     pub fn open(path: &Path, migrations: &[Migration], options: SqliteOptions) -> Result<Self, StorageError> {
         let connection = schema::open(path, migrations, &options)?;
         let path: Arc<Path> = path.into();
-        let writes = Arc::new(Queue::new(options.queue));
-        let reads = Arc::new(Queue::new(options.queue));
+        let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let waiting = |queue: &'static str| {
+            metrics::gauge!("leadline_store_waiting", "file" => file.clone(), "queue" => queue)
+        };
+        let writes = Arc::new(Queue::new(options.queue, waiting("write")));
+        let reads = Arc::new(Queue::new(options.queue, waiting("read")));
+        #[allow(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!("leadline_store_readers", "file" => file.clone()).set(options.readers as f64);
         let fatal = Fatal {
             path: path.clone(),
             hook: options.on_fatal.clone(),
@@ -211,6 +217,7 @@ impl Sqlite {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
+        let _span = tracing::debug_span!("store write", db.system = "sqlite", otel.kind = "client");
         self.call(&self.inner.writes, self.inner.options.write_deadline, work).await
     }
 
@@ -229,7 +236,7 @@ impl Sqlite {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.call(&self.inner.reads, self.inner.options.read_deadline, work).await
+        self.read_within(self.inner.options.read_deadline, work).await
     }
 
     /// [`read`](Self::read) with a deadline of its own, for exports and recounts. A long snapshot keeps the log from shrinking:
@@ -243,6 +250,7 @@ impl Sqlite {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
+        let _span = tracing::debug_span!("store read", db.system = "sqlite", otel.kind = "client");
         self.call(&self.inner.reads, deadline, work).await
     }
 

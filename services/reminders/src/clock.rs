@@ -1,6 +1,9 @@
 //! The clock: tells of reminders as they fall due.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use leadline_runtime::{stop::Stop, time::Millis};
 
@@ -16,16 +19,24 @@ const SWEEP: Duration = Duration::from_secs(10 * 60);
 /// Tells of due reminders until `stop`. Any number of replicas may run it: each reminder is told by one.
 pub async fn run(store: Arc<dyn Store>, stop: Stop) {
     let mut failing = false;
+    let told_reminders = metrics::counter!("leadline_reminders_told_total");
+    told_reminders.increment(0);
+    // Whatever falls due while the store does not answer, or while a backlog is worked off, is told late.
+    let late = metrics::gauge!("leadline_reminders_late_seconds");
+    let mut caught_up = Instant::now();
     while stop.sleep(TICK).await {
+        late.set(caught_up.elapsed().saturating_sub(TICK * 2).as_secs_f64());
         // A backlog is worked off without waiting for the next tick.
         loop {
             match store.fire(Millis::now(), AT_ONCE).await {
                 Ok(told) => {
+                    told_reminders.increment(told as u64);
                     if failing {
                         tracing::info!("the clock goes on");
                         failing = false;
                     }
                     if told < AT_ONCE {
+                        caught_up = Instant::now();
                         break;
                     }
                 }

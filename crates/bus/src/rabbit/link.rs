@@ -56,6 +56,8 @@ pub(super) struct Broker {
 
 struct Trouble {
     links: HashMap<u64, Down>,
+    /// How many links there are, up or down.
+    all: usize,
     said: Instant,
 }
 
@@ -67,7 +69,7 @@ struct Down {
 
 impl Broker {
     pub(super) fn new(url: RabbitUrl, process: String) -> Self {
-        let down = Mutex::new(Trouble { links: HashMap::new(), said: Instant::now() });
+        let down = Mutex::new(Trouble { links: HashMap::new(), all: 0, said: Instant::now() });
         Self { url, process, next: AtomicU64::new(0), down }
     }
 
@@ -99,7 +101,11 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(broker: &Arc<Broker>, purpose: &'static str) -> Self {
         let id = broker.next.fetch_add(1, Ordering::Relaxed);
-        broker.down().links.insert(id, Down { since: SystemTime::now(), why: None });
+        let mut down = broker.down();
+        down.links.insert(id, Down { since: SystemTime::now(), why: None });
+        down.all += 1;
+        down.tell();
+        drop(down);
         Self { broker: broker.clone(), purpose, id }
     }
 
@@ -159,7 +165,9 @@ impl Link {
     /// It stands.
     pub(super) fn up(&self) {
         let mut down = self.broker.down();
-        if down.links.remove(&self.id).is_some_and(|link| link.why.is_some()) && down.links.is_empty() {
+        let was_down = down.links.remove(&self.id);
+        down.tell();
+        if was_down.is_some_and(|link| link.why.is_some()) && down.links.is_empty() {
             tracing::info!(broker = self.broker.url.address(), "RabbitMQ is reached again");
         }
     }
@@ -170,6 +178,7 @@ impl Link {
         let known = down.links.values().any(|link| link.why.as_ref() == Some(&error.0));
         let link = down.links.entry(self.id).or_insert(Down { since: SystemTime::now(), why: None });
         link.why = Some(error.0.clone());
+        down.tell();
         if !known || down.said.elapsed() > REMIND {
             down.said = Instant::now();
             drop(down);
@@ -186,7 +195,20 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.broker.down().links.remove(&self.id);
+        let mut down = self.broker.down();
+        down.links.remove(&self.id);
+        down.all = down.all.saturating_sub(1);
+        down.tell();
+    }
+}
+
+impl Trouble {
+    /// Sets the gauges.
+    #[allow(clippy::cast_precision_loss, reason = "gauges")]
+    fn tell(&self) {
+        let down = self.links.len();
+        metrics::gauge!("leadline_bus_links", "state" => "down").set(down as f64);
+        metrics::gauge!("leadline_bus_links", "state" => "up").set(self.all.saturating_sub(down) as f64);
     }
 }
 

@@ -17,7 +17,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 use leadline_proto::events::Event;
-use leadline_runtime::stop::Stop;
+use leadline_runtime::{stop::Stop, trace};
 use prost::Message;
 use tokio::{sync::mpsc, time::Instant};
 
@@ -155,6 +155,7 @@ impl Relay {
     /// Publishes a page, then awaits what the broker says to each copy.
     async fn publish(&self, session: &Session, page: Vec<PendingEvent>) -> Published {
         let mut result = Published::default();
+        let mut spans = Vec::new();
         let prefix = &self.link.broker().url.prefix;
         let listeners: ShortString = declare::live(prefix).into();
         let subscriptions = self.subscriptions();
@@ -168,7 +169,11 @@ impl Relay {
                 break;
             }
             let (id, key, properties) = match envelope(&pending) {
-                Ok(envelope) => envelope,
+                Ok((event, key, properties)) => {
+                    // Until the broker has said what became of it.
+                    spans.extend(trace::producer_span(self.name, &event.traceparent));
+                    (event.id, key, properties)
+                }
                 Err(reason) => {
                     if self.park(&pending.row, &reason).await {
                         result.confirmed.push(pending.row);
@@ -284,14 +289,14 @@ fn settle(answers: Vec<Answer>, result: &mut Published) {
     }
 }
 
-/// Id, key and properties of a stored event; or why it can't be published.
-fn envelope(pending: &PendingEvent) -> Result<(String, ShortString, BasicProperties), String> {
+/// Event, key and properties of a stored event; or why it can't be published.
+fn envelope(pending: &PendingEvent) -> Result<(Event, ShortString, BasicProperties), String> {
     let event =
         Event::decode(pending.bytes.as_slice()).map_err(|error| format!("cannot be read: {error}"))?;
     let short = |text: &str| ShortString::try_new(text).map_err(|_| "its id or key is too long".to_owned());
     let (id, key) = (short(&event.id)?, short(&pending.key)?);
     let properties = properties(&event).with_message_id(id).with_type(key.clone()).with_delivery_mode(2);
-    Ok((event.id, key, properties))
+    Ok((event, key, properties))
 }
 
 fn properties(event: &Event) -> BasicProperties {

@@ -75,6 +75,10 @@ impl Mongo {
         F: for<'s> AsyncFnMut(&'s mut ClientSession) -> Result<T, E>,
         E: From<StorageError>,
     {
+        let _span = tracing::debug_span!("store write", db.system = "mongodb", otel.kind = "client");
+        let retries = metrics::counter!("leadline_store_transaction_retries_total", "database" => self.database().name().to_owned());
+        // There from the start, so that a first one is seen to be one more.
+        retries.increment(0);
         let mut work = work;
         let deadline = Instant::now() + DEADLINE;
         let mut session = match timeout_at(deadline, self.client().start_session()).await {
@@ -99,7 +103,7 @@ impl Mongo {
                 return Err(why.into());
             }
             last = Some(why);
-            metrics::counter!("leadline_store_transaction_retries_total", "database" => self.database().name().to_owned()).increment(1);
+            retries.increment(1);
             tokio::time::sleep(pause).await;
         }
     }

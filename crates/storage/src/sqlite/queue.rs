@@ -12,6 +12,8 @@ pub(super) struct Queue<J> {
     state: Mutex<State<J>>,
     arrived: Condvar,
     room: Arc<Semaphore>,
+    /// How many wait.
+    depth: metrics::Gauge,
 }
 
 struct State<J> {
@@ -29,8 +31,9 @@ pub(super) enum Taken<J> {
 }
 
 impl<J> Queue<J> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize, depth: metrics::Gauge) -> Self {
         Self {
+            depth,
             state: Mutex::new(State { waiting: VecDeque::new(), closed: false }),
             arrived: Condvar::new(),
             room: Arc::new(Semaphore::new(capacity.clamp(1, Semaphore::MAX_PERMITS))),
@@ -49,6 +52,7 @@ impl<J> Queue<J> {
             return Err(super::closed());
         }
         state.waiting.push_back((job, place));
+        self.tell(&state);
         drop(state);
         self.arrived.notify_one();
         Ok(())
@@ -74,7 +78,14 @@ impl<J> Queue<J> {
             };
         }
         let most = most.clamp(1, state.waiting.len());
-        Taken::Jobs(state.waiting.drain(..most).map(|(job, _place)| job).collect())
+        let jobs = state.waiting.drain(..most).map(|(job, _place)| job).collect();
+        self.tell(&state);
+        Taken::Jobs(jobs)
+    }
+
+    fn tell(&self, state: &State<J>) {
+        #[allow(clippy::cast_precision_loss, reason = "a gauge")]
+        self.depth.set(state.waiting.len() as f64);
     }
 
     /// Refuses further jobs and wakes every thread.

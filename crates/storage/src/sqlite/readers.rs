@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -16,6 +17,8 @@ pub(super) struct Reader {
     deadline: Deadline,
     queue: Arc<Queue<Box<dyn Job>>>,
     fatal: Fatal,
+    /// How long it was busy.
+    busy: metrics::Histogram,
 }
 
 impl Reader {
@@ -32,7 +35,9 @@ impl Reader {
         schema::settle(&connection, options.reader_cache_kib)?;
         connection.pragma_update(None, "query_only", true)?;
         let deadline = Deadline::on(&mut connection)?;
-        Ok(Self { connection, deadline, queue, fatal })
+        let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let busy = metrics::histogram!("leadline_store_read_seconds", "file" => file);
+        Ok(Self { connection, deadline, queue, fatal, busy })
     }
 
     pub(super) fn run(self) {
@@ -58,6 +63,7 @@ impl Reader {
 
     fn read(&self, job: Box<dyn Job>) -> Result<(), Broken> {
         noted::take();
+        let started = Instant::now();
         self.deadline.set(job.deadline());
         if let Err(error) = self.connection.execute_batch("BEGIN DEFERRED") {
             job.refuse(error.into());
@@ -72,6 +78,7 @@ impl Reader {
             noted::note(&error);
         }
         self.trust()?;
+        self.busy.record(started.elapsed().as_secs_f64());
         done.answer(Ok(()));
         Ok(())
     }
