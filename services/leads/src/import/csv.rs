@@ -11,12 +11,10 @@ use encoding_rs::Encoding;
 use super::{
     MOST_COLUMNS,
     charset::Utf8,
-    table::{Cells, RawRow},
+    table::{Cells, LARGEST_ROW, RawRow},
 };
 
 const BLOCK: usize = 64 * 1024;
-/// The most bytes of a row. What is longer has lost a quotation mark.
-const LARGEST_ROW: usize = 4 * 1024 * 1024;
 /// So much of a file tells its delimiter.
 const HEAD: u64 = 64 * 1024;
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];

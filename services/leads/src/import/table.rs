@@ -40,12 +40,15 @@ pub enum NotATable {
     Io(#[from] io::Error),
 }
 
+/// The most bytes of a row. What is longer has lost a quotation mark.
+pub(super) const LARGEST_ROW: usize = 4 * 1024 * 1024;
+
 /// The cells of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cells {
     /// As they stand in the file.
     Good(Vec<String>),
-    /// A cell is longer than [`LONGEST_CELL`].
+    /// A cell is longer than [`LONGEST_CELL`], or all are together longer than any row is.
     TooLong,
     /// More than [`MOST_COLUMNS`](super::MOST_COLUMNS).
     TooMany,
@@ -56,7 +59,8 @@ impl Cells {
     #[must_use]
     pub(super) fn of(cells: Vec<String>) -> Self {
         let long = |cell: &String| cell.len() > LONGEST_CELL && cell.chars().nth(LONGEST_CELL).is_some();
-        if cells.iter().any(long) { Self::TooLong } else { Self::Good(cells) }
+        let all: usize = cells.iter().map(String::len).sum();
+        if all > LARGEST_ROW || cells.iter().any(long) { Self::TooLong } else { Self::Good(cells) }
     }
 
     fn are_blank(&self) -> bool {
@@ -71,6 +75,17 @@ pub struct RawRow {
     pub line: u64,
     /// Its cells.
     pub cells: Cells,
+}
+
+impl RawRow {
+    /// About so many bytes of memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match &self.cells {
+            Cells::Good(cells) => cells.iter().map(|cell| cell.len() + 24).sum(),
+            Cells::TooLong | Cells::TooMany => 24,
+        }
+    }
 }
 
 enum Kind {
@@ -145,20 +160,22 @@ impl Table {
         }
     }
 
-    /// How many rows there are behind the header.
+    /// How many rows there are behind the header; `None`: `wanted` no more.
     ///
     /// # Errors
     /// [`NotATable`], if they are too many too.
-    pub fn count(&mut self) -> Result<u64, NotATable> {
-        let mut rows = 0;
+    pub fn count(&mut self, wanted: &dyn Fn() -> bool) -> Result<Option<u64>, NotATable> {
+        let (mut rows, mut heard) = (0, true);
         self.walk(&mut |_| {
             rows += 1;
-            rows <= MOST_ROWS + 1
+            heard = wanted();
+            heard && rows <= MOST_ROWS + 1
         })?;
         match rows {
+            _ if !heard => Ok(None),
             0 => Err(NotATable::Empty),
             rows if rows > MOST_ROWS + 1 => Err(NotATable::TooManyRows),
-            rows => Ok(rows - 1),
+            rows => Ok(Some(rows - 1)),
         }
     }
 

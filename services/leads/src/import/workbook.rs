@@ -160,3 +160,82 @@ fn date(at: ExcelDateTime) -> String {
     let fraction = if milli == 0 { String::new() } else { format!(".{milli:03}") };
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}{fraction}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
+
+    use super::super::table::Table;
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    fn good(row: RawRow) -> (u64, Vec<String>) {
+        let Cells::Good(cells) = row.cells else { panic!("{:?}", row.cells) };
+        (row.line, cells)
+    }
+
+    #[test]
+    fn a_workbook_is_read_with_its_own_lines_and_dates() {
+        let mut book = Workbook::new();
+        let sheet = book.add_worksheet();
+        let date = Format::new().set_num_format("yyyy-mm-dd hh:mm:ss");
+        for (column, header) in ["Name", "Phone", "Created at", "Notes"].into_iter().enumerate() {
+            sheet.write_string(1, u16::try_from(column).unwrap(), header).unwrap();
+        }
+        sheet.write_string(3, 0, "Zo\u{eb} & <b>").unwrap();
+        sheet.write_number(3, 1, 442_079_460_958.0).unwrap();
+        let at = ExcelDateTime::parse_from_str("2026-11-23 09:30:15.250").unwrap();
+        sheet.write_datetime_with_format(3, 2, &at, &date).unwrap();
+        sheet.write_string(5, 3, "=1+1\n\ntwo").unwrap();
+        sheet.write_blank(7, 0, &date).unwrap();
+        book.add_worksheet().write_string(0, 0, "Another sheet").unwrap();
+        let mut table = Table::open(file(&book.save_to_buffer().unwrap())).unwrap();
+        assert_eq!(table.header().unwrap(), ["Name", "Phone", "Created at", "Notes"]);
+        assert_eq!(table.count(&|| true).unwrap(), Some(2));
+        let mut rows = Vec::new();
+        table
+            .walk(&mut |row| {
+                rows.push(good(row));
+                true
+            })
+            .unwrap();
+        assert_eq!(rows[0].0, 2);
+        let texts = ["Zo\u{eb} & <b>", "442079460958", "2026-11-23 09:30:15.250"].map(str::to_owned);
+        assert_eq!(rows[1], (4, texts.to_vec()));
+        assert_eq!(rows[2], (6, ["", "", "", "=1+1\n\ntwo"].map(str::to_owned).to_vec()));
+        assert_eq!(rows.len(), 3);
+    }
+
+    #[test]
+    fn what_is_no_workbook_is_told_apart() {
+        assert!(matches!(Table::open(file(b"PK\x03\x04 and no more")), Err(NotATable::Workbook)));
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("readme.txt", zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(b"hello").unwrap();
+        let bytes = zip.finish().unwrap().into_inner();
+        assert!(matches!(
+            Table::open(file(&bytes)).and_then(|mut table| table.header()),
+            Err(NotATable::Workbook)
+        ));
+    }
+
+    #[test]
+    fn a_workbook_that_unpacks_to_too_much_is_refused() {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("xl/sharedStrings.xml", zip::write::SimpleFileOptions::default()).unwrap();
+        let block = vec![b' '; 1024 * 1024];
+        for _ in 0..=LARGEST_TEXTS / (1024 * 1024) {
+            zip.write_all(&block).unwrap();
+        }
+        let bytes = zip.finish().unwrap().into_inner();
+        assert!(bytes.len() < 1024 * 1024);
+        assert!(matches!(Table::open(file(&bytes)), Err(NotATable::TooLarge)));
+    }
+}

@@ -40,6 +40,10 @@ const PATIENCE: Duration = Duration::from_millis(60);
 const SMALLEST_BATCH: usize = 25;
 /// Rows are handed over in portions of so many.
 const PORTION: usize = 50;
+/// A portion has no more rows than these bytes, and one.
+const LARGEST_PORTION: usize = 256 * 1024;
+/// A batch has no more rows than these bytes, and one.
+const HEAVIEST_BATCH: usize = 4 * 1024 * 1024;
 /// So many portions are read ahead.
 const AHEAD: usize = 8;
 /// After a failure of the store.
@@ -225,6 +229,18 @@ struct Job<'w> {
     told: Option<Instant>,
 }
 
+/// How many of these rows fill a batch; `None`: there is room for more.
+fn full(rows: &[Row], size: usize) -> Option<usize> {
+    let mut weight = 0;
+    for (nth, row) in rows.iter().enumerate() {
+        weight += row.cells.iter().map(String::len).sum::<usize>();
+        if nth + 1 >= size || weight > HEAVIEST_BATCH {
+            return Some(nth + 1);
+        }
+    }
+    None
+}
+
 /// What the file's reader hands over.
 enum Read {
     Total(u64),
@@ -236,19 +252,21 @@ enum Read {
 fn reader(mut table: Table, count: bool, from: u64, to: &mpsc::Sender<Read>) {
     let read = |table: &mut Table| {
         if count {
-            let total = table.count()?;
-            if to.blocking_send(Read::Total(total)).is_err() {
-                return Ok(());
+            match table.count(&|| !to.is_closed())? {
+                Some(total) if to.blocking_send(Read::Total(total)).is_ok() => {}
+                _ => return Ok(()),
             }
         }
-        let (mut nth, mut portion, mut heard) = (0, Vec::new(), true);
+        let (mut nth, mut portion, mut size, mut heard) = (0, Vec::new(), 0, !to.is_closed());
         // The header is a row too.
         table.walk(&mut |row| {
             if nth > from {
+                size += row.size();
                 portion.push(row);
             }
             nth += 1;
-            if portion.len() >= PORTION {
+            if portion.len() >= PORTION || size > LARGEST_PORTION {
+                size = 0;
                 heard = to.blocking_send(Read::Rows(std::mem::take(&mut portion))).is_ok();
             }
             heard
@@ -334,8 +352,8 @@ impl Job<'_> {
                         waiting.push(row::read(&self.import.task, nth, raw, now));
                         nth += 1;
                     }
-                    while waiting.len() >= size {
-                        let rest = waiting.split_off(size);
+                    while let Some(count) = full(&waiting, size) {
+                        let rest = waiting.split_off(count);
                         size = self.batch(std::mem::replace(&mut waiting, rest)).await?;
                     }
                 }
@@ -344,7 +362,7 @@ impl Job<'_> {
             }
         }
         while !waiting.is_empty() {
-            let rest = waiting.split_off(size.min(waiting.len()));
+            let rest = waiting.split_off(full(&waiting, size).unwrap_or(waiting.len()));
             size = self.batch(std::mem::replace(&mut waiting, rest)).await?;
         }
         match self.import.total {

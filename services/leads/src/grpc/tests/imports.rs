@@ -310,3 +310,36 @@ async fn owners_are_found_among_members() -> anyhow::Result<()> {
     assert!(leads.iter().all(|lead| lead.owner_id == Some(me.to_string())));
     house.end().await
 }
+
+#[tokio::test]
+async fn an_export_comes_in_again_field_for_field() -> anyhow::Result<()> {
+    let house = House::start().await?;
+    let mut anna = house.person(WorkspaceId::new(), Role::Member).await?;
+    let me = anna.user;
+    let file = format!(
+        "\u{feff}Id,Name,Email,Phone,Company,Source,Status,Tags,Owner,Created at,Updated at,Status changed at,\
+         Next follow-up,Notes\r\n\
+         0190a8c0-5b3e-7c3a-9d2f-3b1e8f6a7c55,'=HYPERLINK(1),Zoe@Example.com,+44 20 7946 0958,\"Straße, Söhne\",\
+         Referral,Converted,a\\;b; VIP,Person {me},2025-11-23T10:30:00.125+01:00,2026-01-01T00:00:00.000+01:00,\
+         2026-01-01T00:00:00.000+01:00,,\"2025-12-01 09:00 Person {me}: '=later\n\nmore\n\n2025-11-30 08:00 Person {me}: first\"\r\n"
+    );
+    let import = anna.imported(proto::ImportOptions::default(), file.as_bytes()).await?;
+    assert_eq!(counts(&import), (1, 0, 0, 0), "{}", anna.errors(&import.id).await?);
+    let id = anna.list(proto::LeadFilter::default()).await?.leads.remove(0).id;
+    let lead = anna.get(&id).await?;
+    assert_eq!(lead.name, "=HYPERLINK(1)");
+    assert_eq!(lead.email.as_deref(), Some("Zoe@Example.com"));
+    assert_eq!(lead.phone.as_deref(), Some("+44 20 7946 0958"));
+    assert_eq!(lead.company.as_deref(), Some("Straße, Söhne"));
+    assert_eq!((lead.source(), lead.status()), (proto::Source::Referral, proto::Status::Converted));
+    assert_eq!(lead.tags, ["a;b", "VIP"]);
+    assert_eq!(lead.owner_id, Some(me.to_string()));
+    assert_eq!(lead.created_at_ms, 1_763_890_200_125);
+    let notes: Vec<&str> = lead.notes.iter().map(|note| note.text.as_str()).collect();
+    assert_eq!(notes, ["'=later\n\nmore", "first"]);
+    assert!(lead.notes.iter().all(|note| note.author_id == me.to_string()));
+    // The same file again changes nothing.
+    let again = anna.imported(choice(proto::OnDuplicate::Update), file.as_bytes()).await?;
+    assert_eq!(counts(&again), (0, 0, 1, 0));
+    house.end().await
+}

@@ -77,7 +77,7 @@ impl Team {
         Ok(self.imports().import(self.scope, id).await?.expect("the import is there").0)
     }
 
-    async fn names(&self) -> anyhow::Result<Vec<String>> {
+    async fn live_names(&self) -> anyhow::Result<Vec<String>> {
         let mut names = Vec::new();
         let mut after = None;
         loop {
@@ -217,7 +217,7 @@ pub(super) async fn a_batch_is_taken_in_once_whoever_tries(team: Team) -> anyhow
     let stranger = Lease { holder: Uuid::new_v4(), ..lease };
     let next = rows(&taken, &team, &["Bob,bob@x.test"]);
     assert_eq!(imports.take(stranger, next.clone(), soon()).await?, None);
-    assert_eq!(team.names().await?, ["Ada"]);
+    assert_eq!(team.live_names().await?, ["Ada"]);
     let taken = imports.take(lease, next, soon()).await?.unwrap();
     let done = imports.finish(lease, State::Done, None, Millis::now()).await?.unwrap();
     assert_eq!((done.state, done.counts), (State::Done, taken.counts));
@@ -260,7 +260,7 @@ pub(super) async fn rows_find_leads_by_address_and_phone(team: Team) -> anyhow::
             "Bobby,,44 2079460958,,",
             "New,gone@x.test,,,",
             "Cid,cid@x.test,,,",
-            ",ada@x.test,,Acme,met",
+            ",ada@x.TEST,,Acme,met",
         ],
     );
     let taken = team.imports().take(lease, batch, soon()).await?.unwrap();
@@ -273,7 +273,7 @@ pub(super) async fn rows_find_leads_by_address_and_phone(team: Team) -> anyhow::
     assert_eq!((bob.version.0, bob.fields.name.as_str()), (3, "Bobby"));
     // A batch later the same holds.
     let again =
-        team.imports().take(lease, rows(&taken, &team, &[",ada@x.test,,Acme,met"]), soon()).await?.unwrap();
+        team.imports().take(lease, rows(&taken, &team, &[",ada@x.TEST,,Acme,met"]), soon()).await?.unwrap();
     assert_eq!(again.counts.skipped, 2);
     Ok(())
 }
@@ -321,7 +321,7 @@ pub(super) async fn what_an_import_did_is_taken_back(team: Team) -> anyhow::Resu
     let stranger = Lease { holder: Uuid::new_v4(), ..lease };
     assert_eq!(imports.take_back(stranger, team.by(), 2, soon()).await?, None);
     imports.finish(lease, State::Undone, None, Millis::now()).await?;
-    assert_eq!(team.names().await?, ["Ada", "Cid!"]);
+    assert_eq!(team.live_names().await?, ["Ada", "Cid!"]);
     let (ada, notes) = team.lead(ada.id).await?.unwrap();
     assert_eq!((&ada.fields, ada.note_count, notes.len()), (&fields, 0, 0));
     assert_eq!(ada.version.0, 4);
@@ -353,7 +353,7 @@ pub(super) async fn what_belongs_to_an_old_import_is_swept(team: Team) -> anyhow
     assert_eq!(team.known(import.id).await?.counts.rows(), 4);
     let undo = imports.undo(team.scope, import.id, team.anna).await?.unwrap();
     assert!(undo.is_err_and(|why| why.contains("7 days")));
-    assert_eq!(team.names().await?, ["Ada", "Bob"]);
+    assert_eq!(team.live_names().await?, ["Ada", "Bob"]);
     Ok(())
 }
 
@@ -397,7 +397,7 @@ pub(super) async fn a_worker_that_dies_is_followed_by_one_that_goes_on(team: Tea
         (State::Done, ROWS as u64, Some(ROWS as u64))
     );
     assert!(deaths > 0);
-    let names = team.names().await?;
+    let names = team.live_names().await?;
     assert_eq!((names.len(), names.iter().collect::<HashSet<_>>().len()), (ROWS, ROWS));
     Ok(())
 }

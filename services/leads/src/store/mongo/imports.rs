@@ -1,6 +1,9 @@
 //! Imports in the database of leads.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod batch;
+mod row;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
@@ -16,6 +19,10 @@ use leadline_storage::{
 };
 use uuid::Uuid;
 
+use self::{
+    batch::{row_id, trace, trace_id},
+    row::{broken, by_id, bytes, import, leased, long, number, of_id, open, saved, shown},
+};
 use super::{
     document::{self, Stored, binary},
     limit_of,
@@ -26,12 +33,8 @@ use super::{
 use crate::{
     activity::Encode,
     filter::{COUNTED, Page, Total},
-    import::{
-        Counts, FailedRow, Import, ImportId, MOST_WAITING, PreviewRow, State, Trace,
-        batch::{Batch, Found, Rows},
-        undo::take_back,
-    },
-    lead::{By, LeadId},
+    import::{FailedRow, Import, ImportId, MOST_WAITING, PreviewRow, State, batch::Rows, undo::take_back},
+    lead::By,
     store::{
         Keyed, Reply, StoreError,
         imports::{Imports, Lease, Step, TOO_LATE, stored},
@@ -53,105 +56,6 @@ pub(super) struct MongoImports {
     failures: Collection<Document>,
     traces: Collection<Document>,
     seen: Collection<Document>,
-}
-
-/// The states in which a worker has something to do.
-fn open() -> Document {
-    doc! { "$in": [1, 2, 5] }
-}
-
-fn broken(what: &str) -> StoreError {
-    StorageError::Internal(format!("an import holds no good {what}")).into()
-}
-
-fn of_id(scope: Scope, id: ImportId) -> Document {
-    let mut filter = doc! { "_id": id.to_string() };
-    filter.extend(of_workspace(scope));
-    filter
-}
-
-fn leased(lease: Lease) -> Document {
-    let mut filter = of_id(lease.scope, lease.id);
-    filter.extend(doc! { "holder": lease.holder.to_string(), "state": open() });
-    filter
-}
-
-/// What [`import`] reads.
-fn shown() -> Document {
-    doc! { "preview": 0 }
-}
-
-fn long(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-fn some(value: Option<impl Into<Bson>>) -> Bson {
-    value.map_or(Bson::Null, Into::into)
-}
-
-fn number(document: &Document, key: &str) -> Result<u64, StoreError> {
-    document.get_i64(key).map(i64::cast_unsigned).map_err(|_| broken(key))
-}
-
-fn bytes<'d>(document: &'d Document, key: &str) -> Result<&'d Vec<u8>, StoreError> {
-    document.get_binary_generic(key).map_err(|_| broken(key))
-}
-
-fn user(document: &Document, key: &str) -> Result<Option<UserId>, StoreError> {
-    match document.get_str(key) {
-        Ok(id) => parse_uuid(id).map(|id| Some(id.into())).map_err(|_| broken(key)),
-        Err(_) => Ok(None),
-    }
-}
-
-fn import(found: &Document) -> Result<Import, StoreError> {
-    let state = found.get_i32("state").ok().and_then(|code| State::of_code(code.into()));
-    let id = found.get_str("_id").ok().and_then(|id| ImportId::parse(id).ok());
-    Ok(Import {
-        id: id.ok_or_else(|| broken("_id"))?,
-        task: stored::task(bytes(found, "task")?)?,
-        state: state.ok_or_else(|| broken("state"))?,
-        counts: Counts {
-            created: number(found, "created")?,
-            updated: number(found, "updated")?,
-            skipped: number(found, "skipped")?,
-            failed: number(found, "failed")?,
-        },
-        total: found.get_i64("total").ok().map(i64::cast_unsigned),
-        created_by: user(found, "createdBy")?.ok_or_else(|| broken("createdBy"))?,
-        created_at: Millis(found.get_i64("createdAt").map_err(|_| broken("createdAt"))?),
-        finished_at: found.get_i64("finishedAt").ok().map(Millis),
-        reason: found.get_str("reason").ok().map(str::to_owned),
-        taken_back: number(found, "takenBack")?,
-        kept: number(found, "kept")?,
-        undone_by: user(found, "undoneBy")?,
-    })
-}
-
-/// How an import stands; with `until`, under its lease.
-fn saved(import: &Import, until: Option<Millis>) -> Document {
-    let mut change = doc! { "$set": {
-        "state": i32::from(import.state.code()),
-        "created": long(import.counts.created),
-        "updated": long(import.counts.updated),
-        "skipped": long(import.counts.skipped),
-        "failed": long(import.counts.failed),
-        "total": some(import.total.map(long)),
-        "finishedAt": some(import.finished_at.map(|at| at.0)),
-        "reason": some(import.reason.clone()),
-        "takenBack": long(import.taken_back),
-        "kept": long(import.kept),
-        "undoneBy": some(import.undone_by.map(|id| id.to_string())),
-        "leasedUntil": until.map_or(0, |at| at.0),
-    } };
-    if until.is_none() {
-        change.insert("$unset", doc! { "holder": "" });
-    }
-    change
-}
-
-fn by_id() -> Hint {
-    Hint::Name("_id_".to_owned())
 }
 
 impl MongoImports {
@@ -190,253 +94,6 @@ impl MongoImports {
             .await?;
         Ok(done.matched_count == 1)
     }
-
-    /// Who is there already, with the revisions of their follow-ups.
-    async fn lookup(
-        &self,
-        session: &mut ClientSession,
-        writer: &Writer,
-        scope: Scope,
-        rows: &Rows,
-    ) -> Result<(Vec<Found>, HashMap<LeadId, i64>), StoreError> {
-        let keys = rows.keys();
-        let mut ids: Vec<String> = Vec::new();
-        for (field, index, keys) in
-            [("emailKey", "by_email", &keys.emails), ("digits", "by_digits", &keys.digits)]
-        {
-            if keys.is_empty() {
-                continue;
-            }
-            // Of all that share a key, one is enough.
-            let mut cursor = writer
-                .leads
-                .aggregate(same(scope, field, keys))
-                .hint(Hint::Name(index.to_owned()))
-                .session(&mut *session)
-                .await?;
-            while let Some(row) = cursor.next(&mut *session).await.transpose()? {
-                ids.extend(row.get_str("id").ok().map(str::to_owned));
-            }
-        }
-        let (mut all, mut revisions) = (Vec::new(), HashMap::new());
-        if ids.is_empty() {
-            return Ok((all, revisions));
-        }
-        let mut filter = doc! { "_id": { "$in": ids } };
-        filter.extend(of_workspace(scope));
-        let mut cursor = writer
-            .leads
-            .find(filter)
-            .projection(document::shown())
-            .hint(document::by_id())
-            .session(&mut *session)
-            .await?;
-        while let Some(row) = cursor.next(&mut *session).await.transpose()? {
-            let Stored { lead, revision } = document::lead(&row)?;
-            revisions.insert(lead.id, revision);
-            all.push(Found { lead, notes: Vec::new() });
-        }
-        if rows.has_notes() {
-            for found in &mut all {
-                if found.lead.note_count > 0 {
-                    found.notes = writer.newest_notes(session, found.lead.id).await?;
-                }
-            }
-        }
-        Ok((all, revisions))
-    }
-
-    /// Which of the keys a dry run has seen.
-    async fn seen(
-        &self,
-        session: &mut ClientSession,
-        scope: Scope,
-        rows: &Rows,
-    ) -> Result<HashSet<String>, StoreError> {
-        let id = rows.import.id;
-        let keys: Vec<String> = rows.seen_keys().iter().map(|key| seen_id(id, key)).collect();
-        let mut seen = HashSet::new();
-        if keys.is_empty() {
-            return Ok(seen);
-        }
-        let mut filter = doc! { "_id": { "$in": keys } };
-        filter.extend(of_workspace(scope));
-        let mut cursor = self.seen.find(filter).hint(by_id()).session(&mut *session).await?;
-        while let Some(row) = cursor.next(&mut *session).await.transpose()? {
-            let key = row.get_str("_id").ok().and_then(|key| key.get(ID..));
-            seen.extend(key.map(str::to_owned));
-        }
-        Ok(seen)
-    }
-
-    async fn write(
-        &self,
-        session: &mut ClientSession,
-        writer: &Writer,
-        scope: Scope,
-        id: ImportId,
-        batch: &Batch,
-        revisions: &HashMap<LeadId, i64>,
-    ) -> Result<(), StoreError> {
-        let leads = batch.inserts.iter().map(|(lead, _)| document::of_lead(scope, lead, 0));
-        insert(session, &writer.leads, leads.collect()).await?;
-        let revision = |lead: LeadId| revisions.get(&lead).copied().unwrap_or(0);
-        let updates =
-            batch.updates.iter().map(|(old, new, _)| writer.replacement(old, revision(old.id), new));
-        writer.replace(session, updates.collect()).await?;
-        let made = batch.inserts.iter().map(|(lead, notes)| (lead.id, notes));
-        let changed = batch.updates.iter().map(|(_, lead, notes)| (lead.id, notes));
-        let notes = made
-            .chain(changed)
-            .flat_map(|(lead, notes)| notes.iter().map(move |note| document::of_note(scope, lead, note)));
-        insert(session, &writer.notes, notes.collect()).await?;
-        writer.log(session, &batch.events, false).await?;
-        self.trace(session, scope, id, &batch.traces).await?;
-        let failures = batch.failed.iter().map(|row| {
-            doc! {
-                "_id": row_id(id, row.nth),
-                "workspaceId": scope.workspace().to_string(),
-                "importId": id.to_string(),
-                "nth": long(row.nth),
-                "line": long(row.line),
-                "cells": binary(stored::texts_bytes(&row.cells)),
-                "reason": &row.reason,
-            }
-        });
-        insert(session, &self.failures, failures.collect()).await?;
-        let mut keys: Vec<&String> = batch.seen.iter().collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let seen = keys.into_iter().map(|key| {
-            doc! { "_id": seen_id(id, key), "workspaceId": scope.workspace().to_string(), "importId": id.to_string() }
-        });
-        insert(session, &self.seen, seen.collect()).await
-    }
-
-    /// A lead that rows of two batches changed is taken back to what it was before the first, unless somebody came between.
-    async fn trace(
-        &self,
-        session: &mut ClientSession,
-        scope: Scope,
-        id: ImportId,
-        traces: &[Trace],
-    ) -> Result<(), StoreError> {
-        let changed: Vec<String> =
-            traces.iter().filter(|one| one.before > 0).map(|one| trace_id(id, one.lead)).collect();
-        let mut known = HashMap::new();
-        if !changed.is_empty() {
-            let mut filter = doc! { "_id": { "$in": changed } };
-            filter.extend(of_workspace(scope));
-            let mut cursor = self.traces.find(filter).hint(by_id()).session(&mut *session).await?;
-            while let Some(row) = cursor.next(&mut *session).await.transpose()? {
-                let trace = trace(&row)?;
-                known.insert(trace.lead, trace);
-            }
-        }
-        let mut new = Vec::new();
-        for one in traces {
-            let Some(first) = known.remove(&one.lead) else {
-                new.push(of_trace(scope, id, one));
-                continue;
-            };
-            if first.after == one.before {
-                let notes = first.notes.iter().chain(&one.notes).copied().collect();
-                let both = Trace { after: one.after, notes, ..first };
-                let mut filter = doc! { "_id": trace_id(id, one.lead) };
-                filter.extend(of_workspace(scope));
-                self.traces.replace_one(filter, of_trace(scope, id, &both)).session(&mut *session).await?;
-            }
-        }
-        insert(session, &self.traces, new).await
-    }
-
-    /// Takes away what belongs to an import, at most so many documents of each kind; whether that was all.
-    async fn clear(&self, id: &str, limit: usize) -> Result<bool, StoreError> {
-        let mut all = true;
-        // A piece is as large as a thousand rows.
-        let some = (limit / 100).max(1);
-        for (rows, limit) in
-            [(&self.pieces, some), (&self.failures, limit), (&self.traces, limit), (&self.seen, limit)]
-        {
-            let found = rows
-                .find(doc! { "importId": id })
-                .projection(doc! { "_id": 1 })
-                .limit(limit_of(limit))
-                .hint(Hint::Name("by_import".to_owned()))
-                .max_time(SERVER_DEADLINE);
-            let found: Vec<Document> = self.db.run(async { found.await?.try_collect().await }).await?;
-            all &= found.len() < limit;
-            let ids: Vec<&Bson> = found.iter().filter_map(|row| row.get("_id")).collect();
-            if !ids.is_empty() {
-                self.db.run(rows.delete_many(doc! { "_id": { "$in": ids } })).await?;
-            }
-        }
-        Ok(all)
-    }
-}
-
-/// The length of an import's id in text, in front of what is its own.
-const ID: usize = 37;
-
-fn seen_id(id: ImportId, key: &str) -> String {
-    format!("{id}/{key}")
-}
-
-fn row_id(id: ImportId, nth: u64) -> String {
-    format!("{id}/{nth:08}")
-}
-
-fn trace_id(id: ImportId, lead: LeadId) -> String {
-    format!("{id}/{lead}")
-}
-
-/// The first lead of each of some keys.
-fn same(scope: Scope, field: &str, keys: &[String]) -> Vec<Document> {
-    let mut filter = of_workspace(scope);
-    filter.extend(doc! { "trashed": false, field: { "$in": keys } });
-    vec![
-        doc! { "$match": filter },
-        doc! { "$group": { "_id": format!("${field}"), "id": { "$min": "$_id" } } },
-    ]
-}
-
-async fn insert(
-    session: &mut ClientSession,
-    into: &Collection<Document>,
-    rows: Vec<Document>,
-) -> Result<(), StoreError> {
-    if !rows.is_empty() {
-        into.insert_many(rows).session(session).await?;
-    }
-    Ok(())
-}
-
-fn of_trace(scope: Scope, id: ImportId, one: &Trace) -> Document {
-    doc! {
-        "_id": trace_id(id, one.lead),
-        "workspaceId": scope.workspace().to_string(),
-        "importId": id.to_string(),
-        "leadId": one.lead.to_string(),
-        "before": long(one.before),
-        "after": long(one.after),
-        "former": one.former.as_ref().map_or(Bson::Null, |fields| binary(stored::fields_bytes(fields))),
-        "notes": binary(stored::notes_bytes(&one.notes)),
-    }
-}
-
-fn trace(found: &Document) -> Result<Trace, StoreError> {
-    let lead = found.get_str("leadId").ok().and_then(|id| LeadId::parse(id).ok());
-    let former = match found.get_binary_generic("former") {
-        Ok(bytes) => Some(stored::fields(bytes)?),
-        Err(_) => None,
-    };
-    Ok(Trace {
-        lead: lead.ok_or_else(|| broken("leadId"))?,
-        before: number(found, "before")?,
-        after: number(found, "after")?,
-        former,
-        notes: stored::notes(bytes(found, "notes")?),
-    })
 }
 
 #[async_trait]

@@ -205,3 +205,49 @@ async fn leads_notes_and_log_are_looked_up_by_their_own_indexes() -> anyhow::Res
     db.close().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn imports_are_looked_up_by_their_own_indexes() -> anyhow::Result<()> {
+    let db = database().await?;
+    let workspace = WorkspaceId::new().to_string();
+    let with = |more: Document| {
+        let mut filter = doc! { "workspaceId": &workspace };
+        filter.extend(more);
+        filter
+    };
+    let open = || doc! { "$in": [1, 2, 5] };
+    for (collection, filter, sort, index) in [
+        ("imports", with(doc! { "_id": "x", "holder": "y", "state": open() }), doc! {}, "_id_"),
+        (
+            "imports",
+            with(doc! { "state": { "$gt": 0 }, "_id": { "$lt": "y" } }),
+            doc! { "_id": -1 },
+            "by_workspace",
+        ),
+        ("imports", with(doc! { "state": open() }), doc! {}, "by_state"),
+        ("imports", with(doc! { "state": 0, "createdAt": { "$gt": 1_i64 } }), doc! {}, "by_state"),
+        ("imports", doc! { "state": 0, "createdAt": { "$lt": 1_i64 } }, doc! { "createdAt": 1 }, "coming"),
+        (
+            "imports",
+            doc! { "swept": { "$lt": 2 }, "finishedAt": { "$lt": 1_i64 } },
+            doc! { "finishedAt": 1 },
+            "ended",
+        ),
+        ("import_pieces", with(doc! { "_id": "x" }), doc! {}, "_id_"),
+        ("import_failures", with(doc! { "_id": { "$gt": "x", "$lt": "y" } }), doc! { "_id": 1 }, "_id_"),
+        ("import_traces", doc! { "importId": "x" }, doc! {}, "by_import"),
+        ("import_seen", with(doc! { "_id": { "$in": ["x", "y"] } }), doc! {}, "_id_"),
+        ("leads", with(doc! { "trashed": false, "emailKey": { "$in": ["x", "y"] } }), doc! {}, "by_email"),
+        ("leads", with(doc! { "trashed": false, "digits": { "$in": ["1", "2"] } }), doc! {}, "by_digits"),
+    ] {
+        let command = doc! { "find": collection, "filter": filter, "sort": sort, "hint": index };
+        let stages = plan_stages(&db.explain(command).await?);
+        assert!(stages.contains(&format!("IXSCAN {index}")), "{collection} {index}: {stages:?}");
+        assert!(!stages.iter().any(|stage| stage == "SORT"), "{collection} {index}: {stages:?}");
+    }
+    // Those that are open are few: they are sorted.
+    let command = doc! { "find": "imports", "filter": { "state": open(), "leasedUntil": { "$lte": 1_i64 } }, "hint": "open" };
+    assert!(plan_stages(&db.explain(command).await?).contains(&"IXSCAN open".to_owned()));
+    db.close().await;
+    Ok(())
+}

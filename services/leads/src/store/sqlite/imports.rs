@@ -1,6 +1,8 @@
 //! Imports in the file of leads.
 
-use std::collections::HashSet;
+mod batch;
+#[cfg(test)]
+mod plans;
 
 use async_trait::async_trait;
 use leadline_runtime::{caller::Scope, ids::UserId, time::Millis};
@@ -11,19 +13,17 @@ use leadline_storage::{
 use uuid::Uuid;
 
 use super::{
-    Number, number_of,
-    row::{self, COLUMNS, count, sql_limit},
+    number_of,
+    row::{self, count, sql_limit},
     write::Writer,
 };
 use crate::{
     activity::Encode,
     filter::{Page, Total},
     import::{
-        Counts, FailedRow, Import, ImportId, MOST_WAITING, PreviewRow, State, Trace,
-        batch::{Batch, Found, Rows},
-        undo::take_back,
+        Counts, FailedRow, Import, ImportId, MOST_WAITING, PreviewRow, State, batch::Rows, undo::take_back,
     },
-    lead::{By, NOTES_SHOWN},
+    lead::By,
     store::{
         Keyed, Reply, StoreError,
         imports::{Imports, Lease, Step, TOO_LATE, stored},
@@ -60,27 +60,11 @@ const ALL: &str = "SELECT count(*) FROM (SELECT 1 FROM imports INDEXED BY import
 const PIECE: &str = "SELECT p.piece FROM import_pieces p WHERE p.import = ?1 AND p.nth = ?2";
 const FAILED: &str = "SELECT nth, line, cells, reason FROM import_failures
     WHERE import = ?1 AND nth > ?2 ORDER BY nth LIMIT ?3";
-const TRACES: &str =
-    "SELECT lead, before, after, former, notes FROM import_traces WHERE import = ?1 ORDER BY lead LIMIT ?2";
 const BROKEN_OFF: &str =
     "SELECT row FROM imports INDEXED BY imports_coming WHERE state = 0 AND created_at < ?1
     ORDER BY created_at LIMIT 1";
 const OLD: &str = "SELECT row FROM imports INDEXED BY imports_ended WHERE swept < 2 AND finished_at < ?1
     ORDER BY finished_at LIMIT 1";
-
-fn by_email() -> String {
-    format!(
-        "SELECT {COLUMNS} FROM leads l INDEXED BY leads_by_email
-         WHERE l.workspace = ?1 AND l.trashed = 0 AND l.email_key = ?2 ORDER BY l.row LIMIT 1"
-    )
-}
-
-fn by_digits() -> String {
-    format!(
-        "SELECT {COLUMNS} FROM leads l INDEXED BY leads_by_digits
-         WHERE l.workspace = ?1 AND l.trashed = 0 AND l.digits = ?2 AND length(l.digits) >= 6 ORDER BY l.row LIMIT 1"
-    )
-}
 
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -205,136 +189,6 @@ impl SqliteImports {
     pub(super) fn new(db: Sqlite, encode: Encode) -> Self {
         Self { db, encode }
     }
-}
-
-/// Who is there already.
-fn lookup(conn: &Connection, number: Number, rows: &Rows) -> Result<Vec<Found>, StoreError> {
-    let keys = rows.keys();
-    let mut leads = std::collections::BTreeMap::new();
-    for (sql, keys) in [(by_email(), &keys.emails), (by_digits(), &keys.digits)] {
-        let mut statement = conn.prepare_cached(&sql)?;
-        for key in keys {
-            let found = statement.query_row((number, key), row::lead).optional()?;
-            leads.extend(found);
-        }
-    }
-    let noted = rows.has_notes();
-    let mut all = Vec::new();
-    for (place, lead) in leads {
-        let notes = if noted { row::newest_notes(conn, place, &lead, NOTES_SHOWN)? } else { Vec::new() };
-        all.push(Found { lead, notes });
-    }
-    Ok(all)
-}
-
-/// Which of the keys a dry run has seen.
-fn seen(conn: &Connection, place: Place, rows: &Rows) -> Result<HashSet<String>, StoreError> {
-    let mut statement = conn.prepare_cached("SELECT 1 FROM import_seen WHERE import = ?1 AND key = ?2")?;
-    let mut seen = HashSet::new();
-    for key in rows.seen_keys() {
-        if statement.exists((place, &key))? {
-            seen.insert(key);
-        }
-    }
-    Ok(seen)
-}
-
-fn write(writer: &Writer<'_>, place: Place, batch: &Batch) -> Result<(), StoreError> {
-    let conn = writer.conn;
-    if !batch.events.is_empty() {
-        let number = writer.number()?;
-        for (lead, notes) in &batch.inserts {
-            let place = writer.insert_lead(number, lead)?;
-            notes.iter().try_for_each(|note| writer.insert_note(place, note))?;
-        }
-        for (old, new, notes) in &batch.updates {
-            let Some((place, _)) = row::find(conn, writer.scope, old.id)? else { continue };
-            writer.update_lead(number, place, old, new)?;
-            notes.iter().try_for_each(|note| writer.insert_note(place, note))?;
-        }
-        writer.log(number, &batch.events, false)?;
-    }
-    // A lead that rows of two batches changed is taken back to what it was before the first, unless somebody came between.
-    let mut trace = conn.prepare_cached(
-        "INSERT INTO import_traces (import, lead, before, after, former, notes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (import, lead) DO UPDATE SET after = excluded.after, notes = CAST(notes || excluded.notes AS BLOB)
-         WHERE after = excluded.before",
-    )?;
-    for one in &batch.traces {
-        trace.execute(params![
-            place,
-            one.lead.uuid().as_bytes(),
-            number(one.before),
-            number(one.after),
-            one.former.as_ref().map(stored::fields_bytes),
-            stored::notes_bytes(&one.notes),
-        ])?;
-    }
-    let mut failed = conn.prepare_cached(
-        "INSERT INTO import_failures (import, nth, line, cells, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    for row in &batch.failed {
-        let cells = stored::texts_bytes(&row.cells);
-        failed.execute(params![place, number(row.nth), number(row.line), cells, row.reason])?;
-    }
-    let mut seen = conn.prepare_cached("INSERT OR IGNORE INTO import_seen (import, key) VALUES (?1, ?2)")?;
-    for key in &batch.seen {
-        seen.execute((place, key))?;
-    }
-    if !batch.preview.is_empty() {
-        conn.prepare_cached("UPDATE imports SET preview = CAST(preview || ?2 AS BLOB) WHERE row = ?1")?
-            .execute((place, stored::preview_bytes(&batch.preview)))?;
-    }
-    Ok(())
-}
-
-/// Some of the leads that an import has touched.
-fn traces(conn: &Connection, place: Place, most: usize) -> Result<Vec<Trace>, StoreError> {
-    let mut statement = conn.prepare_cached(TRACES)?;
-    let mut rows = statement.query((place, sql_limit(most)))?;
-    let mut traces = Vec::new();
-    while let Some(row) = rows.next()? {
-        let former: Option<Vec<u8>> = row.get(3)?;
-        traces.push(Trace {
-            lead: Uuid::from_bytes(row.get(0)?).into(),
-            before: unsigned(row, 1)?,
-            after: unsigned(row, 2)?,
-            former: former.map(|bytes| stored::fields(&bytes)).transpose()?,
-            notes: stored::notes(&row.get::<_, Vec<u8>>(4)?),
-        });
-    }
-    Ok(traces)
-}
-
-/// Takes away what belongs to an import, at most so many rows of each kind; whether that was all.
-fn clear(conn: &Connection, place: Place, limit: usize) -> Result<bool, StoreError> {
-    let mut all = true;
-    // A piece is as large as a thousand rows.
-    let some = (limit / 100).max(1);
-    for (sql, limit) in [
-        (
-            "DELETE FROM import_pieces WHERE row IN (SELECT row FROM import_pieces WHERE import = ?1 LIMIT ?2)",
-            some,
-        ),
-        (
-            "DELETE FROM import_failures WHERE import = ?1 AND nth IN
-                (SELECT nth FROM import_failures WHERE import = ?1 LIMIT ?2)",
-            limit,
-        ),
-        (
-            "DELETE FROM import_traces WHERE import = ?1 AND lead IN
-                (SELECT lead FROM import_traces WHERE import = ?1 LIMIT ?2)",
-            limit,
-        ),
-        (
-            "DELETE FROM import_seen WHERE import = ?1 AND key IN
-                (SELECT key FROM import_seen WHERE import = ?1 LIMIT ?2)",
-            limit,
-        ),
-    ] {
-        all &= conn.prepare_cached(sql)?.execute((place, sql_limit(limit)))? < limit;
-    }
-    Ok(all)
 }
 
 #[async_trait]
@@ -592,10 +446,10 @@ impl Imports for SqliteImports {
                     return Ok(None);
                 }
                 let writer = Writer { conn, scope: lease.scope, encode };
-                let found = lookup(conn, writer.number()?, &rows)?;
-                let batch = rows.decide(lease.scope, found, &seen(conn, place, &rows)?);
-                write(&writer, place, &batch)?;
-                let import = Import { counts: import.counts.plus(batch.counts), ..import };
+                let found = batch::lookup(conn, writer.number()?, &rows)?;
+                let decided = rows.decide(lease.scope, found, &batch::seen(conn, place, &rows)?);
+                batch::write(&writer, place, &decided)?;
+                let import = Import { counts: import.counts.plus(decided.counts), ..import };
                 save(conn, place, &import, Some(until))?;
                 Ok(Some(import))
             })
@@ -618,7 +472,7 @@ impl Imports for SqliteImports {
                 }
                 let writer = Writer { conn, scope: lease.scope, encode };
                 let number = writer.number()?;
-                let traces = traces(conn, place, most)?;
+                let traces = batch::traces(conn, place, most)?;
                 let mut gone =
                     conn.prepare_cached("DELETE FROM import_traces WHERE import = ?1 AND lead = ?2")?;
                 for trace in &traces {
@@ -676,13 +530,13 @@ impl Imports for SqliteImports {
                     Ok(conn.prepare_cached(sql)?.query_row([at.0], |row| row.get(0)).optional()?)
                 };
                 if let Some(place) = one(BROKEN_OFF, begun)? {
-                    if clear(conn, place, limit)? {
+                    if batch::clear(conn, place, limit)? {
                         conn.prepare_cached("DELETE FROM imports WHERE row = ?1")?.execute([place])?;
                     }
                     return Ok(true);
                 }
                 if let Some(place) = one(OLD, ended)? {
-                    let swept = if clear(conn, place, limit)? { 2 } else { 1 };
+                    let swept = if batch::clear(conn, place, limit)? { 2 } else { 1 };
                     conn.prepare_cached("UPDATE imports SET swept = ?2 WHERE row = ?1")?
                         .execute((place, swept))?;
                     return Ok(true);
@@ -690,54 +544,5 @@ impl Imports for SqliteImports {
                 Ok(false)
             })
             .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use leadline_storage::{SqliteOptions, rusqlite::types::Value};
-
-    use super::*;
-    use crate::store::sqlite::schema;
-
-    #[tokio::test]
-    async fn everything_about_imports_is_looked_up_by_an_index() -> anyhow::Result<()> {
-        let folder = leadline_testbed::Folder::new()?;
-        let file = Sqlite::open(&folder.join("leads.db"), schema::MIGRATIONS, SqliteOptions::default())?;
-        let id = || Value::Blob(vec![0; 16]);
-        let number = || Value::Integer(1);
-        let text = || Value::Text("x".to_owned());
-        for (sql, values, bound) in [
-            (by_email(), vec![number(), text()], "email_key=?)"),
-            (by_digits(), vec![number(), text()], "digits=?)"),
-            (
-                format!("SELECT {IMPORT} FROM imports i WHERE i.id = ?1 AND i.{HERE}"),
-                vec![id(), id()],
-                "id=?)",
-            ),
-            (WAITING.to_owned(), vec![number()], "workspace=?)"),
-            (UPLOADING.to_owned(), vec![number(), number()], "created_at>?)"),
-            (
-                format!("SELECT {IMPORT} {LIST} ORDER BY i.id DESC LIMIT ?3"),
-                vec![number(), id(), number()],
-                "id<?)",
-            ),
-            (PIECE.to_owned(), vec![number(), number()], "nth=?)"),
-            (FAILED.to_owned(), vec![number(), number(), number()], "nth>?)"),
-            (TRACES.to_owned(), vec![number(), number()], "import=?)"),
-            (BROKEN_OFF.to_owned(), vec![number()], "created_at<?)"),
-            (OLD.to_owned(), vec![number()], "finished_at<?)"),
-        ] {
-            let lines = file.explain(&sql, values).await?;
-            assert!(lines[0].starts_with("SEARCH") && lines[0].contains(bound), "{sql}\n{lines:#?}");
-            assert!(!lines.iter().any(|line| line.contains("SCAN") || line.contains("B-TREE")), "{lines:#?}");
-        }
-        // Those that are open are few, and walked in order.
-        let lines = file.explain(CLAIMABLE, vec![number()]).await?;
-        assert!(
-            lines[0].contains("imports_open") && !lines.iter().any(|line| line.contains("B-TREE")),
-            "{lines:#?}"
-        );
-        Ok(())
     }
 }
