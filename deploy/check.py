@@ -1,6 +1,9 @@
 """Holds the files of deploy/ to each other and to the programs' sources. Run by scripts/check-deploy.
 
-    check.py ROOT RENDERED…     RENDERED are manifests as kustomize writes them
+    check.py ROOT FILE…
+
+A FILE.yaml holds manifests as kustomize writes them, a FILE.prom what a running program exports; into a FILE.rules go the
+dashboards' queries as rules, for promtool to read.
 """
 
 import json
@@ -127,10 +130,12 @@ def check_metrics():
     rules = [rule for group in rules["groups"] for rule in group["rules"]]
     records = {rule["record"] for rule in rules if "record" in rule}
     uses = {rule.get("alert") or rule["record"]: rule["expr"] for rule in rules}
+    queries = []
     for path in (DEPLOY / "observability/grafana/dashboards").glob("*.json"):
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel.get("targets", []):
-                uses[f"{path.name}, {panel['title']}"] = target["expr"] + uses.get(f"{path.name}, {panel['title']}", "")
+                queries.append(target["expr"])
+                uses[f"{path.name}, {panel['title']}, {target['refId']}"] = target["expr"]
     for where, expression in uses.items():
         for name in names_in(re.sub(r'"[^"]*"', '""', expression)):
             base = re.sub(r"_(bucket|sum|count)$", "", name)
@@ -139,7 +144,7 @@ def check_metrics():
         for record in re.findall(r"\bleadline:[a-z0-9_:]+", expression):
             if record not in records:
                 fault(where, f"no rule records {record}")
-    return known, uses
+    return known, queries
 
 
 def check_exported(known, path):
@@ -219,10 +224,13 @@ def check_manifests(path):
 
 check_compose()
 check_rights()
-known, uses = check_metrics()
+known, queries = check_metrics()
 for argument in sys.argv[2:]:
     if argument.endswith(".prom"):
         check_exported(known, Path(argument))
+    elif argument.endswith(".rules"):
+        queries = [{"record": f"query{number}", "expr": query} for number, query in enumerate(queries)]
+        Path(argument).write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": queries}]}))
     else:
         check_manifests(Path(argument))
 for line in faults:
