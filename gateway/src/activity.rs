@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What can be done to a lead, as the contract names it.
-pub(crate) const TYPES: [&str; 9] = [
+pub(crate) const TYPES: [&str; 10] = [
     "lead.created",
     "lead.updated",
     "lead.status_changed",
@@ -33,6 +33,7 @@ pub(crate) const TYPES: [&str; 9] = [
     "lead.restored",
     "lead.merged",
     "lead.imported",
+    "lead.unmerged",
 ];
 
 /// What was done to a lead.
@@ -57,6 +58,8 @@ pub(crate) enum ActivityType {
     Merged,
     #[serde(rename = "lead.imported")]
     Imported,
+    #[serde(rename = "lead.unmerged")]
+    Unmerged,
 }
 
 /// An entry of the log: one thing that was done to one lead. Entries never change.
@@ -86,7 +89,7 @@ pub(crate) struct Activity {
     version: u64,
     /// `lead.created`: `{source, status}`. `lead.updated`: `{changes: {field: {from, to}}}`. `lead.status_changed`:
     /// `{from, to, reason}`. `lead.note_added`: `{noteId, text}`, the text cut at 200 characters. `lead.note_deleted`:
-    /// `{noteId}`. `lead.deleted`: `{permanent}`. `lead.restored`: `{}`. `lead.merged`: `{fromIds, intoId}`.
+    /// `{noteId}`. `lead.deleted`: `{permanent}`. `lead.restored`: `{}`. `lead.merged` and `lead.unmerged`: `{fromIds, intoId, mergeId}`.
     /// `lead.imported`: `{importId, created}`.
     #[schema(value_type = Object)]
     data: Value,
@@ -133,7 +136,14 @@ fn told(what: What) -> (&'static str, Value) {
         What::NoteDeleted(note) => (TYPES[4], json!({"noteId": note.note_id})),
         What::Deleted(deleted) => (TYPES[5], json!({"permanent": deleted.permanent})),
         What::Restored(_) => (TYPES[6], json!({})),
-        What::Merged(merged) => (TYPES[7], json!({"fromIds": merged.from_ids, "intoId": merged.into_id})),
+        What::Merged(merged) => (
+            TYPES[7],
+            json!({"fromIds": merged.from_ids, "intoId": merged.into_id, "mergeId": merged.merge_id}),
+        ),
+        What::Unmerged(merged) => (
+            TYPES[9],
+            json!({"fromIds": merged.from_ids, "intoId": merged.into_id, "mergeId": merged.merge_id}),
+        ),
         What::Imported(import) => {
             (TYPES[8], json!({"importId": import.import_id, "created": import.created}))
         }

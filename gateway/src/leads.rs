@@ -5,6 +5,7 @@ pub(crate) mod duplicates;
 pub(crate) mod fields;
 pub(crate) mod filter;
 pub(crate) mod lead;
+pub(crate) mod merge;
 pub(crate) mod notes;
 
 use std::sync::Arc;

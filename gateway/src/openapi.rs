@@ -148,7 +148,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         operation["requestBody"]["content"]["application/merge-patch+json"] = json;
     }
 
-    if path.ends_with("/refresh") {
+    if path.ends_with("/refresh") || path.ends_with("/unmerge") {
         operation["requestBody"]["required"] = false.into();
     }
 

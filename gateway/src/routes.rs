@@ -42,6 +42,8 @@ pub(crate) fn api() -> (Router<Arc<Gateway>>, utoipa::openapi::OpenApi) {
         .routes(routes!(leads::duplicates::list_duplicates))
         .routes(routes!(leads::get_lead, leads::update_lead, leads::replace_lead, leads::delete_lead))
         .routes(routes!(leads::restore_lead))
+        .routes(routes!(leads::merge::merge_leads))
+        .routes(routes!(leads::merge::unmerge_leads))
         .routes(routes!(leads::move_lead))
         .routes(routes!(leads::notes::list_notes, leads::notes::add_note))
         .routes(routes!(leads::notes::delete_note))

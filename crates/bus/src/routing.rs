@@ -24,6 +24,7 @@ pub fn routing_key(event: &Event) -> &'static str {
             Some(Lead::Deleted(_)) => "lead.deleted",
             Some(Lead::Restored(_)) => "lead.restored",
             Some(Lead::Merged(_)) => "lead.merged",
+            Some(Lead::Unmerged(_)) => "lead.unmerged",
             Some(Lead::Imported(_)) => "lead.imported",
             // Its snapshot still counts.
             None => "lead.unknown",
@@ -36,6 +37,7 @@ pub fn routing_key(event: &Event) -> &'static str {
             Reminder::Snoozed => "reminder.snoozed",
             Reminder::Deleted => "reminder.deleted",
             Reminder::Due => "reminder.due",
+            Reminder::Moved => "reminder.moved",
             Reminder::Unspecified => "reminder.unknown",
         },
         Some(Body::Account(account)) => match &account.what {

@@ -11,6 +11,7 @@ use leadline_runtime::{
 use crate::{
     fields::Reason,
     lead::{Lead, LeadId, NoteId},
+    merge::MergeId,
     stage::{Source, Stages, Status},
 };
 
@@ -85,6 +86,17 @@ pub enum What {
         from: Vec<LeadId>,
         /// The one that it went into.
         into: Option<LeadId>,
+        /// The merge.
+        merge: MergeId,
+    },
+    /// A merge was taken back.
+    Unmerged {
+        /// Those that had gone into it.
+        from: Vec<LeadId>,
+        /// The one that it had gone into.
+        into: Option<LeadId>,
+        /// The merge.
+        merge: MergeId,
     },
     /// An import made or changed it.
     Imported {
@@ -108,6 +120,7 @@ impl What {
             Self::Deleted { .. } => Kind::Deleted,
             Self::Restored => Kind::Restored,
             Self::Merged { .. } => Kind::Merged,
+            Self::Unmerged { .. } => Kind::Unmerged,
             Self::Imported { .. } => Kind::Imported,
         }
     }
@@ -132,13 +145,15 @@ pub enum Kind {
     Restored,
     /// [`What::Merged`]
     Merged,
+    /// [`What::Unmerged`]
+    Unmerged,
     /// [`What::Imported`]
     Imported,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Created,
         Self::Updated,
         Self::StatusChanged,
@@ -147,6 +162,7 @@ impl Kind {
         Self::Deleted,
         Self::Restored,
         Self::Merged,
+        Self::Unmerged,
         Self::Imported,
     ];
 
@@ -162,6 +178,7 @@ impl Kind {
             Self::Deleted => "lead.deleted",
             Self::Restored => "lead.restored",
             Self::Merged => "lead.merged",
+            Self::Unmerged => "lead.unmerged",
             Self::Imported => "lead.imported",
         }
     }
@@ -216,6 +233,8 @@ pub struct Snapshot {
     pub deleted: bool,
     /// Erased for good.
     pub erased: bool,
+    /// The lead that it went into; it is deleted then.
+    pub merged_into: Option<LeadId>,
 }
 
 impl Snapshot {
@@ -233,6 +252,7 @@ impl Snapshot {
             stages: lead.stages,
             deleted: lead.deleted_at.is_some(),
             erased: false,
+            merged_into: None,
         }
     }
 

@@ -147,7 +147,7 @@ pub fn snapshot(snapshot: &Snapshot) -> proto::LeadSnapshot {
         stages: stages.collect(),
         deleted: snapshot.deleted,
         erased: snapshot.erased,
-        merged_into: None,
+        merged_into: snapshot.merged_into.map(|id| id.to_string()),
     }
 }
 
@@ -191,9 +191,15 @@ fn what(what: &What) -> proto::activity::What {
         What::NoteDeleted { note } => Wire::NoteDeleted(activity::NoteDeleted { note_id: note.to_string() }),
         What::Deleted { permanent } => Wire::Deleted(activity::Deleted { permanent: *permanent }),
         What::Restored => Wire::Restored(activity::Restored {}),
-        What::Merged { from, into } => Wire::Merged(activity::Merged {
+        What::Merged { from, into, merge } => Wire::Merged(activity::Merged {
             from_ids: from.iter().map(ToString::to_string).collect(),
             into_id: into.map(|id| id.to_string()),
+            merge_id: merge.to_string(),
+        }),
+        What::Unmerged { from, into, merge } => Wire::Unmerged(activity::Unmerged {
+            from_ids: from.iter().map(ToString::to_string).collect(),
+            into_id: into.map(|id| id.to_string()),
+            merge_id: merge.to_string(),
         }),
         What::Imported { import, created } => {
             Wire::Imported(activity::Imported { import_id: import.to_string(), created: *created })

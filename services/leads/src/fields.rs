@@ -249,6 +249,16 @@ impl Tags {
         if all.0.len() > MOST_TAGS { Err(Unacceptable::TooManyTags) } else { Ok(all) }
     }
 
+    /// These with others behind them, as far as there is room.
+    #[must_use]
+    pub fn with_as_many(&self, others: &Self, most: usize) -> Self {
+        let mut all = self.clone();
+        let mut seen: HashSet<String> = self.0.iter().map(Tag::key).collect();
+        let new = others.0.iter().filter(|tag| seen.insert(tag.key())).cloned();
+        all.0.extend(new.take(most.saturating_sub(self.0.len())));
+        all
+    }
+
     /// These without others.
     #[must_use]
     pub fn without(&self, others: &Self) -> Self {

@@ -4,6 +4,7 @@ mod bulk;
 mod duplicates;
 mod export;
 pub mod imports;
+mod merge;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,10 @@ impl From<StoreError> for Refusal {
             StoreError::Denied(Denied::NoNote) => Self::NotFound("note"),
             StoreError::Denied(denied @ Denied::NotTheAuthor) => Self::Forbidden(denied.to_string()),
             StoreError::Denied(Denied::Tags(fault)) => Self::invalid("tags", fault.to_string()),
+            StoreError::Denied(
+                denied @ (Denied::Merged { .. } | Denied::NothingMerged | Denied::MergeTooOld),
+            ) => Self::conflict("MERGED", denied.to_string()),
+            StoreError::Unmergeable(ids) => Self::invalid("from", merge::missing(&ids)),
             StoreError::VersionMismatch { present } => Self::VersionMismatch { present },
             StoreError::KeyReused => Self::KeyReused,
             StoreError::Storage(error) if error.is_passing() => {
@@ -294,6 +299,20 @@ impl LeadsService for Leads {
             Reply::Fresh(written) => Ok(Response::new(shown(&written))),
             Reply::Replayed(answer) => replay(&answer),
         }
+    }
+
+    async fn merge_leads(
+        &self,
+        request: Request<proto::MergeLeadsRequest>,
+    ) -> Result<Response<proto::Lead>, Status> {
+        self.merge(request).await
+    }
+
+    async fn unmerge_leads(
+        &self,
+        request: Request<proto::UnmergeLeadsRequest>,
+    ) -> Result<Response<proto::Lead>, Status> {
+        self.unmerge(request).await
     }
 
     async fn list_leads(

@@ -171,6 +171,18 @@ pub enum Denied {
     /// The tags would become too many.
     #[error("{0}")]
     Tags(Unacceptable),
+    /// It went into another lead.
+    #[error("this lead was merged into another: take the merge back with POST /api/v1/leads/{into}/unmerge")]
+    Merged {
+        /// The one that it went into.
+        into: LeadId,
+    },
+    /// There is no such merge, or none at all.
+    #[error("no lead was merged into this one that could still be taken out again")]
+    NothingMerged,
+    /// The merge lies back for too long.
+    #[error("this merge lies more than 30 days back and can't be taken back any more")]
+    MergeTooOld,
 }
 
 /// A lead after something was done to it, and what is to be stored and told with it.
@@ -384,6 +396,19 @@ impl Lead {
     fn retag(&mut self, tags: Tags) -> Option<What> {
         let changes = self.edit(&Patch { tags: Some(tags), ..Patch::default() });
         (!changes.is_empty()).then_some(What::Updated(changes))
+    }
+
+    /// The one entry of a write that did one thing.
+    pub(crate) fn entry(&self, what: What, by: &By) -> Activity {
+        Activity {
+            id: by.entry_id(self.updated_at, 0).into(),
+            lead: self.id,
+            lead_name: self.fields.name.as_str().to_owned(),
+            actor: by.actor,
+            at: self.updated_at,
+            version: self.version,
+            what,
+        }
     }
 
     /// The entries of one write.

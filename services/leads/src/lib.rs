@@ -14,6 +14,7 @@ pub mod import;
 pub mod lead;
 pub mod likeness;
 pub mod members;
+pub mod merge;
 pub mod search;
 pub mod stage;
 pub mod store;

@@ -28,6 +28,7 @@ use crate::{
     filter::{Filter, Page, Query},
     lead::{By, Command, Denied, Lead, LeadId, NewLead, Note, NoteId},
     likeness::Likeness,
+    merge::MergeId,
 };
 
 /// Opens the store at an address and brings its schema up to date. Waits for MongoDB until `stop`.
@@ -53,6 +54,9 @@ pub enum StoreError {
         /// The version that it has.
         present: Version,
     },
+    /// Leads that are to go into another are not there, or are that one.
+    #[error("{} leads can't be merged", .0.len())]
+    Unmergeable(Vec<LeadId>),
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -137,6 +141,34 @@ pub struct BulkPart {
     pub by: By,
     /// The key that is stored with it.
     pub once: Option<Keyed<Bulk>>,
+}
+
+/// Leads that are to become one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergePart {
+    /// The lead that the others go into.
+    pub into: LeadId,
+    /// The merge.
+    pub id: MergeId,
+    /// The others, each once.
+    pub from: Vec<LeadId>,
+    /// The versions that may be changed.
+    pub condition: Precondition,
+    /// Who does it.
+    pub by: By,
+}
+
+/// A merge that is to be taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnmergePart {
+    /// The lead that the others went into.
+    pub into: LeadId,
+    /// The merge; `None`: the newest.
+    pub id: Option<MergeId>,
+    /// The versions that may be changed.
+    pub condition: Precondition,
+    /// Who does it.
+    pub by: By,
 }
 
 /// An entry of the log as it is stored.
@@ -227,6 +259,23 @@ pub trait Store: Send + Sync {
         once: Option<Keyed<Written>>,
     ) -> Result<Reply<Written>, StoreError>;
 
+    /// Merges leads into one, all in one transaction: [`StoreError::Unmergeable`] names all that are not there, in the trash, or
+    /// the lead itself.
+    async fn merge(
+        &self,
+        scope: Scope,
+        part: MergePart,
+        once: Option<Keyed<Written>>,
+    ) -> Result<Reply<Written>, StoreError>;
+
+    /// Takes a merge back, the newest of the lead unless one is named, all in one transaction.
+    async fn unmerge(
+        &self,
+        scope: Scope,
+        part: UnmergePart,
+        once: Option<Keyed<Written>>,
+    ) -> Result<Reply<Written>, StoreError>;
+
     /// Does the same to many leads, in one transaction; the ids that are not there fail with [`Denied::NoLead`].
     async fn change_many(&self, scope: Scope, part: BulkPart) -> Result<Reply<Bulk>, StoreError>;
 
@@ -293,6 +342,9 @@ pub trait Store: Send + Sync {
 
     /// Forgets idempotency keys from before a time, at most so many; how many they were.
     async fn forget_keys(&self, before: Millis, limit: usize) -> Result<u64, StoreError>;
+
+    /// Makes merges from before a time final, at most so many; how many they were.
+    async fn forget_merges(&self, before: Millis, limit: usize) -> Result<u64, StoreError>;
 
     /// Stores leads with all that was done to them, in one transaction.
     async fn insert(&self, scope: Scope, histories: Vec<History>) -> Result<(), StoreError>;

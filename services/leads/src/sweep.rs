@@ -6,6 +6,7 @@ use leadline_runtime::{once, stop::Stop, time::Millis, version::Precondition};
 
 use crate::{
     lead::{By, Command, Denied, TRASH_KEPT},
+    merge::MERGE_KEPT,
     store::{Store, StoreError},
 };
 
@@ -31,6 +32,11 @@ pub async fn run(store: Arc<dyn Store>, stop: Stop) {
 /// The store's; what was swept before stays swept.
 pub async fn once(store: &Arc<dyn Store>, now: Millis, stop: &Stop) -> Result<(), StoreError> {
     while store.forget_keys(now.before(once::KEPT), BATCH).await? >= BATCH as u64 {
+        if !stop.sleep(Duration::from_millis(50)).await {
+            return Ok(());
+        }
+    }
+    while store.forget_merges(now.before(MERGE_KEPT), BATCH).await? >= BATCH as u64 {
         if !stop.sleep(Duration::from_millis(50)).await {
             return Ok(());
         }

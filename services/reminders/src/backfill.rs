@@ -74,6 +74,7 @@ impl Service {
                     name: past.lead_name.clone(),
                     deleted: false,
                     erased: false,
+                    merged_into: None,
                 };
                 items.push((reminder, lead));
             }

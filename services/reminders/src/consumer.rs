@@ -40,6 +40,13 @@ impl Consumer for LeadNews {
             let Ok(id) = LeadId::parse(&snapshot.lead_id) else {
                 return Err(HandleError::poison(event, "a lead's event names no lead"));
             };
+            let merged_into = match snapshot.merged_into.as_deref().map(LeadId::parse) {
+                None => None,
+                Some(Ok(into)) => Some(into),
+                Some(Err(_)) => {
+                    return Err(HandleError::poison(event, "a lead's event names no lead that it went into"));
+                }
+            };
             news.push((
                 scope,
                 KnownLead {
@@ -48,6 +55,7 @@ impl Consumer for LeadNews {
                     name: snapshot.name.clone(),
                     deleted: snapshot.deleted,
                     erased: snapshot.erased,
+                    merged_into,
                 },
             ));
         }

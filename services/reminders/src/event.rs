@@ -61,6 +61,7 @@ pub fn encode(
         Kind::Snoozed => Wire::Snoozed,
         Kind::Deleted => Wire::Deleted,
         Kind::Due => Wire::Due,
+        Kind::Moved => Wire::Moved,
     };
     let event = Event {
         id: ids::new_uuid().to_string(),

@@ -113,6 +113,7 @@ impl Grpc {
                     name: lead.name,
                     deleted: false,
                     erased: false,
+                    merged_into: None,
                 }))
             }
             Err(status) => match Refusal::from(status) {

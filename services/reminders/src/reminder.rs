@@ -135,6 +135,8 @@ pub enum Kind {
     Deleted,
     /// It fell due.
     Due,
+    /// It is another lead's now, as leads were merged or a merge was taken back.
+    Moved,
 }
 
 impl Reminder {
@@ -249,6 +251,8 @@ pub struct KnownLead {
     pub deleted: bool,
     /// Erased for good: its reminders go too.
     pub erased: bool,
+    /// The lead that it went into: its reminders are that one's until the merge is taken back.
+    pub merged_into: Option<LeadId>,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod bulk;
 mod imports;
 mod lists;
 mod log;
+mod merge;
 mod writes;
 
 use std::sync::Arc;
@@ -86,6 +87,12 @@ rules! {
     alike::an_edited_lead_is_alike_by_what_it_is_now,
     alike::in_a_crowd_the_nearest_names_are_compared,
     alike::the_newest_notes_of_many_leads_come_with_their_lead,
+    merge::a_merge_moves_notes_and_history_and_gives_them_back,
+    merge::chains_of_merges_are_taken_back_one_by_one,
+    merge::what_is_not_there_is_not_merged,
+    merge::a_merge_is_final_when_its_time_is_over,
+    merge::an_erased_lead_takes_what_went_into_it_along,
+    merge::a_merge_and_edits_at_once_lose_nothing,
     log::one_write_logs_one_entry_for_each_thing_that_it_did,
     log::the_feed_is_newest_first_and_narrowed_by_kind,
     log::a_stream_resumes_behind_what_it_has,

@@ -5,6 +5,7 @@ mod document;
 mod imports;
 mod list;
 mod log;
+mod merge;
 #[cfg(test)]
 mod plans;
 mod schema;
@@ -24,8 +25,8 @@ use leadline_storage::{
 };
 
 use super::{
-    Bulk, BulkPart, History, Keyed, LogQuery, Logged, NextFollowUp, Reply, Store, StoreError, WalkMark,
-    Written, imports::Imports,
+    Bulk, BulkPart, History, Keyed, LogQuery, Logged, MergePart, NextFollowUp, Reply, Store, StoreError,
+    UnmergePart, WalkMark, Written, imports::Imports,
 };
 use crate::{
     activity::{ActivityId, Encode},
@@ -123,6 +124,48 @@ impl Store for MongoStore {
                     return Ok(Reply::Replayed(answer));
                 }
                 let written = writer.change(session, id, &command, &condition, &by).await?;
+                writer.remember(session, once.as_ref(), &written, by.at).await?;
+                Ok(Reply::Fresh(written))
+            })
+            .await
+    }
+
+    async fn merge(
+        &self,
+        scope: Scope,
+        part: MergePart,
+        once: Option<Keyed<Written>>,
+    ) -> Result<Reply<Written>, StoreError> {
+        let writer = self.writer(scope);
+        let _turn = self.turns.of(part.into).await?;
+        self.db
+            .transact(async move |session| {
+                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                    return Ok(Reply::Replayed(answer));
+                }
+                let MergePart { into, id, from, condition, by } = &part;
+                let written = writer.merge(session, *into, *id, from, condition, by).await?;
+                writer.remember(session, once.as_ref(), &written, by.at).await?;
+                Ok(Reply::Fresh(written))
+            })
+            .await
+    }
+
+    async fn unmerge(
+        &self,
+        scope: Scope,
+        part: UnmergePart,
+        once: Option<Keyed<Written>>,
+    ) -> Result<Reply<Written>, StoreError> {
+        let writer = self.writer(scope);
+        let _turn = self.turns.of(part.into).await?;
+        self.db
+            .transact(async move |session| {
+                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                    return Ok(Reply::Replayed(answer));
+                }
+                let UnmergePart { into, id, condition, by } = &part;
+                let written = writer.unmerge(session, *into, *id, condition, by).await?;
                 writer.remember(session, once.as_ref(), &written, by.at).await?;
                 Ok(Reply::Fresh(written))
             })
@@ -230,15 +273,21 @@ impl Store for MongoStore {
 
     async fn set_follow_ups(&self, follow_ups: Vec<NextFollowUp>) -> Result<(), StoreError> {
         use futures::{StreamExt, TryStreamExt};
-        let leads = self.db.collection::<Document>("leads");
+        let (leads, merged) =
+            (self.db.collection::<Document>("leads"), self.db.collection::<Document>("merged"));
         let set = |told: NextFollowUp| {
             let mut newer = document::of_id(told.scope, told.lead);
             newer.insert("followUpRevision", doc! { "$lt": told.revision.cast_signed() });
             let at = told.at.map_or(Bson::Null, |at| Bson::Int64(at.0));
             let change =
                 doc! { "$set": { "nextFollowUpAt": at, "followUpRevision": told.revision.cast_signed() } };
-            let (db, leads) = (self.db.clone(), leads.clone());
-            async move { db.run(leads.update_one(newer, change).hint(document::by_id())).await }
+            let (db, leads, merged) = (self.db.clone(), leads.clone(), merged.clone());
+            async move {
+                let aside = merged.update_one(newer.clone(), change.clone()).hint(document::by_id());
+                db.run(leads.update_one(newer, change).hint(document::by_id())).await?;
+                // It may have been told late, of a lead that went into another meanwhile.
+                db.run(aside).await
+            }
         };
         // Each is idempotent by itself: no transaction has to hold them together.
         futures::stream::iter(follow_ups.into_iter().map(set))
@@ -254,6 +303,10 @@ impl Store for MongoStore {
 
     async fn forget_keys(&self, before: Millis, limit: usize) -> Result<u64, StoreError> {
         list::forget_keys(&self.db, before, limit).await
+    }
+
+    async fn forget_merges(&self, before: Millis, limit: usize) -> Result<u64, StoreError> {
+        merge::forget_old(&self.db, before, limit).await
     }
 
     async fn insert(&self, scope: Scope, histories: Vec<History>) -> Result<(), StoreError> {

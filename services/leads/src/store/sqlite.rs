@@ -4,6 +4,7 @@ mod alike;
 mod imports;
 mod list;
 mod log;
+mod merge;
 #[cfg(test)]
 mod plans;
 mod row;
@@ -21,8 +22,8 @@ use leadline_storage::{
 };
 
 use super::{
-    Bulk, BulkPart, History, Keyed, LogQuery, Logged, NextFollowUp, Reply, Store, StoreError, WalkMark,
-    Written, imports::Imports,
+    Bulk, BulkPart, History, Keyed, LogQuery, Logged, MergePart, NextFollowUp, Reply, Store, StoreError,
+    UnmergePart, WalkMark, Written, imports::Imports,
 };
 use crate::{
     activity::{ActivityId, Encode},
@@ -104,6 +105,38 @@ impl Store for SqliteStore {
             .write(move |conn| {
                 let writer = Writer { conn, scope, encode };
                 writer.once(once, by.at, |writer| writer.change(id, &command, &condition, &by))
+            })
+            .await
+    }
+
+    async fn merge(
+        &self,
+        scope: Scope,
+        part: MergePart,
+        once: Option<Keyed<Written>>,
+    ) -> Result<Reply<Written>, StoreError> {
+        let encode = self.encode;
+        self.db
+            .write(move |conn| {
+                let MergePart { into, id, from, condition, by } = part;
+                let writer = Writer { conn, scope, encode };
+                writer.once(once, by.at, |writer| writer.merge(into, id, &from, &condition, &by))
+            })
+            .await
+    }
+
+    async fn unmerge(
+        &self,
+        scope: Scope,
+        part: UnmergePart,
+        once: Option<Keyed<Written>>,
+    ) -> Result<Reply<Written>, StoreError> {
+        let encode = self.encode;
+        self.db
+            .write(move |conn| {
+                let UnmergePart { into, id, condition, by } = part;
+                let writer = Writer { conn, scope, encode };
+                writer.once(once, by.at, |writer| writer.unmerge(into, id, &condition, &by))
             })
             .await
     }
@@ -271,6 +304,10 @@ impl Store for SqliteStore {
                 Ok(gone as u64)
             })
             .await
+    }
+
+    async fn forget_merges(&self, before: Millis, limit: usize) -> Result<u64, StoreError> {
+        self.db.write(move |conn| merge::forget_old(conn, before, limit)).await
     }
 
     async fn insert(&self, scope: Scope, histories: Vec<History>) -> Result<(), StoreError> {

@@ -26,7 +26,14 @@ fn scope() -> Scope {
 }
 
 fn lead(version: u64) -> KnownLead {
-    KnownLead { id: LeadId::new(), version, name: "Ada".into(), deleted: false, erased: false }
+    KnownLead {
+        id: LeadId::new(),
+        version,
+        name: "Ada".into(),
+        deleted: false,
+        erased: false,
+        merged_into: None,
+    }
 }
 
 fn by() -> By {
@@ -195,6 +202,59 @@ async fn an_erased_leads_reminders_are_erased(store: Arc<dyn Store>) {
     assert_eq!(store.get(scope, kept.id).await.unwrap(), None);
 }
 
+/// The follow-up that was told last of a lead.
+async fn follow_up(store: &Arc<dyn Store>, lead: &KnownLead) -> Option<i64> {
+    let id = lead.id.to_string();
+    let told = told(store).await;
+    let of_lead =
+        told.iter().filter(|(_, body)| body.reminder.as_ref().is_some_and(|kept| kept.lead_id == id));
+    let newest = of_lead.filter_map(|(_, body)| body.follow_up).max_by_key(|told| told.revision);
+    newest.and_then(|told| told.next_due_at_ms)
+}
+
+async fn reminders_go_with_a_merged_lead_and_come_back_with_it(store: Arc<dyn Store>) {
+    let scope = scope();
+    let [a, b, c] = ["Ada", "Bob", "Cy"].map(|name| KnownLead { name: name.into(), ..lead(1) });
+    let (of_a, of_b) =
+        (keep(&store, scope, &a, NOW.after(HOUR)).await, keep(&store, scope, &b, NOW.after(HOUR * 2)).await);
+    store.learn(vec![(scope, c.clone())]).await.unwrap();
+    let into = |lead: &KnownLead, version, into: Option<&KnownLead>| {
+        let merged_into = into.map(|lead| lead.id);
+        (scope, KnownLead { version, deleted: merged_into.is_some(), merged_into, ..lead.clone() })
+    };
+    let shown = async |id| {
+        let named = store.get(scope, id).await.unwrap().unwrap();
+        (named.reminder.lead, named.lead_name)
+    };
+    // Told in the wrong order: first that B went into C, then that A went into B.
+    store.learn(vec![into(&b, 3, Some(&c)), into(&a, 2, Some(&b))]).await.unwrap();
+    assert_eq!(shown(of_a.id).await, (c.id, "Cy".to_owned()));
+    assert_eq!(shown(of_b.id).await, (c.id, "Cy".to_owned()));
+    assert_eq!(follow_up(&store, &c).await, Some(NOW.after(HOUR).0));
+    let listed = store.list(scope, Query { lead: Some(c.id), ..all(9) }).await.unwrap();
+    assert_eq!(listed.total, 2);
+    let done = store.change(scope, of_a.id, Precondition::None, Change::Complete, by(), None).await.unwrap();
+    assert!(matches!(done, Answer::Fresh(named) if named.reminder.lead == c.id));
+    assert_eq!(follow_up(&store, &c).await, Some(NOW.after(HOUR * 2).0));
+
+    // Taken back, and old news once more.
+    store.learn(vec![into(&b, 4, None), into(&b, 3, Some(&c))]).await.unwrap();
+    assert_eq!(shown(of_a.id).await, (b.id, "Bob".to_owned()));
+    assert_eq!(shown(of_b.id).await, (b.id, "Bob".to_owned()));
+    assert_eq!(follow_up(&store, &c).await, None);
+    assert_eq!(follow_up(&store, &b).await, Some(NOW.after(HOUR * 2).0));
+    store.learn(vec![into(&a, 3, None)]).await.unwrap();
+    assert_eq!(shown(of_a.id).await, (a.id, "Ada".to_owned()));
+    // In the trash together, and erased with the lead that they went to.
+    store.learn(vec![into(&a, 4, Some(&b))]).await.unwrap();
+    let trashed = KnownLead { version: 5, deleted: true, ..b.clone() };
+    store.learn(vec![(scope, trashed.clone())]).await.unwrap();
+    assert_eq!(store.get(scope, of_a.id).await.unwrap(), None);
+    store.learn(vec![(scope, KnownLead { version: 6, erased: true, ..trashed })]).await.unwrap();
+    store.learn(vec![into(&a, 5, None)]).await.unwrap();
+    assert_eq!(store.get(scope, of_a.id).await.unwrap(), None);
+}
+
 async fn a_reminder_that_falls_due_is_told_once_by_many_clocks(store: Arc<dyn Store>) {
     let (scope, lead) = (scope(), lead(1));
     let due = keep(&store, scope, &lead, NOW.after(HOUR)).await;
@@ -348,6 +408,7 @@ contract!(
     an_idempotency_key_is_answered_again_and_done_once,
     a_deleted_leads_reminders_disappear_and_come_back_with_it,
     an_erased_leads_reminders_are_erased,
+    reminders_go_with_a_merged_lead_and_come_back_with_it,
     a_reminder_that_falls_due_is_told_once_by_many_clocks,
     a_resumed_stream_gets_what_fell_due_since,
     pages_give_every_row_once_in_order,

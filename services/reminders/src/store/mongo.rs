@@ -474,6 +474,7 @@ impl Tables {
             version: row.get_i64("version").unwrap_or(0),
             deleted: row.get_bool("deleted").unwrap_or(false),
             revision: row.get_i64("revision").unwrap_or(0).cast_unsigned(),
+            merged_into: row.get_str("mergedInto").ok().and_then(|id| LeadId::parse(id).ok()),
         }))
     }
 
@@ -635,8 +636,7 @@ impl Tables {
         for kept in ["_id", "workspaceId", "leadId", "originId", "hidden"] {
             set.remove(kept);
         }
-        let written =
-            self.reminders.update_one(filter, doc! { "$set": set }).session(&mut *session).await?;
+        let written = self.reminders.update_one(filter, doc! { "$set": set }).session(&mut *session).await?;
         if written.matched_count == 1 {
             Ok(())
         } else {

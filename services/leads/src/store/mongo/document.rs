@@ -19,6 +19,7 @@ use crate::{
     filter::{Position, SortKey, sort_text},
     lead::{Lead, LeadId, Note},
     likeness::email_keys,
+    merge::{Filled, Merge},
     search::Haystack,
     stage::{Source, StageTimes, Stages, Status},
     store::{Logged, StoreError},
@@ -200,6 +201,40 @@ pub(super) fn lead(document: &Document) -> Result<Stored, StoreError> {
         stages,
     };
     Ok(Stored { lead, revision: read.long("followUpRevision")? })
+}
+
+/// A merge as a document.
+pub(super) fn of_merge(scope: Scope, merge: &Merge) -> Document {
+    let filled = &merge.filled;
+    doc! {
+        "_id": merge.id.to_string(),
+        "workspaceId": scope.workspace().to_string(),
+        "intoId": merge.into.to_string(),
+        "at": merge.at.0,
+        "email": text(filled.email.as_ref().map(Email::as_str)),
+        "phone": text(filled.phone.as_ref().map(Phone::as_str)),
+        "company": text(filled.company.as_ref().map(Company::as_str)),
+        "ownerId": text(filled.owner.map(|id| id.to_string()).as_deref()),
+        "tags": filled.tags.to_texts(),
+    }
+}
+
+/// A merge from its document.
+pub(super) fn merge(document: &Document) -> Result<Merge, StoreError> {
+    let read = Reader(document);
+    let tags = document.get_array("tags").map_err(|_| read.broken("tags"))?;
+    let owner = match document.get("ownerId") {
+        None | Some(Bson::Null) => None,
+        Some(_) => Some(read.id::<UserId>("ownerId")?),
+    };
+    let filled = Filled {
+        email: read.some_text("email")?.map(Email::stored),
+        phone: read.some_text("phone")?.map(Phone::stored),
+        company: read.some_text("company")?.map(Company::stored),
+        owner,
+        tags: Tags::stored(tags.iter().filter_map(Bson::as_str).map(str::to_owned).collect()),
+    };
+    Ok(Merge { id: read.id("_id")?, into: read.id("intoId")?, at: read.time("at")?, filled })
 }
 
 /// A note as a document.

@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0001 leads, notes, log", run: |db| Box::pin(first(db)) },
     MongoMigration { name: "0002 keys of likely duplicates", run: |db| Box::pin(second(db)) },
     MongoMigration { name: "0003 imports", run: |db| Box::pin(imports(db)) },
+    MongoMigration { name: "0004 merges", run: |db| Box::pin(merges(db)) },
 ];
 
 async fn first(db: &Database) -> Result<(), StorageError> {
@@ -187,6 +188,23 @@ async fn imports(db: &Database) -> Result<(), StorageError> {
     ] {
         ensure_collection(db, name, rules).await?;
         ensure_index(db, name, index("by_import", doc! { "importId": 1 })).await?;
+    }
+    Ok(())
+}
+
+/// What is kept of merges until they can't be taken back any more, and the leads that they put aside.
+async fn merges(db: &Database) -> Result<(), StorageError> {
+    ensure_collection(db, "merges", object(&["_id", "workspaceId", "intoId", "at", "tags"], doc! {})).await?;
+    ensure_collection(db, "merged", object(&["_id", "workspaceId", "mergeId", "intoId", "version"], doc! {}))
+        .await?;
+    for (collection, name, keys) in [
+        ("merges", "by_lead", doc! { "workspaceId": 1, "intoId": 1, "_id": 1 }),
+        // For the sweep, which works across workspaces.
+        ("merges", "by_time", doc! { "at": 1 }),
+        ("merged", "by_merge", doc! { "workspaceId": 1, "mergeId": 1, "nth": 1 }),
+        ("merged", "by_lead", doc! { "workspaceId": 1, "intoId": 1, "_id": 1 }),
+    ] {
+        ensure_index(db, collection, index(name, keys)).await?;
     }
     Ok(())
 }

@@ -31,9 +31,11 @@ pub(super) struct Writer {
     database: Database,
     pub(super) leads: Collection<Document>,
     pub(super) notes: Collection<Document>,
-    activity: Collection<Document>,
+    pub(super) activity: Collection<Document>,
+    pub(super) merges: Collection<Document>,
+    pub(super) merged: Collection<Document>,
     once: Collection<Document>,
-    scope: Scope,
+    pub(super) scope: Scope,
     encode: Encode,
 }
 
@@ -51,6 +53,8 @@ impl Writer {
             leads: database.collection("leads"),
             notes: database.collection("notes"),
             activity: database.collection("activity"),
+            merges: database.collection("merges"),
+            merged: database.collection("merged"),
             once: database.collection("once"),
             scope,
             encode,
@@ -115,7 +119,14 @@ impl Writer {
             .hint(document::by_id())
             .session(&mut *session)
             .await?;
-        let Stored { lead, revision } = document::lead(&found.ok_or(Denied::NoLead)?)?;
+        let Some(found) = found else {
+            let into = match command {
+                Command::Restore => self.went_into(session, id).await?,
+                _ => None,
+            };
+            return Err(into.map_or(Denied::NoLead, |into| Denied::Merged { into }).into());
+        };
+        let Stored { lead, revision } = document::lead(&found)?;
         let trash = matches!(command, Command::Restore | Command::Erase | Command::Purge);
         if lead.deleted_at.is_some() && !trash {
             return Err(Denied::NoLead.into());
@@ -269,6 +280,7 @@ impl Writer {
         let events = change.events(self.scope.workspace(), by);
         if change.erased {
             self.erase(session, old).await?;
+            self.erase_merged(session, old.id, by).await?;
             self.log(session, &events, true).await?;
             return Ok((change.lead, None));
         }

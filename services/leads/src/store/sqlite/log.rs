@@ -31,6 +31,7 @@ pub(super) fn code(kind: Kind) -> i64 {
         Kind::Restored => 7,
         Kind::Merged => 8,
         Kind::Imported => 9,
+        Kind::Unmerged => 10,
     }
 }
 

@@ -208,4 +208,68 @@ CREATE TABLE import_seen (
 ) STRICT, WITHOUT ROWID;
 ",
     },
+    Migration {
+        version: 4,
+        name: "merges",
+        // A lead that went into another leaves its table, and with it every index: nothing has to leave it out.
+        sql: "
+CREATE TABLE merges (
+    id        BLOB    PRIMARY KEY,
+    workspace INTEGER NOT NULL REFERENCES workspaces (number),
+    into_lead BLOB    NOT NULL,
+    at        INTEGER NOT NULL,
+    email     TEXT,
+    phone     TEXT,
+    company   TEXT,
+    owner     BLOB,
+    tags      TEXT    NOT NULL -- one a line
+) STRICT, WITHOUT ROWID;
+CREATE INDEX merges_by_lead ON merges (workspace, into_lead, id);
+-- For the sweep, which works across workspaces.
+CREATE INDEX merges_by_time ON merges (at);
+
+CREATE TABLE merged (
+    row                INTEGER PRIMARY KEY,
+    id                 BLOB    NOT NULL UNIQUE,
+    workspace          INTEGER NOT NULL REFERENCES workspaces (number),
+    merge              BLOB    NOT NULL,
+    into_lead          BLOB    NOT NULL,
+    version            INTEGER NOT NULL,
+    status             INTEGER NOT NULL,
+    source             INTEGER NOT NULL,
+    owner              BLOB,
+    created_by         BLOB    NOT NULL,
+    created_at         INTEGER NOT NULL,
+    updated_at         INTEGER NOT NULL,
+    status_changed_at  INTEGER NOT NULL,
+    last_activity_at   INTEGER NOT NULL,
+    next_follow_up_at  INTEGER,
+    follow_up_revision INTEGER NOT NULL,
+    deleted_at         INTEGER,
+    note_count         INTEGER NOT NULL,
+    stages             BLOB    NOT NULL,
+    name               TEXT    NOT NULL,
+    email              TEXT,
+    phone              TEXT,
+    company            TEXT,
+    tags               TEXT    NOT NULL
+) STRICT;
+CREATE INDEX merged_by_merge ON merged (merge, row);
+CREATE INDEX merged_by_lead  ON merged (workspace, into_lead);
+
+-- What a merge has moved, and from which lead.
+CREATE TABLE moved_notes (
+    merge BLOB NOT NULL,
+    lead  BLOB NOT NULL,
+    note  BLOB NOT NULL,
+    PRIMARY KEY (merge, lead, note)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE moved_log (
+    merge BLOB    NOT NULL,
+    lead  BLOB    NOT NULL,
+    row   INTEGER NOT NULL,
+    PRIMARY KEY (merge, lead, row)
+) STRICT, WITHOUT ROWID;
+",
+    },
 ];

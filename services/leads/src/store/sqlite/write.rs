@@ -40,6 +40,10 @@ pub(super) fn answered(conn: &Connection, once: &Once) -> Result<Option<Vec<u8>>
 /// Sets a follow-up, unless a newer one is known.
 pub(super) const SET_FOLLOW_UP: &str = "UPDATE leads SET next_follow_up_at = ?1, follow_up_revision = ?2
     WHERE id = ?3 AND follow_up_revision < ?2 AND workspace = (SELECT number FROM workspaces WHERE id = ?4)";
+/// The same of a lead that went into another: it may have been told late.
+pub(super) const SET_FOLLOW_UP_ASIDE: &str =
+    "UPDATE merged SET next_follow_up_at = ?1, follow_up_revision = ?2
+    WHERE id = ?3 AND follow_up_revision < ?2 AND workspace = (SELECT number FROM workspaces WHERE id = ?4)";
 /// Takes the log of a lead away.
 pub(super) const FORGET_LOG: &str =
     "DELETE FROM activity INDEXED BY activity_by_lead WHERE workspace = ?1 AND lead = ?2 AND hidden = 0";
@@ -47,8 +51,15 @@ pub(super) const FORGET_LOG: &str =
 /// Takes in what reminders told.
 pub(super) fn set_follow_ups(conn: &Connection, follow_ups: &[NextFollowUp]) -> Result<(), StoreError> {
     let mut set = conn.prepare_cached(SET_FOLLOW_UP)?;
+    let mut set_aside = conn.prepare_cached(SET_FOLLOW_UP_ASIDE)?;
     for told in follow_ups {
         set.execute(params![
+            told.at.map(|at| at.0),
+            told.revision.cast_signed(),
+            told.lead.uuid().as_bytes(),
+            told.scope.workspace().uuid().as_bytes(),
+        ])?;
+        set_aside.execute(params![
             told.at.map(|at| at.0),
             told.revision.cast_signed(),
             told.lead.uuid().as_bytes(),
@@ -93,7 +104,10 @@ impl Writer<'_> {
         condition: &Precondition,
         by: &By,
     ) -> Result<Written, StoreError> {
-        let (place, lead) = row::find(self.conn, self.scope, id)?.ok_or(Denied::NoLead)?;
+        let Some((place, lead)) = row::find(self.conn, self.scope, id)? else {
+            let into = if matches!(command, Command::Restore) { self.went_into(id)? } else { None };
+            return Err(into.map_or(Denied::NoLead, |into| Denied::Merged { into }).into());
+        };
         let trash = matches!(command, Command::Restore | Command::Erase | Command::Purge);
         if lead.deleted_at.is_some() && !trash {
             return Err(Denied::NoLead.into());
@@ -194,6 +208,7 @@ impl Writer<'_> {
         let events = change.events(self.scope.workspace(), by);
         if change.erased {
             self.erase(number, place, old)?;
+            self.erase_merged(number, old.id, by)?;
             self.log(number, &events, true)?;
             return Ok((change.lead, None));
         }
@@ -357,7 +372,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn delete_tags(&self, number: Number, lead: &Lead) -> Result<(), StoreError> {
+    pub(super) fn delete_tags(&self, number: Number, lead: &Lead) -> Result<(), StoreError> {
         if lead.fields.tags.is_empty() {
             return Ok(());
         }
@@ -383,7 +398,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn delete_grams(&self, place: Place) -> Result<(), StoreError> {
+    pub(super) fn delete_grams(&self, place: Place) -> Result<(), StoreError> {
         self.conn.prepare_cached("DELETE FROM grams WHERE rowid = ?1")?.execute([place])?;
         Ok(())
     }

@@ -1,11 +1,31 @@
 //! The collections, their validators and indexes.
 
-use bson::doc;
+use bson::{Document, doc};
 use leadline_storage::{MongoMigration, StorageError, mongo};
 use mongodb::{Database, IndexModel, options::IndexOptions};
 
-pub(super) const MIGRATIONS: &[MongoMigration] =
-    &[MongoMigration { name: "0001 reminders", run: |db| Box::pin(reminders(db)) }];
+pub(super) const MIGRATIONS: &[MongoMigration] = &[
+    MongoMigration { name: "0001 reminders", run: |db| Box::pin(reminders(db)) },
+    MongoMigration { name: "0002 merged leads", run: |db| Box::pin(merged(db)) },
+];
+
+/// A reminder's own lead is `originId`; `leadId` is the one that shows it, where its own went.
+async fn merged(db: &Database) -> Result<(), StorageError> {
+    db.collection::<Document>("reminders")
+        .update_many(
+            doc! { "originId": { "$exists": false } },
+            vec![doc! { "$set": { "originId": "$leadId" } }],
+        )
+        .await?;
+    mongo::ensure_index(db, "reminders", mongo::index("by_origin", doc! { "workspaceId": 1, "originId": 1 }))
+        .await?;
+    let went = IndexOptions::builder()
+        .name("by_merged".to_owned())
+        .partial_filter_expression(doc! { "mergedInto": { "$gt": "" } })
+        .build();
+    let keys = doc! { "workspaceId": 1, "mergedInto": 1 };
+    mongo::ensure_index(db, "leads", IndexModel::builder().keys(keys).options(went).build()).await
+}
 
 async fn reminders(db: &Database) -> Result<(), StorageError> {
     let text = doc! { "bsonType": "string" };
