@@ -1,5 +1,5 @@
 import { events } from './events';
-import { accessToken, currentStanding, onStanding, refresh } from './session';
+import { accessToken, currentStanding, onStanding, refresh, serverTime } from './session';
 
 export type LiveState = 'live' | 'reconnecting' | 'offline';
 export interface LiveEvent {
@@ -10,6 +10,12 @@ export interface LiveEvent {
 // The server sends a comment every 15 s: this much silence means that the connection is dead.
 const SILENCE_MS = 40_000;
 const MAX_WAIT_MS = 20_000;
+
+/** The id that an event of this time would have: a UUIDv7 begins with the milliseconds. */
+export function idAt(ms: number): string {
+  const hex = Math.max(0, Math.round(ms)).toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
 
 type Word =
   | { kind: 'event'; event: LiveEvent; id: string | undefined }
@@ -24,6 +30,7 @@ export function follow(onEvent: (event: LiveEvent) => void, onState: (state: Liv
   const stopped = new AbortController();
   const channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('leadline.live');
   let lastId: string | undefined;
+  const entered = Date.now();
   let leading = false;
   let state: LiveState = 'reconnecting';
   let current: AbortController | undefined;
@@ -48,6 +55,9 @@ export function follow(onEvent: (event: LiveEvent) => void, onState: (state: Liv
   async function read(): Promise<void> {
     const token = await accessToken();
     if (!token) throw new Error('no session');
+    // What happens between the page's first requests and the stream's beginning is told, too: it resumes from then.
+    const since = serverTime(entered);
+    const from = lastId ?? (since === undefined ? undefined : idAt(since));
     const quiet = new AbortController();
     current = quiet;
     let timer = setTimeout(() => quiet.abort(), SILENCE_MS);
@@ -56,7 +66,7 @@ export function follow(onEvent: (event: LiveEvent) => void, onState: (state: Liv
         headers: {
           Accept: 'text/event-stream',
           Authorization: `Bearer ${token}`,
-          ...(lastId ? { 'Last-Event-ID': lastId } : {}),
+          ...(from ? { 'Last-Event-ID': from } : {}),
         },
         cache: 'no-store',
         signal: AbortSignal.any([stopped.signal, quiet.signal]),

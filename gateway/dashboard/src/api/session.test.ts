@@ -81,3 +81,16 @@ it('signing out lets what waits go with an error, not for ever', async () => {
   await expect(waits).rejects.toMatchObject({ status: 401 });
   expect(session.currentStanding()).toBe('out');
 });
+
+it('the token tells how far the server’s clock is from this one', async () => {
+  const claims = (exp: number) => `x.${btoa(JSON.stringify({ exp }))}.y`;
+  // The server is a minute ahead.
+  vi.stubGlobal(
+    'fetch',
+    vi.fn(async () => token(claims((Date.now() + 60_000 + 900_000) / 1000))),
+  );
+  const session = await page();
+  expect(session.serverTime(0)).toBeUndefined();
+  await session.refresh();
+  expect(Math.abs((session.serverTime(1_000_000) ?? 0) - 1_060_000)).toBeLessThan(1_000);
+});

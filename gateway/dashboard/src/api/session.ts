@@ -120,6 +120,18 @@ export async function accessToken(): Promise<string | null> {
   return held?.token ?? null;
 }
 
+/** A time of this machine by the server's clock, which the token's end tells of. */
+export function serverTime(at: number): number | undefined {
+  try {
+    const claims = JSON.parse(atob((held?.token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'))) as {
+      exp?: unknown;
+    };
+    return held && typeof claims.exp === 'number' ? at + claims.exp * 1000 - held.until : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Finds out, once, whether there is a session. */
 export async function start(): Promise<void> {
   if (standing !== 'unknown') return;

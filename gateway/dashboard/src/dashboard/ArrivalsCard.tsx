@@ -1,34 +1,44 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
-import { useMemo } from 'react';
+import { type KeyboardEvent, lazy, Suspense, useMemo, useState } from 'react';
 import { api, ok } from '../api/client';
 import { Failed, Skeleton } from '../design/Small';
 import { type LeadFilter, toQuery } from '../leads/filter';
 import { day, num } from '../time/format';
 import { addDays } from '../time/zone';
 import { t } from '../words';
-import { byHour, condense } from './arrivals';
+import { byHour, condense, placeOf } from './arrivals';
 import css from './cards.module.css';
 import { ChartCard } from './ChartCard';
 import type { View } from './view';
 
+const ArrivedDialog = lazy(() => import('./ArrivedDialog'));
+
 // The figures know days, not hours: the newest leads of the period are read, and the card says so when there are more.
 const MOST = 1000;
+
+/** What is kept of a lead to say which ones a cell counts. */
+export interface Arrived {
+  id: string;
+  name: string;
+  company: string | null;
+  createdAt: string;
+}
 
 const arrivalsQuery = (filter: LeadFilter, zone: string) =>
   queryOptions({
     // Not read again with the figures: five pages of leads at every change would be too much for a pattern of weeks.
     queryKey: ['arrivals', filter, zone],
     queryFn: async ({ signal }) => {
-      const times: string[] = [];
+      const leads: Arrived[] = [];
       let cursor: string | undefined;
       do {
         const page = await ok(
           api.GET('/api/v1/leads', { params: { query: { ...toQuery(filter, zone), limit: 200, cursor } }, signal }),
         );
-        for (const lead of page.items) times.push(lead.createdAt);
+        for (const { id, name, company, createdAt } of page.items) leads.push({ id, name, company, createdAt });
         cursor = page.nextCursor ?? undefined;
-      } while (cursor && times.length < MOST);
-      return { times, all: !cursor };
+      } while (cursor && leads.length < MOST);
+      return { leads, all: !cursor };
     },
     staleTime: 5 * 60_000,
   });
@@ -40,8 +50,25 @@ const clock = (hour: number) => `${String(hour).padStart(2, '0')}:00`;
 export function ArrivalsCard({ view, className }: { view: View; className?: string | undefined }) {
   const filter = { ...view.filter, createdFrom: view.window.from, createdTo: view.window.to };
   const { data, error, refetch } = useQuery(arrivalsQuery(filter, view.zone));
-  const grid = useMemo(() => condense(byHour(data?.times ?? [], view.zone)), [data, view.zone]);
-  const { hours, rows, max, best } = grid;
+  const grid = useMemo(
+    () =>
+      condense(
+        byHour(
+          (data?.leads ?? []).map((lead) => lead.createdAt),
+          view.zone,
+        ),
+      ),
+    [data, view.zone],
+  );
+  const { hours, span, rows, max, best } = grid;
+  const [opened, setOpened] = useState<[row: number, column: number] | null>(null);
+  const inCell = ([row, column]: [number, number]) => {
+    const from = hours[column] ?? 0;
+    return (data?.leads ?? []).filter((lead) => {
+      const [weekday, hour] = placeOf(lead.createdAt, view.zone);
+      return weekday === row && hour >= from && hour < from + span;
+    });
+  };
   const sub = best
     ? t('chart.arrivals.best', { day: name(best[0], 'long'), hour: clock(hours[best[1]] ?? 0) })
     : t('chart.arrivals.sub');
@@ -49,11 +76,11 @@ export function ArrivalsCard({ view, className }: { view: View; className?: stri
     <ChartCard
       className={className}
       title={t('chart.arrivals')}
-      sub={data && !data.all ? `${sub} · ${t('chart.arrivals.newest', { n: num(data.times.length) })}` : sub}
+      sub={data && !data.all ? `${sub} · ${t('chart.arrivals.newest', { n: num(data.leads.length) })}` : sub}
       table={{ head: ['', ...hours.map(clock)], rows: rows.map((row, r) => [name(r, 'short'), ...row]) }}
     >
       {data ? (
-        <table className={css.heat}>
+        <table className={css.heat} onKeyDown={walk}>
           <caption className="sr">{t('chart.arrivals')}</caption>
           <thead>
             <tr>
@@ -71,18 +98,27 @@ export function ArrivalsCard({ view, className }: { view: View; className?: stri
               <tr key={name(r, 'short')}>
                 <th scope="row">{name(r, 'short')}</th>
                 {row.map((value, c) => (
-                  <td key={hours[c]} title={`${name(r, 'long')} ${clock(hours[c] ?? 0)}: ${num(value)}`}>
-                    <span
+                  <td key={hours[c]}>
+                    <button
+                      type="button"
                       data-swatch=""
+                      data-leads={value}
+                      // One stop for the whole table: the arrow keys go on from it.
+                      tabIndex={best ? (best[0] === r && best[1] === c ? 0 : -1) : r + c ? -1 : 0}
+                      aria-label={t('chart.arrivals.cell', {
+                        day: name(r, 'long'),
+                        hour: clock(hours[c] ?? 0),
+                        n: value,
+                      })}
+                      title={t('chart.arrivals.cell', { day: name(r, 'long'), hour: clock(hours[c] ?? 0), n: value })}
+                      onClick={() => value > 0 && setOpened([r, c])}
                       data-best={(best?.[0] === r && best[1] === c) || undefined}
                       style={{
                         background: value
                           ? `color-mix(in oklab, var(--series) ${Math.round(10 + (value / max) * 88)}%, var(--sunken))`
                           : 'var(--sunken)',
                       }}
-                    >
-                      <span className="sr">{value}</span>
-                    </span>
+                    />
                   </td>
                 ))}
               </tr>
@@ -94,6 +130,34 @@ export function ArrivalsCard({ view, className }: { view: View; className?: stri
       ) : (
         <Skeleton height={250} radius={12} />
       )}
+      {opened && (
+        <Suspense>
+          <ArrivedDialog
+            title={t('chart.arrivals.came', {
+              n: inCell(opened).length,
+              day: name(opened[0], 'long'),
+              from: clock(hours[opened[1]] ?? 0),
+              to: clock((hours[opened[1]] ?? 0) + span),
+            })}
+            leads={inCell(opened)}
+            onClose={() => setOpened(null)}
+          />
+        </Suspense>
+      )}
     </ChartCard>
   );
+}
+
+/** The arrow keys go from cell to cell. */
+function walk(event: KeyboardEvent<HTMLTableElement>) {
+  const cell = (event.target as HTMLElement).closest('td');
+  const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  const row = cell?.parentElement as HTMLTableRowElement | null | undefined;
+  if (!cell || !row || !step) return;
+  const body = row.parentElement as HTMLTableSectionElement;
+  const next = body.rows[row.sectionRowIndex + (step[0] ?? 0)]?.cells[cell.cellIndex + (step[1] ?? 0)];
+  const button = next?.querySelector('button');
+  if (!button) return;
+  event.preventDefault();
+  button.focus();
 }

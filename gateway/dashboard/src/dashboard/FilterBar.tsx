@@ -53,7 +53,7 @@ export function FilterBar({ view, stale }: { view: View; stale: ReactNode }) {
             </Chip>
           )}
           {count && (
-            <Button kind="ghost" onClick={() => view.open(filter)}>
+            <Button kind="ghost" onClick={() => view.open(filter)} data-leads={count.value}>
               {t('filter.open', { n: count.value })}
               <ArrowRight size={15} aria-hidden="true" />
             </Button>

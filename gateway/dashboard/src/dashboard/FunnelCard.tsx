@@ -1,9 +1,11 @@
-import type { DashboardData } from '../api/model';
+import { Link } from '@tanstack/react-router';
+import type { DashboardData, Status } from '../api/model';
 import { stageColor, StageGlyph } from '../design/StageGlyph';
+import type { LeadFilter } from '../leads/filter';
 import { duration, num, percent } from '../time/format';
 import { t } from '../words';
 import { ChartCard } from './ChartCard';
-import { useFunnel } from './figures';
+import { useByStatus, useFunnel } from './figures';
 import css from './funnel.module.css';
 import { scopeName } from './scope';
 import type { View } from './view';
@@ -20,6 +22,8 @@ export function FunnelCard({
   className?: string | undefined;
 }) {
   const items = useFunnel(view, data);
+  // The funnel is not filtered by a source: neither is what it opens.
+  const now = useByStatus({ ...view, search: { ...view.search, source: undefined } }, data);
   return (
     <ChartCard
       className={className}
@@ -27,7 +31,11 @@ export function FunnelCard({
       sub={`${t('chart.funnel.sub')} · ${scopeName(view)}`}
       table={funnelTable(items)}
     >
-      <FunnelBars items={items} />
+      <FunnelBars
+        items={items}
+        now={now}
+        among={view.zoom ? { createdFrom: view.zoom.from, createdTo: view.zoom.to } : {}}
+      />
     </ChartCard>
   );
 }
@@ -43,7 +51,19 @@ export const funnelTable = (items: Step[]) => ({
   ]),
 });
 
-export function FunnelBars({ items }: { items: Step[] }) {
+interface Bars {
+  items: Step[];
+  /** Where the same leads stand now. */
+  now: { status: Status; count: number }[];
+  /** Which leads they are. */
+  among: LeadFilter;
+}
+/**
+ * How many leads ever reached each stage. A list can be asked for where leads stand, not for where they have been: each
+ * step opens those that still stand there or further on, with their own count.
+ */
+export function FunnelBars({ items, now, among }: Bars) {
+  const order = items.map((item) => item.status);
   const most = Math.max(items[0]?.reached ?? 0, 1);
   return (
     <ol className={css.funnel}>
@@ -58,14 +78,26 @@ export function FunnelBars({ items }: { items: Step[] }) {
           <div className={css.track}>
             <span style={{ width: `${(item.reached / most) * 100}%`, background: stageColor(item.status) }} />
           </div>
-          {i > 0 && (
-            <p className="num">
-              {t('funnel.step', { p: percent(item.stepRate) })}
-              {item.medianHours !== null && ` · ${t('funnel.after', { time: duration(item.medianHours) })}`}
-            </p>
-          )}
+          <p className="num">
+            {i > 0 && (
+              <span>
+                {t('funnel.step', { p: percent(item.stepRate) })}
+                {item.medianHours !== null && ` · ${t('funnel.after', { time: duration(item.medianHours) })}`}
+              </span>
+            )}
+            <Still status={order.slice(i)} now={now} among={among} />
+          </p>
         </li>
       ))}
     </ol>
+  );
+}
+
+function Still({ status, now, among }: { status: Status[]; now: Bars['now']; among: LeadFilter }) {
+  const n = now.reduce((sum, item) => (status.includes(item.status) ? sum + item.count : sum), 0);
+  return (
+    <Link to="/leads" search={{ ...among, status }} data-leads={n}>
+      {t(status.length === 1 ? 'funnel.still.last' : 'funnel.still', { n })}
+    </Link>
   );
 }

@@ -61,7 +61,14 @@ export function Hero({ data, view }: { data: DashboardData; view: View }) {
             'hero.new',
             { n: newToday },
             {
-              a: <Link to="/leads" search={{ createdFrom: view.today, createdTo: view.today }} className={css.plain} />,
+              a: (
+                <Link
+                  to="/leads"
+                  search={{ createdFrom: view.today, createdTo: view.today }}
+                  className={css.plain}
+                  data-leads={newToday}
+                />
+              ),
             },
           )}
           {previous.newToday > 0 && (
@@ -86,7 +93,12 @@ export function Hero({ data, view }: { data: DashboardData; view: View }) {
                 { source: t(`source.${best.source}`), rate: share(best.converted, best.count) },
                 {
                   a: (
-                    <Link to="/leads" search={{ source: [best.source], status: ['Converted'] }} className={css.plain} />
+                    <Link
+                      to="/leads"
+                      search={{ source: [best.source], status: ['Converted'] }}
+                      className={css.plain}
+                      data-leads={best.converted}
+                    />
                   ),
                 },
               )}

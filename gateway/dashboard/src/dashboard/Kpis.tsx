@@ -100,7 +100,7 @@ function Kpi({ label, value, before, sub, spark, kind, color, filter, goodWhenUp
   const [shown = value] = useTween([value], 700);
   return (
     <li>
-      <Link to="/leads" search={filter} className={css.kpi}>
+      <Link to="/leads" search={filter} className={css.kpi} data-leads={value}>
         <span className={css.kpiLabel}>{label}</span>
         <span className={css.kpiRow}>
           <b className="display num">{num(Math.round(shown))}</b>

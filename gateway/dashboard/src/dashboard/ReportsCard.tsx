@@ -5,7 +5,7 @@ import { IconButton } from '../design/Button';
 import { Card } from '../design/Card';
 import { downloadFigures, downloadLeads, downloadMonth } from '../reports/download';
 import { day, num, share } from '../time/format';
-import { addMonths, type Day } from '../time/zone';
+import { addMonths, type Day, firstOf } from '../time/zone';
 import { t } from '../words';
 import { reportQuery } from './queries';
 import css from './reports.module.css';
@@ -62,11 +62,31 @@ export function ReportsCard({
         <dl className={css.month}>
           <div>
             <dt>{t('report.created')}</dt>
-            <dd className="display num">{figures ? num(figures.created) : '–'}</dd>
+            <dd className="display num">
+              {figures ? (
+                <Link to="/leads" search={{ createdFrom: firstOf(today) }} data-leads={figures.created}>
+                  {num(figures.created)}
+                </Link>
+              ) : (
+                '–'
+              )}
+            </dd>
           </div>
           <div>
             <dt>{t('report.converted')}</dt>
-            <dd className="display num">{figures ? num(figures.converted) : '–'}</dd>
+            <dd className="display num">
+              {figures ? (
+                <Link
+                  to="/leads"
+                  search={{ status: ['Converted'], enteredFrom: firstOf(today) }}
+                  data-leads={figures.converted}
+                >
+                  {num(figures.converted)}
+                </Link>
+              ) : (
+                '–'
+              )}
+            </dd>
           </div>
           <div>
             <dt title={t('report.winRate.sub')}>{t('report.winRate')}</dt>

@@ -7,7 +7,7 @@ import { Empty, Failed, Skeleton } from '../design/Small';
 import { completeReminder, reopenReminder } from '../reminders/changes';
 import { remindersQuery } from '../reminders/queries';
 import { useCanWrite, useZone } from '../shell/me';
-import { ago, due } from '../time/format';
+import { ago, due, num } from '../time/format';
 import { useNow } from '../time/now';
 import { quietly } from '../undo/change';
 import { t } from '../words';
@@ -27,19 +27,26 @@ export function WorkCard({ className }: { className?: string | undefined }) {
   const day = items(today).filter((one) => !lateIds.has(one.id));
   const done =
     items(today).filter((one) => one.status === 'done').length + late.filter((one) => one.status === 'done').length;
-  const total = late.length + day.length;
+  // Only the first of a long list are here; the server's totals count them all.
+  const beyond = (list: typeof overdue) => (list.data?.pages[0]?.total.value ?? 0) - items(list).length;
+  const total = late.length + day.length + beyond(overdue) + beyond(today);
   let room = SHOWN;
   const groups = (
     [
-      ['overdue', late],
-      ['today', day.toSorted((a, b) => Number(a.status === 'done') - Number(b.status === 'done'))],
-      ['next', items(next)],
+      ['overdue', 'overdue', late, beyond(overdue)],
+      [
+        'today',
+        'today',
+        day.toSorted((a, b) => Number(a.status === 'done') - Number(b.status === 'done')),
+        beyond(today),
+      ],
+      ['next', 'upcoming', items(next), beyond(next)],
     ] as const
   )
-    .map(([key, all]) => {
+    .map(([key, view, all, more]) => {
       const shown = all.slice(0, Math.max(0, room));
       room -= shown.length;
-      return { key, all, shown };
+      return { key, view, count: all.length + more, shown };
     })
     .filter((group) => group.shown.length > 0);
   const waiting = overdue.isPending || today.isPending || next.isPending;
@@ -70,7 +77,9 @@ export function WorkCard({ className }: { className?: string | undefined }) {
           {groups.map((group) => (
             <section key={group.key} aria-label={t(`work.${group.key}`)}>
               <h3 data-kind={group.key}>
-                {t(`work.${group.key}`)} <small className="num">{group.all.length}</small>
+                <Link to="/reminders" search={{ view: group.view }} data-reminders={group.count}>
+                  {t(`work.${group.key}`)} <small className="num">{num(group.count)}</small>
+                </Link>
               </h3>
               <ul>
                 {group.shown.map((reminder) => (

@@ -1,12 +1,17 @@
 import { wallClock } from '../time/zone';
 
+/** Weekday (Monday is 0) and hour of an instant in the zone. */
+export function placeOf(time: string, zone: string): [weekday: number, hour: number] {
+  const wall = new Date(wallClock(Date.parse(time), zone));
+  return [(wall.getUTCDay() + 6) % 7, wall.getUTCHours()];
+}
+
 /** Leads by weekday (Monday first) and hour of the day in the zone. */
 export function byHour(times: string[], zone: string): number[][] {
   const grid = Array.from({ length: 7 }, () => Array.from({ length: 24 }, () => 0));
   for (const time of times) {
-    const wall = new Date(wallClock(Date.parse(time), zone));
-    const row = grid[(wall.getUTCDay() + 6) % 7];
-    const hour = wall.getUTCHours();
+    const [weekday, hour] = placeOf(time, zone);
+    const row = grid[weekday];
     if (row) row[hour] = (row[hour] ?? 0) + 1;
   }
   return grid;

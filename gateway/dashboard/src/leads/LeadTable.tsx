@@ -16,6 +16,8 @@ import type { Selection } from './selection';
 import { useFilter } from './useFilter';
 
 const ROW_PX = 54;
+// So many rows before the end of those that are loaded, more are asked for: a second of the fastest scrolling.
+const AHEAD = 250;
 const features = tableFeatures({ columnVisibilityFeature });
 const helper = createColumnHelper<typeof features, LeadRow>();
 const columns = helper.columns(COLUMNS.map((id) => helper.display({ id })));
@@ -52,7 +54,7 @@ export function LeadTable({ rows, selection, more, loading, cursor, setCursor, p
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
-    if (last >= rows.length - 25) more();
+    if (last >= rows.length - AHEAD) more();
   });
   useKeys({ rows, selection, cursor, setCursor, show: (index) => virtual.scrollToIndex(index), canWrite });
 

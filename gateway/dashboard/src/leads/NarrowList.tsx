@@ -12,6 +12,7 @@ import { NextStep } from './NextStep';
 import type { Selection } from './selection';
 
 const ROW_PX = 72;
+const AHEAD = 150;
 
 /** On a phone: name, stage and next step of each lead. */
 export function NarrowList({ rows, selection, more }: { rows: LeadRow[]; selection: Selection; more: () => void }) {
@@ -26,7 +27,7 @@ export function NarrowList({ rows, selection, more }: { rows: LeadRow[]; selecti
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
-    if (last >= rows.length - 20) more();
+    if (last >= rows.length - AHEAD) more();
   });
   return (
     <ul ref={list} className={css.list} style={{ height: virtual.getTotalSize() }}>

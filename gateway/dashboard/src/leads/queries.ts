@@ -3,8 +3,9 @@ import { api, ok } from '../api/client';
 import type { Status } from '../api/model';
 import { type LeadFilter, toQuery } from './filter';
 
-const PAGE = 100;
-const COLUMN_PAGE = 30;
+// The first page is short, to come quickly; those after it long, so that fast scrolling does not reach the end of them.
+const PAGE = { first: 100, more: 200 };
+const COLUMN_PAGE = { first: 30, more: 100 };
 
 export const keys = {
   lists: ['leads'] as const,
@@ -20,7 +21,7 @@ export const leadsQuery = (filter: LeadFilter, zone: string) =>
     queryFn: ({ pageParam, signal }) =>
       ok(
         api.GET('/api/v1/leads', {
-          params: { query: { ...toQuery(filter, zone), limit: PAGE, cursor: pageParam } },
+          params: { query: { ...toQuery(filter, zone), limit: pageParam ? PAGE.more : PAGE.first, cursor: pageParam } },
           signal,
         }),
       ),
@@ -39,7 +40,7 @@ export const columnQuery = (status: Status, filter: LeadFilter, zone: string) =>
           params: {
             query: {
               ...toQuery({ ...filter, status: [status], sort: '-updatedAt' }, zone),
-              limit: COLUMN_PAGE,
+              limit: pageParam ? COLUMN_PAGE.more : COLUMN_PAGE.first,
               cursor: pageParam,
             },
           },

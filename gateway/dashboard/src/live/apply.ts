@@ -64,11 +64,12 @@ function applyActivity(entry: Activity) {
     }
     case 'lead.deleted':
     case 'lead.merged':
-      if (entry.type === 'lead.deleted') dropRow(id);
+      if (entry.type === 'lead.deleted' || entry.data['intoId']) dropRow(id);
       soon('reminders', 600);
       break;
     case 'lead.created':
     case 'lead.restored':
+    case 'lead.unmerged':
       if (!known) show(id);
       break;
     default:
@@ -82,6 +83,8 @@ function applyActivity(entry: Activity) {
 export function applyLive({ type, data }: LiveEvent) {
   if (type === 'activity') applyActivity(data as Activity);
   else if (type === 'analytics') soon('figures', 250);
+  // More was missed than can be told.
+  else if (type === 'reload') readAgain();
   else if (type === 'import') importWent(data as Import);
   else if (type === 'reminder.due') {
     fellDue(data as Reminder | { reminder: Reminder });

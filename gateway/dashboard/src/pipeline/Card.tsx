@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { Ellipsis } from 'lucide-react';
-import { memo, type PointerEvent } from 'react';
+import { memo, type PointerEvent, type Ref } from 'react';
 import { type LeadRow, type Status, STATUSES } from '../api/model';
 import { Avatar } from '../design/Avatar';
 import { IconButton } from '../design/Button';
@@ -15,6 +15,10 @@ import css from './pipeline.module.css';
 const IDLE_MS = 7 * 86_400_000;
 
 interface Props {
+  ref?: Ref<HTMLLIElement>;
+  /** Its place in the column, and how many there are: only those in sight are in the page. */
+  index?: number;
+  size?: number | undefined;
   lead: LeadRow;
   faded: boolean;
   onPress?: ((id: string) => (event: PointerEvent<HTMLElement>) => void) | undefined;
@@ -22,12 +26,16 @@ interface Props {
 }
 
 export const Card = memo(
-  function Card({ lead, faded, onPress, onMove }: Props) {
+  function Card({ ref, index, size, lead, faded, onPress, onMove }: Props) {
     const now = useNow();
     const closed = lead.status === 'Converted' || lead.status === 'Lost';
     const idle = !closed && now - Date.parse(lead.lastActivityAt) > IDLE_MS;
     return (
       <li
+        ref={ref}
+        data-index={index}
+        aria-posinset={index === undefined ? undefined : index + 1}
+        aria-setsize={index === undefined ? undefined : size}
         className={css.card}
         data-drag={faded || undefined}
         data-grab={onPress ? '' : undefined}
@@ -66,5 +74,6 @@ export const Card = memo(
       </li>
     );
   },
-  (a, b) => a.lead === b.lead && a.faded === b.faded && a.onMove === b.onMove,
+  (a, b) =>
+    a.lead === b.lead && a.index === b.index && a.size === b.size && a.faded === b.faded && a.onMove === b.onMove,
 );

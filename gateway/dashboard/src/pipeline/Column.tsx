@@ -1,5 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { type CSSProperties, type PointerEvent, useEffect, useRef } from 'react';
+import { Link } from '@tanstack/react-router';
+import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
+import { type CSSProperties, type PointerEvent, useCallback, useEffect, useMemo, useRef } from 'react';
 import type { LeadPage, Status } from '../api/model';
 import { Failed, Skeleton } from '../design/Small';
 import { stageColor, StageGlyph } from '../design/StageGlyph';
@@ -10,6 +12,10 @@ import { num } from '../time/format';
 import { t } from '../words';
 import { Card } from './Card';
 import css from './pipeline.module.css';
+
+const CARD_PX = 90;
+// So many cards before the end of those that are loaded, more are asked for.
+const AHEAD = 40;
 
 interface Props {
   status: Status;
@@ -25,19 +31,39 @@ interface Props {
 export function Column({ status, filter, total, over, dragged, press, onMove }: Props) {
   const zone = useZone();
   const query = useInfiniteQuery(columnQuery(status, filter, zone));
-  const end = useRef<HTMLLIElement>(null);
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
-  useEffect(() => {
-    const mark = end.current;
-    if (!mark || !hasNextPage) return;
-    const seen = new IntersectionObserver(
-      ([entry]) => entry?.isIntersecting && !isFetchingNextPage && void fetchNextPage(),
-      { rootMargin: '300px' },
-    );
-    seen.observe(mark);
-    return () => seen.disconnect();
-  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
+  const scroller = useRef<HTMLUListElement>(null);
+  const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = query;
   const pages = query.data?.pages;
+  const rows = useMemo(() => pages?.flatMap((page) => page.items) ?? [], [pages]);
+  const held = dragged === undefined ? -1 : rows.findIndex((row) => row.id === dragged);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    getItemKey: useCallback((index: number) => rows[index]?.id ?? index, [rows]),
+    estimateSize: () => CARD_PX,
+    gap: 8,
+    paddingStart: 2,
+    paddingEnd: 12,
+    overscan: 6,
+    // The card that is dragged stays in the page, however far its column is scrolled: a finger's events belong to it.
+    rangeExtractor: (range) =>
+      defaultRangeExtractor(
+        held < 0
+          ? range
+          : {
+              ...range,
+              startIndex: Math.min(range.startIndex, held),
+              endIndex: Math.max(range.endIndex, held),
+            },
+      ),
+  });
+  const shown = virtual.getVirtualItems();
+  const first = shown[0];
+  const last = shown.at(-1);
+  useEffect(() => {
+    if ((last?.index ?? 0) >= rows.length - AHEAD && hasNextPage && !isFetchingNextPage && !isFetchNextPageError)
+      void fetchNextPage();
+  });
   const count = pages?.[0]?.total ?? total;
   return (
     <section
@@ -50,27 +76,56 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
       <header>
         <StageGlyph status={status} />
         <h2>{t(`status.${status}`)}</h2>
-        <small className="num">{count ? `${num(count.value)}${count.relation === 'gte' ? '+' : ''}` : ''}</small>
+        {count && (
+          <Link
+            to="/leads"
+            search={{ ...filter, status: [status] }}
+            className="num"
+            aria-label={`${t(`status.${status}`)}: ${t('leads.count', { n: count.value })}`}
+            data-leads={count.value}
+          >
+            {num(count.value)}
+            {count.relation === 'gte' ? '+' : ''}
+          </Link>
+        )}
       </header>
       {query.error && !pages ? (
         <Failed error={query.error} onRetry={() => void query.refetch()} />
       ) : (
-        <ul data-scroll="" className={css.cards} tabIndex={0} aria-label={t(`status.${status}`)}>
+        <ul
+          ref={scroller}
+          data-scroll=""
+          className={css.cards}
+          style={
+            first && last ? { paddingTop: first.start, paddingBottom: virtual.getTotalSize() - last.end } : undefined
+          }
+          tabIndex={0}
+          aria-label={t(`status.${status}`)}
+        >
           {pages
-            ? pages.flatMap((page) =>
-                page.items.map((lead) => (
-                  <Card key={lead.id} lead={lead} faded={dragged === lead.id} onPress={press} onMove={onMove} />
-                )),
-              )
+            ? shown.map(({ index, key }) => {
+                const lead = rows[index];
+                return (
+                  lead && (
+                    <Card
+                      key={key}
+                      ref={virtual.measureElement}
+                      index={index}
+                      size={count?.value}
+                      lead={lead}
+                      faded={index === held}
+                      onPress={press}
+                      onMove={onMove}
+                    />
+                  )
+                );
+              })
             : Array.from({ length: 4 }, (_, i) => (
                 <li key={i}>
                   <Skeleton height={92} radius={14} />
                 </li>
               ))}
-          {pages?.[0]?.items.length === 0 && <li className={css.none}>{t('pipeline.none')}</li>}
-          <li ref={end} aria-hidden="true" className={css.end}>
-            {isFetchingNextPage && <Skeleton height={92} radius={14} />}
-          </li>
+          {pages && rows.length === 0 && <li className={css.none}>{t('pipeline.none')}</li>}
         </ul>
       )}
     </section>

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { ChevronLeft, ChevronRight, Download, FileSpreadsheet, FileText, Printer, Sheet } from 'lucide-react';
 import type { Figures, Interval, Report } from '../api/model';
 import { ChartCard } from '../dashboard/ChartCard';
@@ -10,6 +10,7 @@ import { Menu } from '../design/Menu';
 import { Delta, Failed, Segmented, Skeleton, Stale } from '../design/Small';
 import { stageColor, StageGlyph } from '../design/StageGlyph';
 import { TimeSeries } from '../charts/TimeSeries';
+import type { LeadFilter } from '../leads/filter';
 import { useMe } from '../shell/me';
 import { date as instant, day, days, num, percent, share } from '../time/format';
 import { useNow } from '../time/now';
@@ -164,6 +165,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
       : { from: report.start, to: report.end < today ? report.end : today };
   const created = useQuery(createdQuery('day', range)).data ?? [];
   const funnel = useQuery(funnelQuery({ from: report.start, to: report.end })).data ?? [];
+  const among = { createdFrom: report.start, createdTo: report.end };
   const before = t(`report.before.${period}`);
   const closed = figures.converted + figures.lost;
   const closedBefore = previous.converted + previous.lost;
@@ -174,7 +176,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           <div key={key} className={css.figure}>
             <dt>{t(label)}</dt>
             <dd>
-              <b className="display num">{num(figures[key] ?? 0)}</b>
+              <Figure value={figures[key] ?? 0} filter={opens(key, report)} />
               <span>
                 <Delta now={figures[key] ?? 0} before={previous[key] ?? 0} goodWhenUp={good} />
                 <small>{t('report.was', { n: num(previous[key] ?? 0), before })}</small>
@@ -240,6 +242,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           <Bars
             rows={report.bySource.items.map((item) => ({
               key: item.source,
+              filter: { ...among, source: [item.source] },
               label: t(`source.${item.source}`),
               value: item.count,
               note: t('chart.won', { p: share(item.converted, item.count) }),
@@ -258,6 +261,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           <Bars
             rows={report.byStatus.items.map((item) => ({
               key: item.status,
+              filter: { ...among, status: [item.status] },
               label: t(`status.${item.status}`),
               value: item.count,
               note: '',
@@ -267,15 +271,38 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           />
         </ChartCard>
         <ChartCard title={t('chart.funnel')} sub={t('report.createdIn')} table={funnelTable(funnel)}>
-          <FunnelBars items={funnel} />
+          <FunnelBars items={funnel} now={report.byStatus.items} among={among} />
         </ChartCard>
       </div>
     </>
   );
 }
 
+/** The leads that a figure counts, as far as a list can be asked for them: it knows when a lead entered its present stage. */
+function opens(key: keyof Figures, { start, end }: Report): LeadFilter | undefined {
+  if (key === 'created') return { createdFrom: start, createdTo: end };
+  if (key === 'converted') return { status: ['Converted'], enteredFrom: start, enteredTo: end };
+  if (key === 'lost') return { status: ['Lost'], enteredFrom: start, enteredTo: end };
+  return undefined;
+}
+
+function Figure({ value, filter }: { value: number; filter: LeadFilter | undefined }) {
+  if (!filter)
+    return (
+      <b className="display num" title={t('report.moves')}>
+        {num(value)}
+      </b>
+    );
+  return (
+    <Link to="/leads" search={filter} className="display num" data-leads={value}>
+      {num(value)}
+    </Link>
+  );
+}
+
 interface Row {
   key: string;
+  filter: LeadFilter;
   label: string;
   value: number;
   note: string;
@@ -292,7 +319,15 @@ function Bars({ rows }: { rows: Row[] }) {
             {row.mark}
             {row.label}
           </span>
-          <b className="num">{num(row.value)}</b>
+          <Link
+            to="/leads"
+            search={row.filter}
+            className="num"
+            aria-label={`${row.label}: ${t('leads.count', { n: row.value })}`}
+            data-leads={row.value}
+          >
+            {num(row.value)}
+          </Link>
           {row.note && <small className="num">{row.note}</small>}
           <i>
             <i style={{ width: `${(row.value / most) * 100}%`, background: row.color }} />
