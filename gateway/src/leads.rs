@@ -240,6 +240,8 @@ pub(crate) async fn delete_lead(
 }
 
 /// Restore a deleted lead
+///
+/// It is out of the trash, as it was. A lead that is not in the trash stays as it is and is answered all the same.
 #[utoipa::path(post, path = "/api/v1/leads/{id}/restore", tag = "Leads", params(IfMatchHeader),
     responses((status = 200, description = "The lead", body = Lead)))]
 pub(crate) async fn restore_lead(

@@ -245,6 +245,20 @@ async fn malformed_requests_are_refused_and_nothing_is_smuggled() -> Result<()> 
         );
         ensure!(!answer.contains(" 500 "), "{framing:?}: {answer}");
     }
+    // A length and chunks with a body that is good: the chunks count, and nothing that follows is read.
+    let both = [
+        format!("Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", body.len()),
+        format!("Transfer-Encoding: chunked\r\nContent-Length: {}\r\n", body.len()),
+    ];
+    for framing in both {
+        let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        let answer = raw(&system, format!("{head}{framing}\r\n{chunks}{smuggled}").as_bytes()).await?;
+        ensure!(answer.matches("HTTP/1.1 ").count() == 1, "{framing:?}: {answer}");
+        ensure!(answer.to_lowercase().contains("connection: close"), "{framing:?}: {answer}");
+    }
+    for lead in una.get("/leads").await?.expect(200)?.ids() {
+        una.delete(&format!("/leads/{lead}")).await?.expect(204)?;
+    }
     for odd in [
         "GET / HTTP/9.9\r\n\r\n".to_owned(),
         "NOT HTTP AT ALL\r\n\r\n".to_owned(),

@@ -151,6 +151,36 @@ async fn writes_go_on_while_the_broker_is_dead_and_figures_settle_when_it_is_bac
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_queue_of_one_consumer_is_put_back_and_figures_equal_a_recount() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let mut stage = Stage::set().await?;
+    let mut ground = Ground::new(&stage.system).await?;
+    for _ in 0..2 {
+        // What is in a queue goes with it: nothing may be. And nobody but who publishes can put it back in time.
+        eventually(SETTLE, "the queue is empty", async || {
+            let queues = stage.rabbit.ctl(&["list_queues", "name", "messages"]).await?;
+            let empty = |line: &str| line.split_whitespace().eq(["leadline.analytics", "0"]);
+            ensure!(queues.lines().any(empty), "{queues}");
+            Ok(())
+        })
+        .await?;
+        stage.system.process(Part::Analytics)?.pause()?;
+        stage.rabbit.ctl(&["delete_queue", "leadline.analytics"]).await?;
+        ground.begin(4, seed());
+        let before = ground.journal.tally().ok;
+        wait_until(Duration::from_secs(20), "a hundred writes without the queue", async || {
+            ground.journal.tally().ok > before + 100
+        })
+        .await?;
+        stage.system.process(Part::Analytics)?.resume()?;
+        ground.rest().await?;
+        stage.system.ready().await?;
+        ground.check(&stage.system).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_database_costs_503_and_nothing_that_was_acknowledged() -> Result<()> {
     let _turn = TURN.lock().await;
     let mut stage = Stage::set().await?;

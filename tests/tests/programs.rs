@@ -19,6 +19,7 @@ use leadline_tests::{
     text,
 };
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
 const START: Duration = Duration::from_secs(60);
 
@@ -64,6 +65,8 @@ async fn help_lists_every_setting_of_every_program() -> Result<()> {
                 "LEADLINE_BUS",
                 "LEADLINE_RATE_LIMITS",
                 "LEADLINE_GRPC_LISTEN",
+                "LEADLINE_SIGNING_KEYS",
+                "LEADLINE_SERVICE_SECRET",
             ][..],
         ),
         (Part::Auth, &["LEADLINE_SIGNING_KEYS", "LEADLINE_RATE_LIMITS"]),
@@ -376,4 +379,96 @@ async fn sigterm_ends_all_in_one_on_servers_in_good_order() -> Result<()> {
 #[tokio::test]
 async fn sigterm_ends_five_programs_in_good_order() -> Result<()> {
     sigterm_ends_in_good_order(Mode::Distributed).await
+}
+
+#[tokio::test]
+async fn sigterm_ends_in_ten_seconds_whatever_hangs() -> Result<()> {
+    let (mongo, rabbit) = tokio::try_join!(Mongo::start_private(), Rabbit::start_private())?;
+    let servers = Servers { mongodb: mongo.fresh_uri(), amqp: rabbit.uri() };
+    let mut system = System::start_on(Mode::OnServers, Some(servers), &[]).await?;
+    let una = system.register("Una").await?;
+    let _stream = leadline_tests::Stream::open(&una, None).await?;
+    // A client that never ends its body, and one that never ends its headers.
+    let address = system.base().trim_start_matches("http://").to_owned();
+    let token = una.token.as_deref().unwrap_or_default();
+    let head = format!(
+        "POST /api/v1/leads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n{{\"name\": \""
+    );
+    for start in [head.as_str(), "GET /api/v1/leads HTTP/1.1\r\nHost: x\r\nX-Slow: a"] {
+        let mut connection = tokio::net::TcpStream::connect(&address).await?;
+        connection.write_all(start.as_bytes()).await?;
+        tokio::spawn(async move {
+            while connection.write_all(b"a").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+    // Requests, relays, the clock: all of them wait for a database that hangs.
+    mongo.pause()?;
+    let waiting = tokio::spawn(async move { una.post("/leads", &json!({ "name": "Ada" })).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let started = Instant::now();
+    let code = system.terminate(Part::Leadline).await?;
+    let took = started.elapsed();
+    mongo.resume()?;
+    ensure!(code == 0, "{code}: {}", system.output());
+    ensure!(took < Duration::from_secs(10), "it took {took:?}");
+    ensure!(took > Duration::from_secs(2), "nothing hung: {took:?}");
+    let _ = waiting.await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn several_processes_on_the_same_servers_work_together() -> Result<()> {
+    let folder = Folder::new()?;
+    let key = folder.join("signing-key.pem");
+    leadline_auth::SigningKeys::load_or_create(&key).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let (key, secret) = (key.display().to_string(), "a secret of one deployment, long enough");
+    let settings = [("LEADLINE_SIGNING_KEYS_FILE", key.as_str()), ("LEADLINE_SERVICE_SECRET", secret)];
+    let system = System::start_on(Mode::OnServers, Some(shared_servers().await?), &settings).await?;
+    let (port, data) = (free_port()?, folder.join("data").display().to_string());
+    let listen = format!("127.0.0.1:{port}");
+    let own = [("LEADLINE_DATA_DIR", data.as_str()), ("LEADLINE_LISTEN", &listen)];
+    let (_grpc, mut second) = system.replica(Part::Leadline, &own)?;
+    wait_until(START, "the second is ready", async || is_ready(port).await || second.exit_code().is_some())
+        .await?;
+    ensure!(second.exit_code().is_none(), "{}", second.output());
+    ensure!(!folder.join("data").join("signing-key.pem").exists(), "it has made a key of its own");
+
+    let here = system.register("Una").await?;
+    // The token of one is good at the other, and a stream at one hears of a write at the other.
+    let there = here.at(&format!("http://{listen}"));
+    there.get("/leads").await?.expect(200)?;
+    let mut stream = leadline_tests::Stream::open(&there, None).await?;
+    let lead = here.lead("Ada").await?;
+    let id = text(&lead, "id").to_owned();
+    stream.find(START, "the lead", |event| event.data.to_string().contains(&id)).await?;
+    there.get(&format!("/leads/{id}")).await?.expect(200)?;
+    wait_until(START, "it is counted, once", async || {
+        let counted = |answer: Result<leadline_tests::Answer>| {
+            answer.is_ok_and(|answer| answer.body["totalLeads"] == 1)
+        };
+        counted(here.get("/analytics/summary").await) && counted(there.get("/analytics/summary").await)
+    })
+    .await?;
+    // Who signs out at one is out at the other.
+    here.act("/auth/logout").await?.expect(204)?;
+    wait_until(START, "the token is void there, too", async || {
+        there.get("/leads").await.is_ok_and(|answer| answer.status == 401)
+    })
+    .await?;
+    ensure!(second.terminate(Duration::from_secs(15)).await? == 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_for_several_with_events_for_one_is_warned_of() -> Result<()> {
+    let system =
+        System::start_on(Mode::OnServers, Some(shared_servers().await?), &[("LEADLINE_BUS", "memory")])
+            .await?;
+    let warned = system.output();
+    let lines: Vec<&str> = warned.lines().filter(|line| line.contains("only one process")).collect();
+    ensure!(lines.len() == 1 && lines[0].contains("LEADLINE_BUS"), "{lines:?}: {warned}");
+    Ok(())
 }
