@@ -28,6 +28,7 @@ const ICONS: Record<string, LucideIcon> = {
   'lead.deleted': Trash2,
   'lead.restored': Undo2,
   'lead.merged': GitMerge,
+  'lead.unmerged': Undo2,
   'lead.imported': FileUp,
 };
 

@@ -56,6 +56,8 @@ export function sentence({ type, lead, actor, data }: Activity, name: ReactEleme
       return say(own ? 'did.restored.own' : 'did.restored');
     case 'lead.merged':
       return say(own ? 'did.merged.own' : 'did.merged');
+    case 'lead.unmerged':
+      return say(own ? 'did.unmerged.own' : 'did.unmerged');
     case 'lead.imported':
       return say(own ? 'did.imported.own' : 'did.imported');
     default:

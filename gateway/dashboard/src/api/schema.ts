@@ -762,6 +762,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/leads/{id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge leads into one
+         * @description Notes, tags, reminders and history of the leads in `from` move to this one; its empty fields fill from them in the order
+         *     given. They are gone from every list, count, chart and search, until the merge is taken back.
+         */
+        post: operations["merge_leads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/leads/{id}/notes": {
         parameters: {
             query?: never;
@@ -815,7 +836,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Restore a deleted lead */
+        /**
+         * Restore a deleted lead
+         * @description It is out of the trash, as it was. A lead that is not in the trash stays as it is and is answered all the same.
+         */
         post: operations["restore_lead"];
         delete?: never;
         options?: never;
@@ -842,6 +866,28 @@ export interface paths {
          *     stage changes nothing.
          */
         patch: operations["move_lead"];
+        trace?: never;
+    };
+    "/api/v1/leads/{id}/unmerge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a merge back
+         * @description Within 30 days, the leads that went into this one stand as before: fields, notes, tags, reminders and history. Fields and
+         *     tags that the merge filled are emptied again, unless they were edited since; notes written since stay here. 409 when there
+         *     is nothing, or nothing any more, to take back.
+         */
+        post: operations["unmerge_leads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/reminders": {
@@ -1188,7 +1234,7 @@ export interface components {
             /**
              * @description `lead.created`: `{source, status}`. `lead.updated`: `{changes: {field: {from, to}}}`. `lead.status_changed`:
              *     `{from, to, reason}`. `lead.note_added`: `{noteId, text}`, the text cut at 200 characters. `lead.note_deleted`:
-             *     `{noteId}`. `lead.deleted`: `{permanent}`. `lead.restored`: `{}`. `lead.merged`: `{fromIds, intoId}`.
+             *     `{noteId}`. `lead.deleted`: `{permanent}`. `lead.restored`: `{}`. `lead.merged` and `lead.unmerged`: `{fromIds, intoId, mergeId}`.
              *     `lead.imported`: `{importId, created}`.
              */
             data: Record<string, unknown>;
@@ -1219,7 +1265,7 @@ export interface components {
          * @description What was done to a lead.
          * @enum {string}
          */
-        ActivityType: "lead.created" | "lead.updated" | "lead.status_changed" | "lead.note_added" | "lead.note_deleted" | "lead.deleted" | "lead.restored" | "lead.merged" | "lead.imported";
+        ActivityType: "lead.created" | "lead.updated" | "lead.status_changed" | "lead.note_added" | "lead.note_deleted" | "lead.deleted" | "lead.restored" | "lead.merged" | "lead.imported" | "lead.unmerged";
         /** @description The gateway lives. */
         Alive: {
             /**
@@ -1708,6 +1754,11 @@ export interface components {
              */
             version: number;
         };
+        /** @description Leads that go into another. */
+        LeadMerge: {
+            /** @description The leads that go into this one; what is named twice counts once. */
+            from: string[];
+        };
         /** @description A page of leads. */
         LeadPage: {
             /** @description At most `limit`. */
@@ -1872,6 +1923,14 @@ export interface components {
              * @description Raised by exactly one with every write that changes anything.
              */
             version: number;
+        };
+        /** @description A merge that is taken back. */
+        LeadUnmerge: {
+            /**
+             * Format: uuid
+             * @description The merge, as `lead.merged` in the log names it; the newest of this lead if absent.
+             */
+            mergeId?: string | null;
         };
         /** @description Who the caller is. */
         Me: {
@@ -2304,7 +2363,7 @@ export interface components {
          * @enum {string}
          */
         SessionKind: "cookie" | "token";
-        /** @description The caller's sessions, newest first; at most 100. */
+        /** @description The caller's sessions, newest first; at most 100: one more ends the oldest. */
         Sessions: {
             /** @description At most `limit`. */
             items: components["schemas"]["SessionInfo"][];
@@ -4403,6 +4462,57 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    merge_leads: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The write is carried out only if the thing has one of these versions, as told by `ETag`: `"7"`, a list of tags,
+                 *     or `*` for any. Otherwise the answer is 412.
+                 * @example "7"
+                 */
+                "If-Match"?: string;
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeadMerge"];
+            };
+        };
+        responses: {
+            /** @description The lead that the others went into */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lead"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["VersionMismatch"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     list_notes: {
         parameters: {
             query?: {
@@ -4605,6 +4715,57 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lead"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["VersionMismatch"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    unmerge_leads: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The write is carried out only if the thing has one of these versions, as told by `ETag`: `"7"`, a list of tags,
+                 *     or `*` for any. Otherwise the answer is 412.
+                 * @example "7"
+                 */
+                "If-Match"?: string;
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["LeadUnmerge"];
+            };
+        };
+        responses: {
+            /** @description The lead that the others had gone into */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };

@@ -3,13 +3,12 @@ import { Link } from '@tanstack/react-router';
 import { GitMerge } from 'lucide-react';
 import { useState } from 'react';
 import type { Lead, LeadRow } from '../api/model';
-import { mergeLeads } from '../api/undescribed';
 import { Button } from '../design/Button';
 import { Modal, ModalActions } from '../design/Modal';
 import { useCanWrite } from '../shell/me';
-import { change, quietly } from '../undo/change';
+import { quietly } from '../undo/change';
 import { t } from '../words';
-import { dropRow, settleLead } from './cache';
+import { mergeLead } from './changes';
 import css from './drawer.module.css';
 import { duplicatesQuery } from './queries';
 
@@ -54,17 +53,7 @@ export function Duplicates({ lead }: { lead: Lead }) {
               kind="primary"
               onClick={() => {
                 setMerging(null);
-                quietly(
-                  change({
-                    send: () => mergeLeads(lead.id, [merging.id]),
-                    settle: (merged) => {
-                      dropRow(merging.id);
-                      settleLead(merged);
-                    },
-                    said: () => t('merge.done', { from: merging.name, to: lead.name }),
-                    failed: t('merge.failed'),
-                  }),
-                );
+                quietly(mergeLead(lead, merging));
               }}
             >
               {t('merge.go')}

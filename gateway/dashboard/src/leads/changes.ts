@@ -116,6 +116,35 @@ export const overwrite = (theirs: Lead, patch: LeadPatch, owner?: Person | null)
 const trash = (id: string) => ok(api.DELETE('/api/v1/leads/{id}', at(id)));
 export const restore = (id: string) => ok(api.POST('/api/v1/leads/{id}/restore', at(id)));
 
+/** Merges another lead into one. */
+export function mergeLead(lead: Lead, other: LeadRow): Promise<Lead> {
+  const settle = (merged: Lead) => {
+    settleLead(merged);
+    void queryClient.invalidateQueries({ queryKey: ['reminders'] });
+    stir();
+  };
+  return change({
+    send: () => ok(api.POST('/api/v1/leads/{id}/merge', { ...at(lead.id), body: { from: [other.id] } })),
+    settle: (merged) => {
+      dropRow(other.id);
+      settle(merged);
+    },
+    said: () => t('merge.done', { from: other.name, to: lead.name }),
+    undo: async () => {
+      // Nobody else's merge of the meantime.
+      const { items } = await ok(
+        api.GET('/api/v1/leads/{id}/activity', {
+          params: { path: { id: lead.id }, query: { type: ['lead.merged'], limit: 50 } },
+        }),
+      );
+      const own = items.find(({ data }) => (data['fromIds'] as string[] | undefined)?.includes(other.id));
+      const mergeId = own?.data['mergeId'] as string | undefined;
+      settle(await ok(api.POST('/api/v1/leads/{id}/unmerge', { ...at(lead.id), body: { mergeId } })));
+    },
+    failed: t('merge.failed'),
+  });
+}
+
 export function createLead(values: NewLead): Promise<Lead> {
   return change({
     send: () => ok(api.POST('/api/v1/leads', { body: values })),
