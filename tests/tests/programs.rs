@@ -424,7 +424,7 @@ async fn several_processes_on_the_same_servers_work_together() -> Result<()> {
     let folder = Folder::new()?;
     let key = folder.join("signing-key.pem");
     leadline_auth::SigningKeys::load_or_create(&key).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let (key, secret) = (key.display().to_string(), "a secret of one deployment, long enough");
+    let (key, secret) = (key.display().to_string(), "a-secret-of-one-deployment-long-enough");
     let settings = [("LEADLINE_SIGNING_KEYS_FILE", key.as_str()), ("LEADLINE_SERVICE_SECRET", secret)];
     let system = System::start_on(Mode::OnServers, Some(shared_servers().await?), &settings).await?;
     let (port, data) = (free_port()?, folder.join("data").display().to_string());
