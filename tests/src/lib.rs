@@ -8,6 +8,7 @@ pub mod client;
 pub mod figures;
 pub mod files;
 pub mod ground;
+pub mod imports;
 pub mod journal;
 pub mod recount;
 pub mod replay;
