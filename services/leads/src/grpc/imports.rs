@@ -94,7 +94,8 @@ impl Upload {
             let Some(part) = part.map(|message| message.part) else { break };
             match part {
                 Some(Part::Options(given)) => {
-                    if options.replace(given).is_some() {
+                    let again = options.replace(given).is_some();
+                    if again {
                         return Err(Refusal::invalid("options", "must come once"));
                     }
                 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     activity::{Activity, ActivityId, LeadEvent, Snapshot, What},
-    fields::{Fields, Patch, Tags},
+    fields::{Fields, Patch},
     lead::{By, Change, Command, Lead, LeadId, NewLead, Note, NoteId},
     likeness::{LEAST_DIGITS, email_keys},
     search::digits,
@@ -255,7 +255,7 @@ impl Pile<'_> {
             company: draft.company.clone(),
             source: draft.source.unwrap_or(Source::Other),
             status: draft.status.unwrap_or(Status::New),
-            tags: draft.tags.clone().unwrap_or_else(Tags::default),
+            tags: draft.tags.clone().unwrap_or_default(),
             owner: draft.owner,
         };
         let created_by = self.rows.import.created_by;

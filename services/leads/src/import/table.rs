@@ -101,7 +101,7 @@ pub struct Table {
 
 enum Rows<'b> {
     Csv(Box<CsvRows>),
-    Sheet(SheetRows<'b>),
+    Sheet(Box<SheetRows<'b>>),
 }
 
 impl Rows<'_> {
@@ -188,7 +188,9 @@ impl Table {
         let mut book = None;
         let mut rows = match self.kind {
             Kind::Csv(dialect) => Rows::Csv(Box::new(CsvRows::new(self.file.try_clone()?, dialect)?)),
-            Kind::Workbook => Rows::Sheet(book.insert(Workbook::open(self.file.try_clone()?)?).rows()?),
+            Kind::Workbook => {
+                Rows::Sheet(Box::new(book.insert(Workbook::open(self.file.try_clone()?)?).rows()?))
+            }
         };
         while let Some(row) = rows.next()? {
             // Spreadsheets leave rows of nothing but delimiters.

@@ -187,7 +187,7 @@ impl Worker {
             Err(Left::Stopping) => self.imports.release(lease).await?,
             // Another try would meet it again.
             Err(Left::Store(error)) if !is_passing(&error) => {
-                job.finish(State::Failed, Some(lost(&error))).await?
+                job.finish(State::Failed, Some(lost(&error))).await?;
             }
             Err(Left::Store(error)) => {
                 // Best effort: without it, the lease runs out.
