@@ -61,7 +61,7 @@ for (const theme of ['light', 'dark'] as const)
       ['/reminders?focus=true', 'Not now'],
       ['/reports', 'By source'],
       ['/activity', 'Ada Larsen'],
-      ['/import', 'Drop a CSV file here'],
+      ['/import', 'Drop a file here'],
       ['/settings', 'Members'],
       ['/settings?tab=workspace', 'Time zone'],
       ['/settings?tab=account', 'Sessions'],
@@ -76,5 +76,90 @@ for (const theme of ['light', 'dark'] as const)
     await page.keyboard.press('Control+k');
     await expect(page.getByRole('combobox', { name: 'Search or jump to' })).toBeVisible();
     expect(await faultsOf(page), 'palette').toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('?');
+    await expect(page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible();
+    expect(await faultsOf(page), 'help').toEqual([]);
+    await page.goto('/nowhere');
+    await expect(page.getByText('There is no such page')).toBeVisible();
+    expect(await faultsOf(page), 'no such page').toEqual([]);
+    await page.goto('/leads?q=nobody');
+    await expect(page.getByText('0 leads')).toBeVisible();
+    expect(await faultsOf(page), 'nothing found').toEqual([]);
+    await page.route('**/api/v1/analytics/dashboard*', (route) =>
+      route.fulfill({ status: 400, json: { title: 'Oops', status: 400 } }),
+    );
+    await page.goto('/');
+    await expect(page.getByRole('main').getByRole('alert')).toBeVisible();
+    expect(await faultsOf(page), 'in trouble').toEqual([]);
+    await page.goto('/import');
+    await page.getByLabel('Choose a file').setInputFiles({
+      name: 'fair.csv',
+      mimeType: 'text/csv',
+      buffer: Buffer.from('Name,Email,Firm\nAda,ada@tidal.example,Tidal\nLuca,not an address,Tidal\n'),
+    });
+    await expect(page.getByRole('heading', { name: 'fair.csv' })).toBeVisible();
+    expect(await faultsOf(page), 'a mapped file').toEqual([]);
     await context.close();
   });
+
+test('every dialog closes with Escape and gives the focus back', async ({ someone: { page, caller } }) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  await caller.post('/reminders', {
+    leadId: lead.id,
+    dueAt: new Date(Date.now() + 7_200_000).toISOString(),
+    message: 'Call Ada',
+  });
+  const closes = async () => {
+    await expect(page.getByRole('dialog').last()).toBeVisible();
+    const open = await page.getByRole('dialog').count();
+    await page.keyboard.press('Escape');
+    await expect(page.getByRole('dialog')).toHaveCount(open - 1);
+  };
+  await page.goto('/reminders');
+  const more = page.getByRole('button', { name: 'More about: Call Ada' });
+  await more.focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('menuitem', { name: 'Change' }).click();
+  await closes();
+  await expect(more).toBeFocused();
+
+  await page.goto('/leads');
+  const name = page.getByRole('main').getByRole('link', { name: /Ada Larsen/ });
+  await name.focus();
+  for (const open of ['Enter', '?', 'Control+k', 'n']) {
+    await page.keyboard.press(open);
+    await closes();
+    await expect(name, `after ${open}`).toBeFocused();
+  }
+  await page.goto('/');
+  const hour = page.getByRole('region', { name: 'When leads arrive' }).getByRole('button', { name: /: 1 lead$/ });
+  await hour.focus();
+  await page.keyboard.press('Enter');
+  await closes();
+  await expect(hour).toBeFocused();
+});
+
+test('the page can be installed, and its policy is strict', async ({ page, baseURL }) => {
+  const faults: string[] = [];
+  page.on('console', (message) => message.text().includes('Content Security Policy') && faults.push(message.text()));
+  const answer = await page.goto('/sign-in');
+  const policy = answer?.headers()['content-security-policy'] ?? '';
+  expect(policy).toContain("script-src 'self'");
+  expect(policy).toContain("style-src 'self'");
+  expect(policy).not.toContain('unsafe');
+  expect(answer?.headers()['cache-control']).toBe('no-cache');
+  const script = await page.locator('script[type=module]').getAttribute('src');
+  const asset = await fetch(`${baseURL}${script}`, { headers: { 'Accept-Encoding': 'br' } });
+  expect(script).toMatch(/-[\w-]{8}\.js$/);
+  expect(asset.headers.get('cache-control')).toContain('immutable');
+  expect(asset.headers.get('content-encoding')).toBe('br');
+
+  const session = await page.context().newCDPSession(page);
+  const manifest = await session.send('Page.getAppManifest');
+  expect(manifest.errors).toEqual([]);
+  expect(JSON.parse(manifest.data ?? '{}')).toMatchObject({ name: 'Leadline', display: 'standalone' });
+  const { installabilityErrors } = await session.send('Page.getInstallabilityErrors');
+  expect(installabilityErrors.filter((one) => one.errorId !== 'in-incognito')).toEqual([]);
+  expect(faults).toEqual([]);
+});

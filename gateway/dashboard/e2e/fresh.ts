@@ -24,11 +24,14 @@ export async function inFront(program: string, folder: string): Promise<{ url: s
     if (!path.startsWith('/api')) {
       const file = join(folder, path);
       const found = existsSync(file) && statSync(file).isFile() ? file : join(folder, 'index.html');
+      const coded = existsSync(`${found}.br`) && (incoming.headers['accept-encoding'] ?? '').includes('br');
       outgoing.writeHead(200, {
+        ...(coded ? { 'Content-Encoding': 'br' } : {}),
+        'Cache-Control': path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
         'Content-Type': TYPES[extname(found)] ?? 'application/octet-stream',
         'Content-Security-Policy': policy,
       });
-      outgoing.end(readFileSync(found));
+      outgoing.end(readFileSync(coded ? `${found}.br` : found));
       return;
     }
     const onward = request(
