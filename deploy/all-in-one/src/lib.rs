@@ -334,6 +334,7 @@ impl Services {
         let checks = vec![
             (leadline_auth::NAME, self.auth.health.clone()),
             (leadline_leads::NAME, self.leads.health.clone()),
+            (leadline_leads::IMPORTS_NAME, self.leads.health.clone()),
             (leadline_reminders::NAME, self.reminders.health.clone()),
             (leadline_analytics::NAME, self.analytics.health.clone()),
         ];
