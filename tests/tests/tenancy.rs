@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use leadline_tests::{Answer, Client, PASSWORD, System, encode, in_every_mode, text, unknown_id};
+use leadline_tests::{Answer, Client, PASSWORD, System, encode, imports, in_every_mode, text, unknown_id};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -58,6 +58,8 @@ impl World {
         client.act(&format!("/reminders/{}/complete", done.text("id"))).await?.expect(200)?;
         let invitation = json!({ "email": format!("ina.{mark}@example.test"), "role": "viewer" });
         let invitation = client.post("/workspace/invitations", &invitation).await?.expect(201)?;
+        let csv = format!("Name,Email\n{mark},not an address\n");
+        let import = imports::import(client, csv, &[("fileName", mark)]).await?;
         let sessions = client.get("/auth/sessions").await?.expect(200)?;
         things.insert("lead", text(&made, "id").to_owned());
         things.insert("note", text(&made["notes"][0], "id").to_owned());
@@ -65,6 +67,7 @@ impl World {
         things.insert("reminder", reminder.text("id").to_owned());
         things.insert("done", done.text("id").to_owned());
         things.insert("invitation", invitation.text("id").to_owned());
+        things.insert("import", text(&import, "id").to_owned());
         things.insert("member", member.user.clone());
         things.insert("session", sessions.ids()[0].to_owned());
         things.insert("user", client.user.clone());
@@ -81,6 +84,7 @@ impl World {
             "/leads?trashed=true",
             "/reminders?limit=200",
             "/activity?limit=200",
+            "/leads/imports",
             "/workspace",
             "/workspace/members",
             "/workspace/invitations",
@@ -154,7 +158,8 @@ fn route(method: &Method, path: &str) -> Option<(Vec<&'static str>, Vec<Value>)>
         ("POST", "/leads/{id}/restore") => (lead, none),
         ("GET", "/leads/{id}/duplicates") => (lead, none),
         ("POST", "/leads/{id}/merge") => (lead, vec![json!({ "from": [unknown_id()] })]),
-        ("GET", "/leads/imports/{id}" | "/leads/imports/{id}/errors") => (vec!["import"], none),
+        ("GET", "/leads/imports/{id}" | "/leads/imports/{id}/errors")
+        | ("POST", "/leads/imports/{id}/undo") => (vec!["import"], none),
         ("GET" | "DELETE", "/reminders/{id}") => (reminder, none),
         ("PATCH", "/reminders/{id}") => (reminder, vec![json!({ "message": "x" }), json!({})]),
         ("POST", "/reminders/{id}/complete" | "/reminders/{id}/reopen") => (reminder, none),
@@ -445,7 +450,8 @@ async fn no_list_shows_anything_of_another_workspace(system: &'static System) ->
         ensure!(found.items().is_empty() && found.body["total"]["value"] == 0, "{search}: {}", found.body);
     }
     // She sees hers, so that the test would see them too.
-    for list in ["/leads", "/activity", "/reminders", "/workspace", "/analytics/dashboard"] {
+    for list in ["/leads", "/leads/imports", "/activity", "/reminders", "/workspace", "/analytics/dashboard"]
+    {
         ensure!(world.una.get(list).await?.expect(200)?.body.to_string().contains(&world.mark), "{list}");
     }
     Ok(())
