@@ -71,11 +71,10 @@ struct Lag {
 
 #[derive(Default)]
 struct Seen {
-    /// When the oldest event of the last batch was written, in milliseconds since the epoch.
-    oldest_ms: Option<i64>,
-    /// It is still to be handled.
-    waits: bool,
-    at: Option<Instant>,
+    /// When the oldest event that is still to be handled was written, in milliseconds since the epoch.
+    waits_since_ms: Option<i64>,
+    /// How old the oldest of the last batch was when it was handled, and when that was.
+    handled: Option<(Duration, Instant)>,
 }
 
 impl Lag {
@@ -97,22 +96,32 @@ impl Lag {
 
     fn saw(&self, oldest_ms: Option<i64>, waits: bool) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Seen { oldest_ms, waits, at: Some(Instant::now()) };
+        *seen = match oldest_ms {
+            Some(written) if waits => Seen { waits_since_ms: Some(written), handled: None },
+            Some(written) => Seen { waits_since_ms: None, handled: Some((age(written), Instant::now())) },
+            None => Seen::default(),
+        };
         drop(seen);
         self.tell();
     }
 
-    /// Behind by the age of what waits; of what was just handled; by nothing when nothing came for a while.
+    /// Behind by the age of what waits; by what was just handled; by nothing when nothing came for a while.
     fn tell(&self) {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_idle = !seen.waits && seen.at.is_none_or(|at| at.elapsed() > GAUGES);
-        let written = seen.oldest_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let behind =
-            written.filter(|_| !is_idle).map_or(Duration::ZERO, |written| now.saturating_sub(written));
+        let behind = match (seen.waits_since_ms, seen.handled) {
+            (Some(written), _) => age(written),
+            (None, Some((behind, at))) if at.elapsed() < GAUGES => behind,
+            (None, _) => Duration::ZERO,
+        };
         metrics::gauge!("leadline_consumer_lag_seconds", "consumer" => self.consumer)
             .set(behind.as_secs_f64());
     }
+}
+
+/// For how long something has been written.
+fn age(written_ms: i64) -> Duration {
+    let written = Duration::from_millis(u64::try_from(written_ms).unwrap_or_default());
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(written)
 }
 
 #[derive(Debug)]
