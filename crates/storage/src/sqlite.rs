@@ -161,9 +161,7 @@ impl Sqlite {
         let connection = schema::open(path, migrations, &options)?;
         let path: Arc<Path> = path.into();
         let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let waiting = |queue: &'static str| {
-            metrics::gauge!("leadline_store_waiting", "file" => file.clone(), "queue" => queue)
-        };
+        let waiting = |queue: &'static str| metrics::gauge!("leadline_store_waiting", "file" => file.clone(), "queue" => queue);
         let writes = Arc::new(Queue::new(options.queue, waiting("write")));
         let reads = Arc::new(Queue::new(options.queue, waiting("read")));
         #[allow(clippy::cast_precision_loss, reason = "a gauge")]
