@@ -64,7 +64,7 @@ test('a file is mapped, looked at, imported, its bad rows handed over, and taken
   await page.getByRole('button', { name: 'Take it back' }).click();
   await expect(page.getByText('2 leads imported', { exact: true })).toBeHidden();
   await expect(page.getByRole('heading', { name: 'The import was taken back' })).toBeVisible();
-  await expect(page.getByText('2 leads are as they were before.')).toBeVisible();
+  await expect(page.getByText('2 leads were taken back.')).toBeVisible();
   const [mei, ...none] = await leads();
   expect([mei?.name, mei?.company, none]).toEqual(['Mei', null, []]);
 
