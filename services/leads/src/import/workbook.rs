@@ -9,6 +9,7 @@ use calamine::{DataRef, ExcelDateTime, Reader, Xlsx, XlsxCellReader};
 
 use super::{
     MOST_COLUMNS,
+    cell::undefuse,
     table::{Cells, NotATable, RawRow},
 };
 
@@ -145,11 +146,17 @@ fn text(value: &DataRef<'_>) -> String {
         DataRef::Int(number) => number.to_string(),
         DataRef::Float(number) => number.to_string(),
         DataRef::Bool(yes) => if *yes { "TRUE" } else { "FALSE" }.to_owned(),
-        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
-        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::String(text) => own(text),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
+        DataRef::SharedString(text) => own(text),
         DataRef::DateTime(at) => date(*at),
         DataRef::Error(error) => error.to_string(),
     }
+}
+
+/// A text as it stands there. No export defuses the cells of a workbook: an apostrophe is the text's own, and one more keeps it.
+fn own(text: &str) -> String {
+    if undefuse(text) == text { text.to_owned() } else { format!("'{text}") }
 }
 
 fn date(at: ExcelDateTime) -> String {
@@ -194,6 +201,7 @@ mod tests {
         let at = ExcelDateTime::parse_from_str("2026-11-23 09:30:15.250").unwrap();
         sheet.write_datetime_with_format(3, 2, &at, &date).unwrap();
         sheet.write_string(5, 3, "=1+1\n\ntwo").unwrap();
+        sheet.write_string(5, 0, "'=1").unwrap();
         sheet.write_blank(7, 0, &date).unwrap();
         book.add_worksheet().write_string(0, 0, "Another sheet").unwrap();
         let mut table = Table::open(file(&book.save_to_buffer().unwrap())).unwrap();
@@ -209,7 +217,9 @@ mod tests {
         assert_eq!(rows[0].0, 2);
         let texts = ["Zo\u{eb} & <b>", "442079460958", "2026-11-23 09:30:15.250"].map(str::to_owned);
         assert_eq!(rows[1], (4, texts.to_vec()));
-        assert_eq!(rows[2], (6, ["", "", "", "=1+1\n\ntwo"].map(str::to_owned).to_vec()));
+        // One apostrophe is taken off again where a row is read.
+        assert_eq!(rows[2], (6, ["''=1", "", "", "=1+1\n\ntwo"].map(str::to_owned).to_vec()));
+        assert_eq!(undefuse("''=1"), "'=1");
         assert_eq!(rows.len(), 3);
     }
 
