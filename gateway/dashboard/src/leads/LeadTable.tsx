@@ -20,6 +20,8 @@ const ROW_PX = 54;
 const AHEAD = 250;
 const features = tableFeatures({ columnVisibilityFeature });
 const helper = createColumnHelper<typeof features, LeadRow>();
+// Only the columns are asked of the table: a model of 100,000 rows would be built anew with each page of them.
+const NO_ROWS: LeadRow[] = [];
 const columns = helper.columns(COLUMNS.map((id) => helper.display({ id })));
 
 interface Props {
@@ -40,9 +42,8 @@ export function LeadTable({ rows, selection, more, loading, cursor, setCursor, p
   const table = useTable({
     features,
     columns,
-    data: rows,
+    data: NO_ROWS,
     state: { columnVisibility: shown },
-    getRowId: (row) => row.id,
   });
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
@@ -120,7 +121,7 @@ export function LeadTable({ rows, selection, more, loading, cursor, setCursor, p
             </tr>
           )}
           {items.map(({ index }) => {
-            const row = table.getRowModel().rows[index]?.original;
+            const row = rows[index];
             if (!row) return null;
             return (
               <tr

@@ -14,6 +14,7 @@ import { Card } from './Card';
 import css from './pipeline.module.css';
 
 const CARD_PX = 90;
+const GAP_PX = 8;
 // So many cards before the end of those that are loaded, more are asked for.
 const AHEAD = 40;
 
@@ -41,9 +42,9 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
     getScrollElement: () => scroller.current,
     getItemKey: useCallback((index: number) => rows[index]?.id ?? index, [rows]),
     estimateSize: () => CARD_PX,
-    gap: 8,
-    paddingStart: 2,
-    paddingEnd: 12,
+    gap: GAP_PX,
+    paddingStart: GAP_PX,
+    paddingEnd: GAP_PX + 4,
     overscan: 6,
     // The card that is dragged stays in the page, however far its column is scrolled: a finger's events belong to it.
     rangeExtractor: (range) =>
@@ -92,16 +93,8 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
       {query.error && !pages ? (
         <Failed error={query.error} onRetry={() => void query.refetch()} />
       ) : (
-        <ul
-          ref={scroller}
-          data-scroll=""
-          className={css.cards}
-          style={
-            first && last ? { paddingTop: first.start, paddingBottom: virtual.getTotalSize() - last.end } : undefined
-          }
-          tabIndex={0}
-          aria-label={t(`status.${status}`)}
-        >
+        <ul ref={scroller} data-scroll="" className={css.cards} tabIndex={0} aria-label={t(`status.${status}`)}>
+          {first && <li role="presentation" style={{ height: first.start - GAP_PX }} />}
           {pages
             ? shown.map(({ index, key }) => {
                 const lead = rows[index];
@@ -125,6 +118,7 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
                   <Skeleton height={92} radius={14} />
                 </li>
               ))}
+          {last && <li role="presentation" style={{ height: virtual.getTotalSize() - last.end - GAP_PX }} />}
           {pages && rows.length === 0 && <li className={css.none}>{t('pipeline.none')}</li>}
         </ul>
       )}
