@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { expect, signIn, test } from './program';
 
-const FOLDER = 'test-results/screens';
+/** test-results/screens, unless Playwright is told another folder. */
+const folder = () => `${test.info().project.outputDir}/screens`;
 const SCREENS: [name: string, path: string, sign: string | RegExp][] = [
   ['dashboard', '/', 'Today’s work'],
   ['leads', '/leads', /^[\d,]+ leads$/],
@@ -32,7 +33,7 @@ for (const theme of ['light', 'dark'] as const)
       demo,
     }) => {
       test.setTimeout(240_000);
-      mkdirSync(FOLDER, { recursive: true });
+      mkdirSync(folder(), { recursive: true });
       const context = await browser.newContext({
         baseURL: demo.url,
         colorScheme: theme,
@@ -44,7 +45,7 @@ for (const theme of ['light', 'dark'] as const)
       const shoot = async (name: string) => {
         await still(page);
         expect([name, await sideways(page)]).toEqual([name, 0]);
-        await page.screenshot({ path: `${FOLDER}/${name}-${theme}-${width}.png` });
+        await page.screenshot({ path: `${folder()}/${name}-${theme}-${width}.png` });
       };
       await page.goto('/sign-in');
       await expect(page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
@@ -66,14 +67,14 @@ for (const theme of ['light', 'dark'] as const)
       await expect(page.getByRole('dialog')).toBeVisible();
       await shoot('lead');
       await page.goto('/nowhere');
-      await expect(page.getByRole('heading', { level: 1 }).first()).toBeVisible();
+      await expect(page.getByText('There is no such page')).toBeVisible();
       await shoot('not-found');
       await context.close();
     });
 
 test('the dashboard fills a very wide screen, and report and lead print on paper', async ({ browser, demo }) => {
   test.setTimeout(120_000);
-  mkdirSync(FOLDER, { recursive: true });
+  mkdirSync(folder(), { recursive: true });
   const context = await browser.newContext({
     baseURL: demo.url,
     reducedMotion: 'reduce',
@@ -84,7 +85,7 @@ test('the dashboard fills a very wide screen, and report and lead print on paper
   await expect(page.getByRole('region', { name: 'When leads arrive' }).getByRole('table')).toBeVisible();
   await still(page);
   expect(await sideways(page)).toBe(0);
-  await page.screenshot({ path: `${FOLDER}/dashboard-light-2560.png` });
+  await page.screenshot({ path: `${folder()}/dashboard-light-2560.png` });
   await page.setViewportSize({ width: 1000, height: 1400 });
   for (const [name, path, sign] of [
     ['reports', '/reports', /printed/],
@@ -99,14 +100,14 @@ test('the dashboard fills a very wide screen, and report and lead print on paper
     await still(page);
     // Nothing of the frame is of use on paper.
     await expect(page.getByRole('navigation').filter({ visible: true })).toHaveCount(0);
-    await page.screenshot({ path: `${FOLDER}/${name}-print.png` });
+    await page.screenshot({ path: `${folder()}/${name}-print.png` });
   }
   await context.close();
 });
 
 test('German fits a phone', async ({ browser, demo }) => {
   test.setTimeout(120_000);
-  mkdirSync(FOLDER, { recursive: true });
+  mkdirSync(folder(), { recursive: true });
   const context = await browser.newContext({
     baseURL: demo.url,
     reducedMotion: 'reduce',
@@ -127,7 +128,7 @@ test('German fits a phone', async ({ browser, demo }) => {
     await still(page);
     expect([name, await sideways(page)]).toEqual([name, 0]);
     await page.setViewportSize({ width: 390, height: name === 'dashboard' ? 4200 : 844 });
-    await page.screenshot({ path: `${FOLDER}/${name}-german-390.png` });
+    await page.screenshot({ path: `${folder()}/${name}-german-390.png` });
   }
   await context.close();
 });
