@@ -60,6 +60,8 @@ impl Leads {
             let mut unknown = Vec::new();
             for text in &texts {
                 match parse_uuid(text).map(LeadId::from) {
+                    // However it is written, it counts once.
+                    Ok(id) if from.contains(&id) => {}
                     Ok(id) if id == into || there(id).await.map_err(Refusal::from)? => from.push(id),
                     _ => unknown.push(text),
                 }

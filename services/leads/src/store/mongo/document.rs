@@ -44,6 +44,11 @@ pub(super) fn by_id() -> Hint {
     Hint::Name("_id_".to_owned())
 }
 
+/// The index for the notes and the log of a lead: the planner might walk all that the workspace has.
+pub(super) fn by_lead() -> Hint {
+    Hint::Name("by_lead".to_owned())
+}
+
 /// What [`lead`] reads: all but what is there for searching and sorting.
 pub(super) fn shown() -> Document {
     doc! {

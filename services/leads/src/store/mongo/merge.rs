@@ -102,8 +102,10 @@ impl Writer {
                 "$set": { "leadId": into.to_string() },
                 "$push": { "moved": origin(id, other.id) },
             };
-            self.notes.update_many(self.of_lead(other.id), moved.clone()).session(&mut *session).await?;
-            self.activity.update_many(self.log_of(other.id), moved).session(&mut *session).await?;
+            let notes = self.notes.update_many(self.of_lead(other.id), moved.clone());
+            notes.hint(document::by_lead()).session(&mut *session).await?;
+            let log = self.activity.update_many(self.log_of(other.id), moved);
+            log.hint(document::by_lead()).session(&mut *session).await?;
         }
         self.replace(session, vec![self.replacement(&lead, revision, &merging.lead)]).await?;
         self.log(session, &merging.events, false).await?;
@@ -142,8 +144,10 @@ impl Writer {
             let (mut notes, mut log) = (self.of_lead(into), self.log_of(into));
             notes.insert("moved", origin(merge.id, home));
             log.insert("moved", origin(merge.id, home));
-            let moved = self.notes.update_many(notes, back.clone()).session(&mut *session).await?;
-            self.activity.update_many(log, back).session(&mut *session).await?;
+            let moved = self.notes.update_many(notes, back.clone());
+            let moved = moved.hint(document::by_lead()).session(&mut *session).await?;
+            let log = self.activity.update_many(log, back);
+            log.hint(document::by_lead()).session(&mut *session).await?;
             counted.push((stored.lead.clone(), u32::try_from(moved.modified_count).unwrap_or(u32::MAX)));
         }
         let unmerging = merge::unmerge(&lead, &merge, &counted, by, self.scope.workspace())?;
@@ -192,7 +196,8 @@ impl Writer {
                 .collect();
             for lead in gone {
                 if let Some(change) = lead.decide(&Command::Erase, None, by)? {
-                    self.activity.delete_many(self.log_of(lead.id)).session(&mut *session).await?;
+                    let log = self.activity.delete_many(self.log_of(lead.id));
+                    log.hint(document::by_lead()).session(&mut *session).await?;
                     self.log(session, &change.events(self.scope.workspace(), by), true).await?;
                 }
                 waiting.push(lead.id);
@@ -230,6 +235,7 @@ pub(super) async fn forget_old(db: &Mongo, before: Millis, limit: usize) -> Resu
                 let own = doc! { "workspaceId": text("workspaceId"), "leadId": text("_id"), "hidden": false };
                 activity
                     .update_many(own, doc! { "$set": { "leadId": text("intoId") } })
+                    .hint(document::by_lead())
                     .session(&mut *session)
                     .await?;
             }

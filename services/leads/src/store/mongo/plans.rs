@@ -251,3 +251,42 @@ async fn imports_are_looked_up_by_their_own_indexes() -> anyhow::Result<()> {
     db.close().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn merges_and_what_they_moved_are_looked_up_by_their_own_indexes() -> anyhow::Result<()> {
+    let db = database().await?;
+    let workspace = WorkspaceId::new().to_string();
+    let with = |more: Document| {
+        let mut filter = doc! { "workspaceId": &workspace };
+        filter.extend(more);
+        filter
+    };
+    let moved = || doc! { "merge": "x", "lead": "y" };
+    for (collection, filter, sort, index) in [
+        ("merges", with(doc! { "intoId": "x" }), doc! { "_id": -1 }, "by_lead"),
+        ("merges", doc! { "at": { "$lte": 1_i64 } }, doc! { "at": 1 }, "by_time"),
+        ("merged", with(doc! { "mergeId": "x" }), doc! { "nth": 1 }, "by_merge"),
+        ("merged", with(doc! { "intoId": "x" }), doc! { "_id": 1 }, "by_lead"),
+        ("notes", with(doc! { "leadId": "x" }), doc! {}, "by_lead"),
+        ("notes", with(doc! { "leadId": "x", "moved": moved() }), doc! {}, "by_lead"),
+        ("activity", with(doc! { "leadId": "x", "hidden": false }), doc! {}, "by_lead"),
+        ("activity", with(doc! { "leadId": "x", "hidden": false, "moved": moved() }), doc! {}, "by_lead"),
+    ] {
+        let mut command = doc! { "find": collection, "filter": filter, "sort": sort };
+        // Of the log, the planner might walk all that the workspace has.
+        if ["notes", "activity"].contains(&collection) {
+            command.insert("hint", index);
+        }
+        let stages = plan_stages(&db.explain(command).await?);
+        assert!(stages.contains(&format!("IXSCAN {index}")), "{collection} {index}: {stages:?}");
+        assert!(!stages.iter().any(|stage| stage == "SORT"), "{collection} {index}: {stages:?}");
+    }
+    // The one named, whatever else is asked of it.
+    for filter in [with(doc! { "_id": "x", "intoId": "y" }), with(doc! { "_id": "x" })] {
+        let command = doc! { "find": "merges", "filter": filter, "sort": { "_id": -1 } };
+        let stages = plan_stages(&db.explain(command).await?);
+        assert!(!stages.iter().any(|stage| stage.contains("COLLSCAN") || stage == "SORT"), "{stages:?}");
+    }
+    db.close().await;
+    Ok(())
+}

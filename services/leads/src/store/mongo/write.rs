@@ -327,9 +327,11 @@ impl Writer {
         self.leads.delete_one(present).hint(document::by_id()).session(&mut *session).await?;
         let mut of_lead = of_workspace(self.scope);
         of_lead.insert("leadId", lead.id.to_string());
-        self.notes.delete_many(of_lead.clone()).session(&mut *session).await?;
+        let notes = self.notes.delete_many(of_lead.clone());
+        notes.hint(document::by_lead()).session(&mut *session).await?;
         of_lead.insert("hidden", false);
-        self.activity.delete_many(of_lead).session(&mut *session).await?;
+        let log = self.activity.delete_many(of_lead);
+        log.hint(document::by_lead()).session(&mut *session).await?;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Puts a lead aside.
-const SET_ASIDE: &str = "INSERT INTO merged (id, workspace, merge, into_lead, version, status, source, owner,
+pub(super) const SET_ASIDE: &str = "INSERT INTO merged (id, workspace, merge, into_lead, version, status, source, owner,
         created_by, created_at, updated_at, status_changed_at, last_activity_at, next_follow_up_at, follow_up_revision,
         deleted_at, note_count, stages, name, email, phone, company, tags)
     SELECT id, workspace, ?2, ?3, ?4, status, source, owner, created_by, created_at, ?5, status_changed_at,
@@ -25,11 +25,11 @@ const SET_ASIDE: &str = "INSERT INTO merged (id, workspace, merge, into_lead, ve
         company, tags
     FROM leads WHERE row = ?1";
 /// Remembers the notes of a lead, before they get another.
-const REMEMBER_NOTES: &str =
+pub(super) const REMEMBER_NOTES: &str =
     "INSERT INTO moved_notes (merge, lead, note) SELECT ?1, ?2, id FROM notes WHERE lead = ?3";
-const MOVE_NOTES: &str = "UPDATE notes SET lead = ?2 WHERE lead = ?1";
+pub(super) const MOVE_NOTES: &str = "UPDATE notes SET lead = ?2 WHERE lead = ?1";
 /// Remembers the log of a lead, before it is listed with another.
-const REMEMBER_LOG: &str = "INSERT INTO moved_log (merge, lead, row) SELECT ?1, ?2, row
+pub(super) const REMEMBER_LOG: &str = "INSERT INTO moved_log (merge, lead, row) SELECT ?1, ?2, row
     FROM activity INDEXED BY activity_by_lead WHERE workspace = ?3 AND lead = ?2 AND hidden = 0";
 pub(super) const MOVE_LOG: &str = "UPDATE activity INDEXED BY activity_by_lead SET lead = ?3
     WHERE workspace = ?1 AND lead = ?2 AND hidden = 0";
@@ -44,8 +44,15 @@ pub(super) const NOTES_BACK: &str = "UPDATE notes SET lead = ?4
 pub(super) const LOG_BACK: &str = "UPDATE activity SET lead = ?2
     WHERE row IN (SELECT row FROM moved_log WHERE merge = ?1 AND lead = ?2) AND workspace = ?3 AND lead = ?4";
 /// Where a lead went.
-const WENT: &str = "SELECT into_lead FROM merged
+pub(super) const WENT: &str = "SELECT into_lead FROM merged
     WHERE id = ?1 AND workspace = (SELECT number FROM workspaces WHERE id = ?2)";
+/// Takes away all that is kept of a merge.
+pub(super) const FORGET: [&str; 4] = [
+    "DELETE FROM moved_notes WHERE merge = ?1",
+    "DELETE FROM moved_log WHERE merge = ?1",
+    "DELETE FROM merged WHERE merge = ?1",
+    "DELETE FROM merges WHERE id = ?1",
+];
 /// Merges from before a time.
 pub(super) const OLD: &str = "SELECT id, workspace FROM merges WHERE at <= ?1 ORDER BY at LIMIT ?2";
 
@@ -55,7 +62,7 @@ pub(super) fn of_merge() -> String {
 }
 
 /// The leads that went into one, or into one of those.
-fn swallowed() -> String {
+pub(super) fn swallowed() -> String {
     format!(
         "WITH RECURSIVE gone (id) AS (
             SELECT m.id FROM merged m WHERE m.workspace = ?1 AND m.into_lead = ?2
@@ -252,12 +259,7 @@ impl Writer<'_> {
 
 /// Takes away all that is kept of a merge.
 fn forget(conn: &Connection, merge: [u8; 16]) -> Result<(), StoreError> {
-    for sql in [
-        "DELETE FROM moved_notes WHERE merge = ?1",
-        "DELETE FROM moved_log WHERE merge = ?1",
-        "DELETE FROM merged WHERE merge = ?1",
-        "DELETE FROM merges WHERE id = ?1",
-    ] {
+    for sql in FORGET {
         conn.prepare_cached(sql)?.execute([merge])?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use leadline_storage::{Sqlite, SqliteOptions, rusqlite::types::Value};
 use super::{
     Number,
     list::{Lister, Part, Sql, walk_sql},
-    log, row, schema, write,
+    log, merge, row, schema, write,
 };
 use crate::{
     filter::{Filter, FollowUp, Owner, Position, Range, Sort, SortBy, SortKey},
@@ -37,7 +37,21 @@ impl File {
         let scans = lines.iter().filter(|line| !line.contains("activity_unpublished")).find(|line| {
             let table = line.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
             table.is_some_and(|table| {
-                ["l", "leads", "activity", "notes", "lead_tags", "once"].contains(&table)
+                [
+                    "l",
+                    "leads",
+                    "activity",
+                    "notes",
+                    "lead_tags",
+                    "once",
+                    "merges",
+                    "merged",
+                    "moved_notes",
+                    "moved_log",
+                    "m",
+                    "n",
+                ]
+                .contains(&table)
             })
         });
         assert_eq!(scans, None, "{text}\n{lines:#?}");
@@ -253,6 +267,42 @@ async fn everything_else_is_looked_up_too() -> anyhow::Result<()> {
         let lines = file.explain(&text, values).await?;
         assert!(!sorts_afterwards(&lines), "{text}\n{lines:#?}");
         assert!(lines[0].contains("id<?"), "{lines:#?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn merges_and_what_they_moved_are_looked_up_by_their_own_indexes() -> anyhow::Result<()> {
+    let file = File::new()?;
+    let (id, number) = (|| Value::Blob(vec![1; 16]), || Value::Integer(1));
+    for (sql, values, indexes) in [
+        (merge::REMEMBER_NOTES, vec![id(), id(), number()], vec!["notes USING PRIMARY KEY (lead=?"]),
+        (merge::MOVE_NOTES, vec![number(), number()], vec!["notes USING PRIMARY KEY (lead=?"]),
+        (merge::REMEMBER_LOG, vec![id(), id(), number()], vec!["activity_by_lead"]),
+        (merge::MOVE_LOG, vec![number(), id(), id()], vec!["activity_by_lead"]),
+        (merge::MERGE, vec![number(), id(), id()], vec!["merges"]),
+        (merge::NEWEST, vec![number(), id()], vec!["merges_by_lead"]),
+        (merge::COUNT_NOTES, vec![id(), id(), number()], vec!["m USING PRIMARY KEY (merge=? AND lead=?)"]),
+        (merge::NOTES_BACK, vec![id(), id(), number(), number()], vec!["PRIMARY KEY (merge=? AND lead=?)"]),
+        (merge::LOG_BACK, vec![id(), id(), number(), id()], vec!["PRIMARY KEY (merge=? AND lead=?)"]),
+        (merge::WENT, vec![id(), id()], vec!["merged"]),
+        (merge::OLD, vec![number(), number()], vec!["merges_by_time"]),
+        (&merge::of_merge(), vec![id()], vec!["merged_by_merge"]),
+        (&merge::swallowed(), vec![number(), id()], vec!["merged_by_lead"]),
+        (merge::SET_ASIDE, vec![number(), id(), id(), number(), number()], vec!["leads"]),
+    ] {
+        let lines = file.explain(sql, values).await?;
+        for index in indexes {
+            assert!(
+                lines.iter().any(|line| line.starts_with("SEARCH") && line.contains(index)),
+                "{sql}\n{lines:#?}"
+            );
+        }
+        assert!(!sorts_afterwards(&lines), "{sql}\n{lines:#?}");
+    }
+    for sql in merge::FORGET {
+        let lines = file.explain(sql, vec![id()]).await?;
+        assert!(lines.iter().all(|line| line.starts_with("SEARCH")), "{sql}\n{lines:#?}");
     }
     Ok(())
 }
