@@ -96,8 +96,8 @@ export function FunnelBars({ items, now, among }: Bars) {
 function Still({ status, now, among }: { status: Status[]; now: Bars['now']; among: LeadFilter }) {
   const n = now.reduce((sum, item) => (status.includes(item.status) ? sum + item.count : sum), 0);
   return (
-    <Link to="/leads" search={{ ...among, status }} data-leads={n}>
-      {t(status.length === 1 ? 'funnel.still.last' : 'funnel.still', { n })}
+    <Link to="/leads" search={{ ...among, status }} data-leads={n} title={t('funnel.still.full', { n })}>
+      {t('funnel.still', { n })}
     </Link>
   );
 }
