@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use leadline_bus::Outbox;
 use leadline_runtime::{
     caller::Scope,
-    ids::{WorkspaceId, parse_uuid, time_of, uuid_at},
+    ids::{WorkspaceId, time_of, uuid_at},
     once::{self, Once},
     stop::Stop,
     time::Millis,
@@ -23,11 +23,15 @@ use super::{
 };
 use crate::{
     event::{self, Due, Encoded, FollowUp},
-    reminder::{By, Change, Kind, KnownLead, LeadId, Message, Reminder, ReminderId, Status},
+    reminder::{By, Change, Kind, KnownLead, LeadId, Reminder, ReminderId},
 };
 
+mod leads;
 mod migrations;
 mod outbox;
+mod row;
+
+use row::{ORDER, armed, filter, key, lead_key, page_filter, reminder, row};
 
 /// Replicas commit in another order than they make ids: a resumed stream reads so much again.
 const OVERLAP: Duration = Duration::from_secs(15);
@@ -349,262 +353,13 @@ impl Store for MongoStore {
     }
 }
 
-#[allow(non_snake_case, reason = "a constant that bson can't make at compile time")]
-fn ORDER() -> Document {
-    doc! { "dueAt": 1, "_id": 1 }
-}
-
 /// What stands under a key, for the same request.
 fn replayed(once: &Once, stored: &Document) -> Result<Answer, StoreError> {
     once.check(stored.get_str("fingerprint").unwrap_or_default())?;
     Ok(Answer::Replayed(stored.get_binary_generic("answer").cloned().unwrap_or_default()))
 }
 
-fn key(scope: Scope, id: ReminderId) -> Document {
-    doc! { "_id": id.to_string(), "workspaceId": scope.workspace().to_string() }
-}
-
-fn lead_key(scope: Scope, lead: LeadId) -> String {
-    format!("{}/{lead}", scope.workspace())
-}
-
-fn armed(now: Millis) -> Document {
-    doc! { "armed": true, "hidden": false, "dueAt": { "$lte": now.0 } }
-}
-
-fn filter(scope: Scope, query: &Query) -> Document {
-    let mut filter = doc! { "workspaceId": scope.workspace().to_string(), "hidden": false };
-    if let Some(lead) = query.lead {
-        filter.insert("leadId", lead.to_string());
-    }
-    if let Some(assignee) = query.assignee {
-        filter.insert("assigneeId", assignee.to_string());
-    }
-    if let Some(pending) = query.pending {
-        filter.insert("done", !pending);
-    }
-    let mut due = Document::new();
-    if let Some(from) = query.due_from {
-        due.insert("$gte", from.0);
-    }
-    if let Some(to) = query.due_to {
-        due.insert("$lt", to.0);
-    }
-    if !due.is_empty() {
-        filter.insert("dueAt", due);
-    }
-    filter
-}
-
-fn page_filter(scope: Scope, query: &Query) -> Document {
-    let base = filter(scope, query);
-    let Some(after) = query.after else { return base };
-    doc! { "$and": [base, { "$or": [
-        { "dueAt": { "$gt": after.due_at.0 } },
-        { "dueAt": after.due_at.0, "_id": { "$gt": after.id.to_string() } },
-    ] }] }
-}
-
-/// The reminders that are a lead's own, wherever they are shown.
-fn own(scope: Scope, origin: &str) -> Document {
-    doc! { "workspaceId": scope.workspace().to_string(), "originId": origin }
-}
-
-fn row(scope: Scope, reminder: &Reminder) -> Document {
-    let done_at = match reminder.status {
-        Status::Pending => None,
-        Status::Done(at) => Some(at.0),
-    };
-    doc! {
-        "_id": reminder.id.to_string(),
-        "workspaceId": scope.workspace().to_string(),
-        "leadId": reminder.lead.to_string(),
-        "originId": reminder.lead.to_string(),
-        "dueAt": reminder.due_at.0,
-        "message": reminder.message.as_str(),
-        "doneAt": done_at,
-        "done": done_at.is_some(),
-        "assigneeId": reminder.assignee.to_string(),
-        "createdBy": reminder.created_by.to_string(),
-        "createdAt": reminder.created_at.0,
-        "version": reminder.version.0.cast_signed(),
-        "armed": reminder.armed,
-        "hidden": false,
-    }
-}
-
-fn reminder(row: &Document) -> Result<Reminder, StoreError> {
-    let read = || -> Option<Reminder> {
-        let id = |name: &str| parse_uuid(row.get_str(name).ok()?).ok();
-        Some(Reminder {
-            id: id("_id")?.into(),
-            lead: id("leadId")?.into(),
-            due_at: Millis(row.get_i64("dueAt").ok()?),
-            message: Message::stored(row.get_str("message").ok()?.to_owned()),
-            status: row.get_i64("doneAt").map_or(Status::Pending, |at| Status::Done(Millis(at))),
-            assignee: id("assigneeId")?.into(),
-            created_by: id("createdBy")?.into(),
-            created_at: Millis(row.get_i64("createdAt").ok()?),
-            version: Version(row.get_i64("version").ok()?.cast_unsigned()),
-            armed: row.get_bool("armed").ok()?,
-        })
-    };
-    read().ok_or_else(|| StorageError::Internal("a reminder's row can't be read".to_owned()).into())
-}
-
-/// What is known of a lead.
-struct Known {
-    name: String,
-    version: i64,
-    deleted: bool,
-    revision: u64,
-    merged_into: Option<LeadId>,
-}
-
 impl Tables {
-    async fn known(
-        &self,
-        session: &mut ClientSession,
-        scope: Scope,
-        lead: LeadId,
-    ) -> Result<Option<Known>, StoreError> {
-        let found = self.leads.find_one(doc! { "_id": lead_key(scope, lead) }).session(&mut *session).await?;
-        Ok(found.map(|row| Known {
-            name: row.get_str("name").unwrap_or_default().to_owned(),
-            version: row.get_i64("version").unwrap_or(0),
-            deleted: row.get_bool("deleted").unwrap_or(false),
-            revision: row.get_i64("revision").unwrap_or(0).cast_unsigned(),
-            merged_into: row.get_str("mergedInto").ok().and_then(|id| LeadId::parse(id).ok()),
-        }))
-    }
-
-    /// Takes in news of a lead, unless something newer is known.
-    async fn know(
-        &self,
-        session: &mut ClientSession,
-        scope: Scope,
-        lead: &KnownLead,
-    ) -> Result<(), StoreError> {
-        let before = self.known(session, scope, lead.id).await?;
-        let version = lead.version.cast_signed();
-        if before.as_ref().is_some_and(|before| before.version >= version) {
-            return Ok(());
-        }
-        // An erased lead leaves its watermark, and nothing about the person.
-        let name = if lead.erased { "" } else { lead.name.as_str() };
-        self.leads
-            .update_one(
-                doc! { "_id": lead_key(scope, lead.id) },
-                doc! {
-                    "$set": {
-                        "workspaceId": scope.workspace().to_string(),
-                        "version": version,
-                        "name": name,
-                        "deleted": lead.deleted,
-                        "mergedInto": lead.merged_into.map(|into| into.to_string()),
-                    },
-                    "$setOnInsert": { "revision": 0_i64 },
-                },
-            )
-            .upsert(true)
-            .session(&mut *session)
-            .await?;
-        let of_lead = doc! { "workspaceId": scope.workspace().to_string(), "leadId": lead.id.to_string() };
-        if lead.erased {
-            self.reminders.delete_many(of_lead).session(&mut *session).await?;
-            self.reminders.delete_many(own(scope, &lead.id.to_string())).session(&mut *session).await?;
-        } else if before
-            .is_none_or(|before| before.deleted != lead.deleted || before.merged_into != lead.merged_into)
-        {
-            self.settle(session, scope, lead.id).await?;
-        }
-        Ok(())
-    }
-
-    /// The lead that shows a lead's reminders: itself, or where it went, however far.
-    async fn shown_by(
-        &self,
-        session: &mut ClientSession,
-        scope: Scope,
-        lead: LeadId,
-    ) -> Result<LeadId, StoreError> {
-        let mut seen = vec![lead];
-        let mut at = lead;
-        while let Some(into) = self.known(session, scope, at).await?.and_then(|known| known.merged_into) {
-            at = into;
-            if seen.contains(&at) {
-                break;
-            }
-            seen.push(at);
-        }
-        Ok(at)
-    }
-
-    /// A lead, and all that went into it, however far.
-    async fn under(
-        &self,
-        session: &mut ClientSession,
-        scope: Scope,
-        lead: LeadId,
-    ) -> Result<Vec<String>, StoreError> {
-        let mut all = vec![lead.to_string()];
-        let mut next = 0;
-        while let Some(into) = all.get(next).cloned() {
-            next += 1;
-            let went = doc! { "workspaceId": scope.workspace().to_string(), "mergedInto": into };
-            let mut cursor = self.leads.find(went).session(&mut *session).await?;
-            while let Some(row) = cursor.next(&mut *session).await.transpose()? {
-                let id = row.get_str("_id").ok().and_then(|key| key.rsplit('/').next()).unwrap_or_default();
-                if !all.iter().any(|known| known == id) {
-                    all.push(id.to_owned());
-                }
-            }
-        }
-        Ok(all)
-    }
-
-    /// Puts the reminders of a lead, and of those that went into it, where they belong, and tells of the leads concerned.
-    async fn settle(
-        &self,
-        session: &mut ClientSession,
-        scope: Scope,
-        lead: LeadId,
-    ) -> Result<(), StoreError> {
-        let root = self.shown_by(session, scope, lead).await?;
-        // It may be told of later; its reminders can be counted already.
-        let placeholder = doc! {
-            "workspaceId": scope.workspace().to_string(), "version": 0_i64, "name": "", "deleted": true,
-            "revision": 0_i64,
-        };
-        self.leads
-            .update_one(doc! { "_id": lead_key(scope, root) }, doc! { "$setOnInsert": placeholder })
-            .upsert(true)
-            .session(&mut *session)
-            .await?;
-        let hidden = self.known(session, scope, root).await?.is_none_or(|known| known.deleted);
-        let mut moved: Vec<Reminder> = Vec::new();
-        for origin in self.under(session, scope, lead).await? {
-            let first = self.reminders.find_one(own(scope, &origin)).session(&mut *session).await?;
-            let Some(first) = first else { continue };
-            let first = reminder(&first)?;
-            let set = doc! { "$set": { "leadId": root.to_string(), "hidden": hidden } };
-            self.reminders.update_many(own(scope, &origin), set).session(&mut *session).await?;
-            if first.lead != root {
-                for of in [first.lead, root] {
-                    if !moved.iter().any(|told| told.lead == of) {
-                        moved.push(Reminder { lead: of, ..first.clone() });
-                    }
-                }
-            }
-        }
-        let by = By { actor: None, at: Millis::now(), request_id: String::new(), traceparent: String::new() };
-        for reminder in moved {
-            let name = self.known(session, scope, reminder.lead).await?.map(|known| known.name);
-            self.tell(session, scope, Kind::Moved, &reminder, &name.unwrap_or_default(), &by).await?;
-        }
-        Ok(())
-    }
-
     async fn find(
         &self,
         session: &mut ClientSession,
@@ -763,7 +518,7 @@ mod tests {
                 }
             }
         }
-        queries.push(doc! { "find": "reminders", "filter": own(scope, "x") });
+        queries.push(doc! { "find": "reminders", "filter": row::own(scope, "x") });
         queries.push(doc! { "find": "leads", "filter": { "workspaceId": "w", "mergedInto": "x" } });
         queries.push(doc! { "find": "outbox", "filter": { "published": false }, "sort": { "_id": 1 } });
         for query in queries {

@@ -11,7 +11,7 @@ use leadline_runtime::{
     time::Millis,
     version::{Precondition, Version},
 };
-use leadline_storage::{Migration, Sqlite, SqliteOptions, StorageError};
+use leadline_storage::{Sqlite, SqliteOptions, StorageError};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, types::Value};
 
 use super::{Answer, COUNTED, Named, Page, Query, Store, StoreError};
@@ -20,91 +20,17 @@ use crate::{
     reminder::{By, Change, Kind, KnownLead, LeadId, Message, Reminder, ReminderId, Status},
 };
 
+mod leads;
+mod migrations;
 mod outbox;
+
+use leads::{know, known};
+use migrations::MIGRATIONS;
 
 /// How long published events stay, for event streams that resume.
 pub(super) const PUBLISHED_KEPT: Duration = Duration::from_secs(60 * 60);
 /// How many rows a sweep takes at once, so that it never holds the writer for long.
 pub(super) const SWEPT: usize = 500;
-
-const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "reminders",
-        sql: "
-CREATE TABLE leads (
-    workspace TEXT NOT NULL,
-    id        TEXT NOT NULL,
-    version   INTEGER NOT NULL,
-    name      TEXT NOT NULL,
-    deleted   INTEGER NOT NULL,
-    revision  INTEGER NOT NULL,
-    PRIMARY KEY (workspace, id)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE reminders (
-    id         TEXT PRIMARY KEY,
-    workspace  TEXT NOT NULL,
-    lead       TEXT NOT NULL,
-    due_at     INTEGER NOT NULL,
-    message    TEXT NOT NULL,
-    done_at    INTEGER,
-    done       INTEGER GENERATED ALWAYS AS (done_at IS NOT NULL) VIRTUAL,
-    assignee   TEXT NOT NULL,
-    created_by TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    version    INTEGER NOT NULL,
-    armed      INTEGER NOT NULL,
-    hidden     INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX reminders_by_due ON reminders (workspace, hidden, due_at, id);
-CREATE INDEX reminders_by_status ON reminders (workspace, hidden, done, due_at, id);
-CREATE INDEX reminders_by_assignee ON reminders (workspace, hidden, assignee, done, due_at, id);
-CREATE INDEX reminders_by_lead ON reminders (workspace, lead, done, due_at, id);
--- For the clock, which works across workspaces.
-CREATE INDEX reminders_armed ON reminders (due_at) WHERE armed = 1 AND hidden = 0;
-
-CREATE TABLE outbox (
-    row       INTEGER PRIMARY KEY AUTOINCREMENT,
-    id        TEXT NOT NULL,
-    workspace TEXT NOT NULL,
-    key       TEXT NOT NULL,
-    at        INTEGER NOT NULL,
-    event     BLOB NOT NULL,
-    published INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX outbox_pending ON outbox (row) WHERE published = 0;
-CREATE INDEX outbox_due ON outbox (workspace, id) WHERE key = 'reminder.due';
-CREATE INDEX outbox_published ON outbox (at) WHERE published = 1;
-CREATE TABLE parked (
-    row      INTEGER NOT NULL,
-    consumer TEXT NOT NULL,
-    reason   TEXT NOT NULL,
-    PRIMARY KEY (row, consumer)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE once (
-    id          TEXT PRIMARY KEY,
-    fingerprint TEXT NOT NULL,
-    answer      BLOB NOT NULL,
-    at          INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX once_by_time ON once (at);
-",
-    },
-    Migration {
-        version: 2,
-        name: "merged leads",
-        // A reminder's own lead is `origin`; `lead` is the one that shows it, where its own went.
-        sql: "
-ALTER TABLE leads ADD COLUMN merged_into TEXT;
-CREATE INDEX leads_by_merged ON leads (workspace, merged_into) WHERE merged_into IS NOT NULL;
-ALTER TABLE reminders ADD COLUMN origin TEXT NOT NULL DEFAULT '';
-UPDATE reminders SET origin = lead;
-CREATE INDEX reminders_by_origin ON reminders (workspace, origin);
-",
-    },
-];
 
 /// Reminders in a SQLite file.
 #[derive(Clone)]
@@ -413,115 +339,6 @@ fn conditions(scope: Scope, query: &Query) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-/// What is known of a lead.
-struct Known {
-    name: String,
-    version: i64,
-    deleted: bool,
-    merged_into: Option<String>,
-}
-
-fn known(conn: &Connection, scope: Scope, lead: LeadId) -> Result<Option<Known>, rusqlite::Error> {
-    conn.prepare_cached(
-        "SELECT name, version, deleted, merged_into FROM leads WHERE workspace = ?1 AND id = ?2",
-    )?
-    .query_row([scope.workspace().to_string(), lead.to_string()], |row| {
-        Ok(Known { name: row.get(0)?, version: row.get(1)?, deleted: row.get(2)?, merged_into: row.get(3)? })
-    })
-    .optional()
-}
-
-/// Takes in news of a lead, unless something newer is known.
-fn know(conn: &Connection, scope: Scope, lead: &KnownLead) -> Result<(), StoreError> {
-    let (workspace, id) = (scope.workspace().to_string(), lead.id.to_string());
-    let before = known(conn, scope, lead.id)?;
-    let version = lead.version.cast_signed();
-    if before.as_ref().is_some_and(|before| before.version >= version) {
-        return Ok(());
-    }
-    let merged_into = lead.merged_into.map(|into| into.to_string());
-    // An erased lead leaves its watermark, and nothing about the person.
-    let name = if lead.erased { "" } else { lead.name.as_str() };
-    conn.prepare_cached(
-        "INSERT INTO leads (workspace, id, version, name, deleted, revision, merged_into)
-         VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)
-         ON CONFLICT (workspace, id) DO UPDATE SET version = ?3, name = ?4, deleted = ?5, merged_into = ?6",
-    )?
-    .execute(params![workspace, id, version, name, lead.deleted, merged_into])?;
-    if lead.erased {
-        conn.prepare_cached("DELETE FROM reminders WHERE workspace = ?1 AND lead = ?2")?
-            .execute([&workspace, &id])?;
-        conn.prepare_cached("DELETE FROM reminders WHERE workspace = ?1 AND origin = ?2")?
-            .execute([&workspace, &id])?;
-    } else if before.is_none_or(|before| before.deleted != lead.deleted || before.merged_into != merged_into)
-    {
-        settle(conn, scope, lead.id)?;
-    }
-    Ok(())
-}
-
-/// The lead that shows a lead's reminders: itself, or where it went, however far.
-fn shown_by(conn: &Connection, scope: Scope, lead: LeadId) -> Result<LeadId, StoreError> {
-    let mut seen = vec![lead];
-    let mut at = lead;
-    while let Some(into) = known(conn, scope, at)?.and_then(|known| known.merged_into) {
-        at = LeadId::parse(&into)
-            .map_err(|_| StorageError::Internal("a lead went into what is not one".to_owned()))?;
-        if seen.contains(&at) {
-            break;
-        }
-        seen.push(at);
-    }
-    Ok(at)
-}
-
-/// A lead, and all that went into it, however far.
-const UNDER: &str = "WITH RECURSIVE under (id) AS (
-        SELECT ?2 UNION SELECT l.id FROM under u CROSS JOIN leads l ON l.workspace = ?1 AND l.merged_into = u.id
-    ) SELECT id FROM under";
-/// The reminders that are a lead's own.
-const OWN: &str =
-    "SELECT r.id, r.lead, r.due_at, r.message, r.done_at, r.assignee, r.created_by, r.created_at, r.version,
-    r.armed, '' FROM reminders r WHERE r.workspace = ?1 AND r.origin = ?2 ORDER BY r.id LIMIT 1";
-
-/// Puts the reminders of a lead, and of those that went into it, where they belong, and tells of the leads concerned.
-fn settle(conn: &Connection, scope: Scope, lead: LeadId) -> Result<(), StoreError> {
-    let workspace = scope.workspace().to_string();
-    let root = shown_by(conn, scope, lead)?;
-    // It may be told of later; its reminders can be counted already.
-    conn.prepare_cached(
-        "INSERT OR IGNORE INTO leads (workspace, id, version, name, deleted, revision) VALUES (?1, ?2, 0, '', 1, 0)",
-    )?
-    .execute([workspace.clone(), root.to_string()])?;
-    let hidden = known(conn, scope, root)?.is_none_or(|known| known.deleted);
-    let under = conn
-        .prepare_cached(UNDER)?
-        .query_map([workspace.clone(), lead.to_string()], |row| row.get::<_, String>(0))?
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut moved: Vec<Reminder> = Vec::new();
-    for origin in under {
-        let first = conn.prepare_cached(OWN)?.query_row([&workspace, &origin], named).optional()?;
-        let Some(Named { reminder, .. }) = first else { continue };
-        conn.prepare_cached(
-            "UPDATE reminders SET lead = ?3, hidden = ?4 WHERE workspace = ?1 AND origin = ?2",
-        )?
-        .execute(params![workspace, origin, root.to_string(), hidden])?;
-        if reminder.lead != root {
-            for of in [reminder.lead, root] {
-                if !moved.iter().any(|told| told.lead == of) {
-                    moved.push(Reminder { lead: of, ..reminder.clone() });
-                }
-            }
-        }
-    }
-    let by = By { actor: None, at: Millis::now(), request_id: String::new(), traceparent: String::new() };
-    for reminder in moved {
-        let name = known(conn, scope, reminder.lead)?.map(|known| known.name).unwrap_or_default();
-        tell(conn, scope, Kind::Moved, &reminder, &name, &by)?;
-    }
-    Ok(())
-}
-
 fn insert(conn: &Connection, scope: Scope, reminder: &Reminder) -> Result<(), rusqlite::Error> {
     conn.prepare_cached(
         "INSERT INTO reminders
@@ -703,7 +520,7 @@ mod tests {
         statements.push(Statement { sql: FIRE.to_owned(), values: vec![Value::Integer(1)] });
         statements.push(Statement { sql: FIRE_CHECK.to_owned(), values: vec![Value::Integer(1)] });
         let text = || Value::Text("x".to_owned());
-        for sql in [UNDER, OWN] {
+        for sql in [leads::UNDER, leads::OWN] {
             statements.push(Statement { sql: sql.to_owned(), values: vec![text(), text()] });
         }
         for statement in statements {
