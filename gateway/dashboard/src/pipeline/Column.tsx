@@ -94,7 +94,7 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
         <Failed error={query.error} onRetry={() => void query.refetch()} />
       ) : (
         <ul ref={scroller} data-scroll="" className={css.cards} tabIndex={0} aria-label={t(`status.${status}`)}>
-          {first && <li role="presentation" style={{ height: first.start - GAP_PX }} />}
+          {first && <li aria-hidden="true" style={{ height: first.start - GAP_PX }} />}
           {pages
             ? shown.map(({ index, key }) => {
                 const lead = rows[index];
@@ -118,7 +118,7 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
                   <Skeleton height={92} radius={14} />
                 </li>
               ))}
-          {last && <li role="presentation" style={{ height: virtual.getTotalSize() - last.end - GAP_PX }} />}
+          {last && <li aria-hidden="true" style={{ height: virtual.getTotalSize() - last.end - GAP_PX }} />}
           {pages && rows.length === 0 && <li className={css.none}>{t('pipeline.none')}</li>}
         </ul>
       )}
