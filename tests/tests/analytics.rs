@@ -112,7 +112,7 @@ async fn history(client: &Client, seed: u64) -> Result<()> {
             path = format!("/leads/{}", text(&client.lead_of(&body).await?, "id"));
             continue;
         }
-        match random.random_range(0..7) {
+        match random.random_range(0..8) {
             0 => client.patch(&path, &json!({ "source": SOURCES.choose(&mut random) })).await?.expect(200)?,
             1 => client.post(&format!("{path}/notes"), &json!({ "text": "Hi" })).await?.expect(201)?,
             2 => {
@@ -127,6 +127,16 @@ async fn history(client: &Client, seed: u64) -> Result<()> {
                 return Ok(());
             }
             4 => client.patch(&path, &json!({ "status": stage, "company": "Acme" })).await?.expect(200)?,
+            5 => {
+                let other = json!({ "name": "Ada", "source": SOURCES.choose(&mut random), "status": stage });
+                let other = client.lead_of(&other).await?;
+                let from = json!({ "from": [other["id"]] });
+                let merged = client.post(&format!("{path}/merge"), &from).await?.expect(200)?;
+                match random.random_bool(0.5) {
+                    true => client.act(&format!("{path}/unmerge")).await?.expect(200)?,
+                    false => merged,
+                }
+            }
             _ => client.patch(&format!("{path}/status"), &json!({ "status": stage })).await?.expect(200)?,
         };
     }
