@@ -54,6 +54,10 @@ def check_compose():
         where = f"compose {name}"
         if not service.get("read_only"):
             fault(where, "its root file system can be written")
+        # Spreadsheets that are made, files that are imported.
+        if service.get("image", "").startswith("leadline:") and name in ("gateway", "leads"):
+            if not any(":/tmp" in mount for mount in service.get("volumes", [])) and not service.get("tmpfs"):
+                fault(where, "has no /tmp to write to")
         if service.get("cap_drop") != ["ALL"] or "no-new-privileges:true" not in service.get("security_opt", []):
             fault(where, "keeps capabilities or may gain privileges")
         if name not in ours and service.get("user", "0").split(":")[0] == "0":
@@ -200,6 +204,8 @@ def check_manifests(path):
             fault(where, "keeps capabilities or may gain privileges")
         if not context.get("readOnlyRootFilesystem"):
             fault(where, "its root file system can be written")
+        if where.split("/")[-1].split()[-1] in ("gateway", "leads") and "/tmp" not in [mount["mountPath"] for mount in container["volumeMounts"]]:
+            fault(where, "has no /tmp to write to")
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             if probe not in container:
                 fault(where, f"has no {probe}")

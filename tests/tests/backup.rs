@@ -101,6 +101,19 @@ async fn what_a_backup_or_a_restore_would_overwrite_or_miss_is_refused_in_a_line
     let (code, said) = run(&["restore", "--data-dir", &path("new"), "--from", &path("b")], &folder).await?;
     ensure!(code == 1 && said.contains("no whole backup"), "{code}: {said}");
 
+    std::fs::remove_file(format!("{data}/signing-key.pem"))?;
+    system.launch(Part::Leadline)?;
+    wait_until(TIME, "it ends by itself", async || {
+        system.process(Part::Leadline).is_ok_and(|process| process.exit_code().is_some())
+    })
+    .await?;
+    ensure!(system.output().contains("a restore that was cut off"), "{}", system.output());
+    std::fs::create_dir(path("left"))?;
+    std::fs::write(path("left/leads.db-wal"), "pages of another file")?;
+    let (code, said) =
+        run(&["restore", "--data-dir", &path("left"), "--from", &path("copy")], &folder).await?;
+    ensure!(code == 1 && said.contains("leads.db-wal"), "{code}: {said}");
+
     let leads = folder.join("copy").join("leads.db");
     let mut bytes = std::fs::read(&leads)?;
     let middle = bytes.len() / 2;

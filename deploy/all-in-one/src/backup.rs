@@ -54,7 +54,7 @@ impl Config {
 /// Copies a data folder, while the program that uses it runs or not. Holds the signing key too: it is to be kept as a secret is.
 pub(crate) fn back_up(data: &Path, config: &Config) -> Result<(), Failure> {
     let to = &config.folder;
-    if !data.join(SIGNING_KEY).exists() {
+    if !data.join(format!("{}.db", SERVICES[0])).exists() {
         return Err(Failure::new(format!(
             "{} is no data folder of Leadline's: set LEADLINE_DATA_DIR to the one to back up",
             data.display()
@@ -67,9 +67,15 @@ pub(crate) fn back_up(data: &Path, config: &Config) -> Result<(), Failure> {
         .map(|name| FileCopy { from: data.join(&name), to: to.join(&name) })
         .collect();
     backup::copy_as_of_one_moment(&files)?;
-    write_secret(&to.join(SIGNING_KEY), &fs::read(data.join(SIGNING_KEY))?)?;
     let mut list = String::new();
     for name in names() {
+        if name == SIGNING_KEY {
+            // There is none if the setting gives the keys.
+            if !data.join(&name).exists() {
+                continue;
+            }
+            write_secret(&to.join(&name), &fs::read(data.join(&name))?)?;
+        }
         list.push_str(&format!("{}  {name}\n", digest(&to.join(&name))?));
     }
     write_secret(&to.join(LIST), list.as_bytes())?;
@@ -93,8 +99,11 @@ pub(crate) fn restore(data: &Path, config: &Config) -> Result<(), Failure> {
         ))
     })?;
     // Everything is checked before anything is written.
-    for name in names() {
-        let path = from.join(&name);
+    let listed = |name: &String| list.lines().any(|line| line.ends_with(&format!("  {name}")));
+    let names: Vec<String> =
+        names().into_iter().filter(|name| name.as_str() != SIGNING_KEY || listed(name)).collect();
+    for name in &names {
+        let path = from.join(name);
         let found = digest(&path)?;
         if !list.lines().any(|line| line == format!("{found}  {name}")) {
             return Err(Failure::new(format!(
@@ -104,20 +113,24 @@ pub(crate) fn restore(data: &Path, config: &Config) -> Result<(), Failure> {
         }
     }
     let held = DataDir::lock(data)?;
-    if let Some(name) = names().into_iter().find(|name| held.file(name).exists()) {
+    // A log that was left behind belongs to another file: SQLite would write its pages into the one that is put back.
+    let left = self::names()
+        .into_iter()
+        .flat_map(|name| ["", "-wal", "-shm", "-journal"].map(|end| format!("{name}{end}")));
+    if let Some(name) = left.into_iter().find(|name| held.file(name).exists()) {
         return Err(Failure::new(format!(
-            "{} holds data already ({name}): move it away, or name another folder with LEADLINE_DATA_DIR",
+            "{} holds data already ({name}): move the whole folder away, or name another with LEADLINE_DATA_DIR",
             data.display()
         )));
     }
-    for name in names() {
+    for name in &names {
         // The key comes last: a folder without it has not been restored to its end.
         let unfinished = held.file(&format!("{name}.unfinished"));
-        write_over(&unfinished, &mut File::open(from.join(&name))?)?;
+        write_over(&unfinished, &mut File::open(from.join(name))?)?;
         if name.ends_with(".db") {
             backup::check(&unfinished)?;
         }
-        fs::rename(&unfinished, held.file(&name))?;
+        fs::rename(&unfinished, held.file(name))?;
     }
     File::open(data)?.sync_all()?;
     announce(&format!("Restored {} from {}. Start Leadline as usual.", data.display(), from.display()));
@@ -127,6 +140,21 @@ pub(crate) fn restore(data: &Path, config: &Config) -> Result<(), Failure> {
 /// What a backup holds: the key last.
 fn names() -> Vec<String> {
     SERVICES.iter().map(|service| format!("{service}.db")).chain([SIGNING_KEY.to_owned()]).collect()
+}
+
+/// Refuses a folder with databases and no key: a restore that was cut off leaves that behind, and to make a new key would hide it.
+pub(crate) fn refuse_half_restored(data: &Path) -> Result<(), Failure> {
+    if data.join(SIGNING_KEY).exists() {
+        return Ok(());
+    }
+    match names().into_iter().find(|name| data.join(name).exists()) {
+        None => Ok(()),
+        Some(name) => Err(Failure::new(format!(
+            "{} holds {name} but no {SIGNING_KEY}, as after a restore that was cut off: move the folder away and restore again, or \
+             put the key back",
+            data.display()
+        ))),
+    }
 }
 
 fn make_empty(folder: &Path) -> Result<(), Failure> {

@@ -252,7 +252,10 @@ impl Services {
         let secret = config.secret.clone().unwrap_or_else(ServiceSecret::random);
         let keys = match &config.keys {
             Some(keys) => keys.clone(),
-            None => SigningKeys::load_or_create(&config.data.join(SIGNING_KEY))?,
+            None => {
+                backup::refuse_half_restored(&config.data)?;
+                SigningKeys::load_or_create(&config.data.join(SIGNING_KEY))?
+            }
         };
         let auth = leadline_auth::start(
             leadline_auth::Config { store: config.store("auth"), keys, rate_limits: config.rate_limits },
