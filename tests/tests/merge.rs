@@ -273,9 +273,9 @@ async fn a_merged_lead_is_nowhere_and_its_restore_tells_the_way_back(system: &'s
         let found = una.get(&format!("/leads/{}/duplicates", id(&twin))).await?.expect(200)?;
         Ok(found.items().iter().map(|one| id(&one["lead"]).to_owned()).collect())
     };
-    ensure!(alike().await? == [full.clone()]);
+    ensure!(alike().await? == [full.as_str()]);
     merge(&una, &bare, &[&full]).await?.expect(200)?;
-    ensure!(alike().await? == [bare.clone()]);
+    ensure!(alike().await? == [bare.as_str()]);
     let path = format!("/leads/{full}");
     for (method, path, body) in [
         (Method::GET, path.clone(), Value::Null),
