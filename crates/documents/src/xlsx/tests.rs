@@ -137,3 +137,18 @@ fn nothing_is_left_in_the_folder_of_temporary_files() {
     xlsx.finish(Cursor::new(Vec::new())).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn entries_have_the_large_form_only_where_they_may_need_it() {
+    // The version that a reader must know, in the header of the first entry: 4.5 brought the large form (APPNOTE 4.4.3).
+    let version = |most: u64| {
+        let mut xlsx = LeadsXlsx::with_rows(Berlin, 1_792_000_800_000, None, 100).unwrap();
+        xlsx.row(&Lead::default()).unwrap();
+        xlsx.most += most;
+        let mut out = Cursor::new(Vec::new());
+        xlsx.finish(&mut out).unwrap();
+        out.into_inner()[4]
+    };
+    assert_eq!(version(0), 20);
+    assert_eq!(version(u64::from(u32::MAX)), 45);
+}
