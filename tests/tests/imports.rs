@@ -293,12 +293,13 @@ async fn an_undo_takes_back_everything_but_what_was_edited_since(system: &'stati
     let path = format!("/leads/{}", text(&old, "id"));
     let before = una.get(&path).await?.expect(200)?.body;
     let csv = "Name,Email,Company,Tags,Status,Created at\n\
+               Newer,OLD@example.test,After,b,Converted,\n\
                Newer,OLD@example.test,After,b,Lost,\n\
                One,one@example.test,,,Converted,2025-01-05\n\
                Two,two@example.test,,,,\n\
                Three,three@example.test,,,Lost,2025-03-05\n";
     let done = import(&una, csv, &[("onDuplicate", "update")]).await?;
-    ensure!(counts(&done) == [3, 1, 0, 0], "{done}");
+    ensure!(counts(&done) == [3, 2, 0, 0], "{done}");
     ensure!(recounted(&una).await? == 4);
     let all = leads(&una).await?;
     ensure!(all["Newer"]["company"] == "After" && all["Newer"]["status"] == "Lost", "{all:?}");
@@ -310,10 +311,29 @@ async fn an_undo_takes_back_everything_but_what_was_edited_since(system: &'stati
     let left = leads(&una).await?;
     ensure!(left.keys().collect::<Vec<_>>() == ["Old", "Two"], "{left:?}");
     let now = una.get(&path).await?.expect(200)?.body;
-    for name in ["name", "email", "phone", "company", "source", "status", "tags", "owner", "createdAt"] {
+    for name in [
+        "name",
+        "email",
+        "phone",
+        "company",
+        "source",
+        "status",
+        "statusChangedAt",
+        "tags",
+        "owner",
+        "createdAt",
+    ] {
         ensure!(now[name] == before[name], "{name}: {now} and not {before}");
     }
     ensure!(recounted(&una).await? == 2);
+    // Both stand where they began, and have never been elsewhere.
+    leadline_testbed::eventually(SOON, "the funnel has nothing of what was taken back", async || {
+        let funnel = una.get("/analytics/funnel?tz=UTC").await?.expect(200)?;
+        let reached: Vec<&Value> = funnel.items().iter().map(|item| &item["reached"]).collect();
+        ensure!(json!(reached) == json!([2, 0, 0, 0]), "{}", funnel.body);
+        Ok(())
+    })
+    .await?;
     let trashed = una.get("/leads?trashed=true").await?.expect(200)?;
     ensure!(trashed.items().len() == 2, "{}", trashed.body);
     una.act(&format!("/leads/imports/{}/undo", text(&done, "id"))).await?.expect(409)?;

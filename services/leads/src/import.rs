@@ -22,7 +22,10 @@ use std::{collections::HashMap, time::Duration};
 use leadline_runtime::{caller::Origin, ids::UserId, time::Millis, zone::Zone};
 
 pub use crate::activity::ImportId;
-use crate::lead::{By, LeadId};
+use crate::{
+    lead::{By, LeadId},
+    stage::Stages,
+};
 
 /// The largest file, in bytes.
 pub const LARGEST_FILE: u64 = 100 * 1024 * 1024;
@@ -48,8 +51,10 @@ pub const PREVIEWED_CELL: usize = 200;
 pub const LONGEST_FILE_NAME: usize = 255;
 /// How long a file, what it takes to undo it, and its failed rows are kept after the end.
 pub const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// An upload that has not ended after so long has broken off.
-pub const UPLOAD_TIME: Duration = Duration::from_secs(30 * 60);
+/// An upload that has not ended after so long has broken off. Longer than the hour that the gateway gives a whole upload.
+pub const UPLOAD_TIME: Duration = Duration::from_secs(90 * 60);
+/// An import that ended its worker so often without coming further is given up.
+pub const MOST_ATTEMPTS: u32 = 5;
 
 /// How an import stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -211,6 +216,10 @@ pub struct Import {
     pub kept: u64,
     /// Who takes it back.
     pub undone_by: Option<UserId>,
+    /// The size of its file, in bytes; `None`: it was queued before that was kept.
+    pub size: Option<u64>,
+    /// How often it was claimed since it came further.
+    pub attempts: u32,
 }
 
 impl Import {
@@ -230,6 +239,8 @@ impl Import {
             taken_back: 0,
             kept: 0,
             undone_by: None,
+            size: None,
+            attempts: 0,
         }
     }
 
@@ -243,6 +254,21 @@ impl Import {
         By::now(actor, self.task.origin.clone())
     }
 
+    /// Why it is given up, if it was claimed too often: whoever had it before ended without a word.
+    #[must_use]
+    pub fn given_up(&self) -> Option<String> {
+        let what = match self.state {
+            State::Undoing => "taking it back",
+            _ => "the import",
+        };
+        (self.attempts > MOST_ATTEMPTS).then(|| {
+            format!(
+                "{what} was broken off {MOST_ATTEMPTS} times at the same place: run the file again in smaller parts, or save it \
+                 as a plain CSV first"
+            )
+        })
+    }
+
     /// Asks for it to be taken back.
     ///
     /// # Errors
@@ -253,7 +279,8 @@ impl Import {
         }
         match self.state {
             State::Done | State::Failed => {
-                Ok(Self { state: State::Undoing, finished_at: None, undone_by: Some(by), ..self.clone() })
+                let (state, undone_by) = (State::Undoing, Some(by));
+                Ok(Self { state, finished_at: None, undone_by, attempts: 0, ..self.clone() })
             }
             State::Queued | State::Running => {
                 Err("the import is still under way: take it back once it has ended")
@@ -324,6 +351,40 @@ pub struct FailedRow {
     pub reason: String,
 }
 
+/// What a lead was before an import changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// Its fields.
+    pub fields: crate::fields::Fields,
+    /// Where it had been; `None`: the import is from before that was kept.
+    pub past: Option<Past>,
+}
+
+impl Former {
+    /// A lead as it stands.
+    #[must_use]
+    pub fn of(lead: &crate::lead::Lead) -> Self {
+        Self { fields: lead.fields.clone(), past: Some(Past::of(lead)) }
+    }
+}
+
+/// Where a lead has been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// When it was in which stage.
+    pub stages: Stages,
+    /// When it entered its stage.
+    pub status_changed_at: Millis,
+}
+
+impl Past {
+    /// That of a lead.
+    #[must_use]
+    pub fn of(lead: &crate::lead::Lead) -> Self {
+        Self { stages: lead.stages, status_changed_at: lead.status_changed_at }
+    }
+}
+
 /// What it takes to take a lead back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
@@ -334,7 +395,7 @@ pub struct Trace {
     /// The version that the import made.
     pub after: u64,
     /// What it was before; `None`: it was not there.
-    pub former: Option<crate::fields::Fields>,
+    pub former: Option<Former>,
     /// The notes that the import has written.
     pub notes: Vec<crate::lead::NoteId>,
 }

@@ -182,7 +182,7 @@ impl Imports {
             return replay(&answer);
         }
         let task = self.task(&caller, options, file, size).await?;
-        let import = Import::new(id, task, caller.user);
+        let import = Import { size: Some(size), ..Import::new(id, task, caller.user) };
         let answer = |import: &Import| message::import(import, Vec::new()).encode_to_vec();
         let keyed = once.map(|once| Keyed { once, answer: Arc::new(answer) });
         match self.imports.queue(scope, import, keyed).await.map_err(Refusal::from)? {
@@ -378,7 +378,11 @@ impl ImportsService for Imports {
         &self,
         request: Request<proto::UndoImportRequest>,
     ) -> Result<Response<proto::Import>, Status> {
-        let caller = self.leads.admit(&request, Role::Member).await?;
+        let admitted = self.leads.admit_once(&request, Role::Member).await?;
+        if let Some(answer) = &admitted.answered {
+            return replay(answer);
+        }
+        let caller = &admitted.caller;
         let id: ImportId = parse::path_id(&request.get_ref().id, "import")?;
         let found = self.imports.import(caller.scope(), id).await.map_err(Refusal::from)?;
         let (import, _) = found.ok_or(Refusal::NotFound("import"))?;
@@ -386,11 +390,18 @@ impl ImportsService for Imports {
             let why = "only who started this import, or an owner or admin of the workspace, may take it back";
             return Err(Refusal::Forbidden(why.to_owned()).into());
         }
-        let undone = self.imports.undo(caller.scope(), id, caller.user).await.map_err(Refusal::from)?;
-        let import = undone
+        let keyed = admitted.keyed(|import| message::import(import, Vec::new()).encode_to_vec());
+        let undone =
+            self.imports.undo(caller.scope(), id, caller.user, keyed).await.map_err(Refusal::from)?;
+        let reply = undone
             .ok_or(Refusal::NotFound("import"))?
             .map_err(|why| Refusal::conflict("IMPORT_STATE", why))?;
-        self.worker.wake();
-        Ok(Response::new(message::import(&import, Vec::new())))
+        match reply {
+            Reply::Fresh(import) => {
+                self.worker.wake();
+                Ok(Response::new(message::import(&import, Vec::new())))
+            }
+            Reply::Replayed(answer) => replay(&answer),
+        }
     }
 }

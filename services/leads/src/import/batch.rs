@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use leadline_runtime::{caller::Scope, time::Millis, version::Version};
 
 use super::{
-    Counts, FailedRow, Import, OnDuplicate, Outcome, PREVIEWED, PREVIEWED_CELL, PreviewRow, Trace,
+    Counts, FailedRow, Former, Import, OnDuplicate, Outcome, PREVIEWED, PREVIEWED_CELL, PreviewRow, Trace,
     row::{Draft, NO_NAME, Row},
 };
 use crate::{
@@ -347,7 +347,7 @@ impl Pile<'_> {
             return self.batch;
         }
         for Slot { before, lead, added, .. } in self.slots {
-            let trace = |before: u64, former: Option<Fields>| Trace {
+            let trace = |before: u64, former: Option<Former>| Trace {
                 lead: lead.id,
                 before,
                 after: lead.version.0,
@@ -360,7 +360,7 @@ impl Pile<'_> {
                     self.batch.inserts.push((lead, added));
                 }
                 Some(old) if old.version != lead.version => {
-                    self.batch.traces.push(trace(old.version.0, Some(old.fields.clone())));
+                    self.batch.traces.push(trace(old.version.0, Some(Former::of(&old))));
                     self.batch.updates.push((old, lead, added));
                 }
                 Some(_) => {}

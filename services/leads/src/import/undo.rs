@@ -3,7 +3,7 @@
 use leadline_runtime::caller::Scope;
 
 use super::{
-    Trace,
+    Past, Trace,
     batch::{events, written},
 };
 use crate::{
@@ -47,14 +47,25 @@ pub fn take_back(scope: Scope, trace: &Trace, lead: &Lead, by: &By) -> Option<Ta
     if lead.version.0 != trace.after || lead.deleted_at.is_some() {
         return None;
     }
-    let Some(fields) = &trace.former else {
+    let Some(was) = &trace.former else {
         let change = lead.decide(&Command::Trash, None, by).ok()??;
         let events = change.events(scope.workspace(), by);
         return Some(TakenBack { lead: change.lead, notes: Vec::new(), events });
     };
-    let (mut lead, mut did) = written(lead, former(fields), !trace.notes.is_empty(), by)?;
+    let past = was.past.unwrap_or_else(|| Past::of(lead));
+    let anyway = !trace.notes.is_empty() || past != Past::of(lead);
+    let (mut lead, mut did) = written(lead, former(&was.fields), anyway, by)?;
+    if let Some(past) = was.past {
+        // As if it had never been where the import has put it: figures count stages that a lead has reached.
+        lead.stages = past.stages;
+        lead.status_changed_at = past.status_changed_at;
+    }
     lead.note_count = lead.note_count.saturating_sub(u32::try_from(trace.notes.len()).unwrap_or(u32::MAX));
     did.extend(trace.notes.iter().map(|note| What::NoteDeleted { note: *note }));
+    if did.is_empty() {
+        // Others have to hear of where it has been, though no field is different.
+        did.push(What::Updated(Vec::new()));
+    }
     let events = events(scope, &lead, did, by);
     Some(TakenBack { lead, notes: trace.notes.clone(), events })
 }

@@ -93,6 +93,7 @@ impl From<SpoolError> for Left {
         match error {
             SpoolError::Store(error) => Self::Store(error),
             SpoolError::Io(error) => Self::Store(storage(&error)),
+            error @ SpoolError::Incomplete { .. } => Self::Failed(lost(&error)),
         }
     }
 }
@@ -175,6 +176,11 @@ impl Worker {
         let _running = Running::begin();
         let lease = Lease { scope, id: import.id, holder };
         let mut job = Job { worker: self, stop, lease, import, told: None };
+        if let Some(reason) = job.import.given_up() {
+            tracing::error!(import = %job.import.id, "an import is given up: it ended its worker again and again");
+            job.finish(State::Failed, Some(reason)).await?;
+            return Ok(true);
+        }
         job.tell(true);
         let left = match job.import.state {
             State::Undoing => job.undo().await,
@@ -331,8 +337,8 @@ impl Job<'_> {
     /// Takes in what is left of the file.
     async fn take(&mut self) -> Result<State, Left> {
         let imports = self.worker.imports.clone();
-        let (scope, id) = (self.scope(), self.import.id);
-        let file = self.meanwhile(spool::copy(&*imports, scope, id)).await??;
+        let (scope, id, size) = (self.scope(), self.import.id, self.import.size);
+        let file = self.meanwhile(spool::copy(&*imports, scope, id, size)).await??;
         let opened = self.meanwhile(tokio::task::spawn_blocking(move || Table::open(file))).await?;
         let table = opened.map_err(|error| Left::Failed(lost(&error)))??;
         let (to, mut from) = mpsc::channel(AHEAD);

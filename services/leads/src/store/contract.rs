@@ -106,7 +106,11 @@ rules! {
     imports::a_batch_is_taken_in_once_whoever_tries,
     imports::rows_find_leads_by_address_and_phone,
     imports::what_an_import_did_is_taken_back,
+    imports::a_lead_that_is_taken_back_has_been_nowhere_else,
+    imports::an_import_that_ends_its_worker_again_and_again_fails,
+    imports::a_file_that_is_not_whole_is_not_taken_for_whole,
     imports::what_belongs_to_an_old_import_is_swept,
+    imports::what_an_import_knew_of_people_goes_with_its_file,
     imports::a_worker_that_dies_is_followed_by_one_that_goes_on,
     log::leads_with_a_past_have_their_log_and_their_events,
 }

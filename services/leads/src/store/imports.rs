@@ -34,6 +34,9 @@ pub struct Step {
     pub more: bool,
 }
 
+/// What came of asking for an import to be taken back; or why it can't be.
+pub type Undo = Result<Reply<Import>, &'static str>;
+
 /// Keeps imports and their files. A call with a [`Lease`] gives `None`, and has written nothing, when somebody else has it.
 #[async_trait]
 pub trait Imports: Send + Sync {
@@ -88,9 +91,11 @@ pub trait Imports: Send + Sync {
         scope: Scope,
         id: ImportId,
         by: UserId,
-    ) -> Result<Option<Result<Import, &'static str>>, StoreError>;
+        once: Option<Keyed<Import>>,
+    ) -> Result<Option<Undo>, StoreError>;
 
-    /// Takes the import that has waited longest, or that whoever had it let go of, in a workspace of which nobody has another.
+    /// Takes the import that has waited longest, or that whoever had it let go of, in a workspace of which nobody has another. It
+    /// counts as an attempt until the import comes further, or is let go of.
     async fn claim(
         &self,
         holder: Uuid,

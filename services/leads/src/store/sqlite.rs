@@ -53,6 +53,7 @@ impl SqliteStore {
         let opened =
             tokio::task::spawn_blocking(move || Sqlite::open(&path, schema::MIGRATIONS, options)).await;
         let db = opened.map_err(|error| StorageError::Internal(error.to_string()))??;
+        imports::free(&db).await?;
         Ok(Self { db, encode })
     }
 }

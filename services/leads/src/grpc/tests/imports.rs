@@ -204,7 +204,13 @@ async fn an_import_is_taken_back_but_for_leads_that_were_edited_since() -> anyho
         ..proto::AddNoteRequest::default()
     });
     ben.client.add_note(request).await?;
-    assert_eq!(anna.undo(&import.id).await?.state(), proto::ImportState::Undoing);
+    let keyed = async |anna: &mut Person, key: &str| {
+        let mut request = anna.ask(proto::UndoImportRequest { id: import.id.clone() });
+        once::attach(&mut request, key, "/api/v1/leads/imports/x/undo", b"");
+        answer(anna.imports.undo_import(request).await)
+    };
+    assert_eq!(keyed(&mut anna, "key-1").await?.state(), proto::ImportState::Undoing);
+    assert_eq!(keyed(&mut anna, "key-1").await?.id, import.id);
     let undone = anna.ended(&import.id).await?;
     assert_eq!((undone.state(), undone.taken_back, undone.kept), (proto::ImportState::Undone, 2, 1));
     assert_eq!(anna.names().await?, ["Ada", "Bob", "Eve"]);
@@ -214,6 +220,8 @@ async fn an_import_is_taken_back_but_for_leads_that_were_edited_since() -> anyho
         .leads
         .remove(0);
     assert_eq!((ada.status(), ada.note_count), (proto::Status::New, 0));
+    assert_eq!(keyed(&mut anna, "key-1").await?.state(), proto::ImportState::Undoing);
+    assert!(matches!(keyed(&mut anna, "key-2").await, Err(Refusal::Conflict { .. })));
     assert!(matches!(anna.undo(&import.id).await, Err(Refusal::Conflict { .. })));
     house.end().await
 }

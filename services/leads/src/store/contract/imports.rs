@@ -11,7 +11,7 @@ use crate::{
     activity::Kind,
     fields::{Company, Email, Patch},
     import::{
-        Import, ImportId, MOST_WAITING, Named, OnDuplicate, State, Task,
+        Import, ImportId, MOST_ATTEMPTS, MOST_WAITING, Named, OnDuplicate, State, Task,
         batch::Rows,
         header,
         row::{self, Row},
@@ -60,7 +60,8 @@ impl Team {
         for (nth, piece) in (0..).zip(file.chunks(1_000)) {
             anyhow::ensure!(self.imports().keep(self.scope, id, nth, piece.to_vec()).await?);
         }
-        Ok(fresh(self.imports().queue(self.scope, Import::new(id, task, self.anna), None).await?))
+        let import = Import { size: Some(file.len() as u64), ..Import::new(id, task, self.anna) };
+        Ok(fresh(self.imports().queue(self.scope, import, None).await?))
     }
 
     async fn claim(&self) -> anyhow::Result<Option<(Lease, Import)>> {
@@ -122,7 +123,7 @@ pub(super) async fn an_import_is_read_as_it_was_queued(team: Team) -> anyhow::Re
     let others = team.others();
     assert_eq!(others.imports().import(others.scope, import.id).await?, None);
     assert_eq!(others.imports().piece(others.scope, import.id, 0).await?, None);
-    assert_eq!(others.imports().undo(others.scope, import.id, others.anna).await?, None);
+    assert_eq!(others.imports().undo(others.scope, import.id, others.anna, None).await?, None);
     let second = team.queue(self::task(&["Name"], OnDuplicate::Skip), b"x").await?;
     let page = team.imports().imports(team.scope, None, 1).await?;
     assert_eq!((page.items, page.more, page.total.value), (vec![second.clone()], true, 2));
@@ -169,13 +170,37 @@ pub(super) async fn an_upload_that_breaks_off_leaves_nothing(team: Team) -> anyh
         }
     }
     imports.forget(team.scope, broken).await?;
+    // From now on, and not only once it is gone.
+    let late = |id| {
+        let late = Import::new(id, task(&["Name"], OnDuplicate::Skip), team.anna);
+        imports.queue(team.scope, late, None)
+    };
+    assert!(!imports.keep(team.scope, broken, 3, vec![1]).await? && late(broken).await.is_err());
+    // As well while the sweep is at it, which gives up what came too slowly.
+    let slow = ImportId::new();
+    assert!(imports.begin(team.scope, slow, ago(3 * MINUTE), ago(MINUTE)).await?);
+    for nth in 0..3 {
+        assert!(imports.keep(team.scope, slow, nth, vec![1; 1_000]).await?);
+    }
+    let whole = async |id| -> anyhow::Result<bool> {
+        for nth in 0..3 {
+            if imports.piece(team.scope, id, nth).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    for id in [broken, slow] {
+        while whole(id).await? {
+            assert!(imports.sweep(ago(2 * MINUTE), ago(2 * MINUTE), 1).await?);
+        }
+        assert!(!imports.keep(team.scope, id, 3, vec![1]).await? && late(id).await.is_err());
+    }
     while imports.sweep(ago(MINUTE), ago(MINUTE), 2).await? {}
     assert_eq!(imports.piece(team.scope, broken, 0).await?, None);
     assert!(!imports.keep(team.scope, broken, 3, vec![1]).await?);
     assert!(imports.piece(team.scope, coming, 2).await?.is_some());
-    let late =
-        imports.queue(team.scope, Import::new(broken, task(&["Name"], OnDuplicate::Skip), team.anna), None);
-    assert!(late.await.is_err());
+    assert!(late(broken).await.is_err());
     assert!(imports.imports(team.scope, None, 9).await?.items.is_empty());
     Ok(())
 }
@@ -282,6 +307,7 @@ pub(super) async fn what_an_import_did_is_taken_back(team: Team) -> anyhow::Resu
     let mut fields = named("Ada");
     fields.email = Email::parse("ada@x.test").ok();
     let ada = team.make(fields.clone()).await?;
+    let before = ada.clone();
     team.queue(task(&["Name", "Email", "Status", "Note"], OnDuplicate::Update), b"x").await?;
     let (lease, import) = team.claim().await?.unwrap();
     let imports = team.imports();
@@ -297,15 +323,25 @@ pub(super) async fn what_an_import_did_is_taken_back(team: Team) -> anyhow::Resu
         .await?;
     let import = import.unwrap();
     assert_eq!((import.counts.created, import.counts.updated), (3, 3));
-    assert!(imports.undo(team.scope, import.id, team.anna).await?.unwrap().is_err());
+    assert!(imports.undo(team.scope, import.id, team.anna, None).await?.unwrap().is_err());
     imports.finish(lease, State::Done, None, Millis::now()).await?;
     let page = team.store.leads(team.scope, query()).await?;
     let cid = page.items.iter().find(|lead| lead.fields.name.as_str() == "Cid").unwrap();
     let edit = Patch { name: Some(crate::fields::Name::parse("Cid!").unwrap()), ..Patch::default() };
     team.change(cid.id, Command::Edit(edit)).await?;
-    let undoing = imports.undo(team.scope, import.id, team.anna).await?.unwrap().unwrap();
+    let once = |id: &str, print: &str| {
+        let once = Once { id: id.to_owned(), fingerprint: print.to_owned() };
+        Some(Keyed { once, answer: Arc::new(|import: &Import| vec![import.state.code()]) })
+    };
+    let undo = async |id: &str, print: &str| {
+        imports.undo(team.scope, import.id, team.anna, once(id, print)).await.map(Option::unwrap)
+    };
+    let undoing = fresh(undo("k", "a").await?.unwrap());
     assert_eq!((undoing.state, undoing.undone_by), (State::Undoing, Some(team.anna)));
-    assert!(imports.undo(team.scope, import.id, team.anna).await?.unwrap().is_err());
+    // Who asks again hears it again; anybody else is too late.
+    assert_eq!(undo("k", "a").await?, Ok(Reply::Replayed(vec![State::Undoing.code()])));
+    assert_eq!(undo("k", "b").await, Err(StoreError::KeyReused));
+    assert!(undo("l", "a").await?.is_err());
     let (lease, claimed) = team.claim().await?.unwrap();
     assert_eq!(claimed.state, State::Undoing);
     let mut steps = 0;
@@ -325,6 +361,87 @@ pub(super) async fn what_an_import_did_is_taken_back(team: Team) -> anyhow::Resu
     let (ada, notes) = team.lead(ada.id).await?.unwrap();
     assert_eq!((&ada.fields, ada.note_count, notes.len()), (&fields, 0, 0));
     assert_eq!(ada.version.0, 4);
+    assert_eq!((ada.stages, ada.status_changed_at), (before.stages, before.status_changed_at));
+    Ok(())
+}
+
+pub(super) async fn a_lead_that_is_taken_back_has_been_nowhere_else(team: Team) -> anyhow::Result<()> {
+    let was =
+        team.make(crate::fields::Fields { email: Email::parse("ada@x.test").ok(), ..named("Ada") }).await?;
+    team.queue(task(&["Name", "Email", "Status"], OnDuplicate::Update), b"x").await?;
+    let (lease, import) = team.claim().await?.unwrap();
+    let imports = team.imports();
+    // There and back, in two batches: no field is different in the end.
+    let import =
+        imports.take(lease, rows(&import, &team, &[",ada@x.test,Converted"]), soon()).await?.unwrap();
+    imports.take(lease, rows(&import, &team, &[",ada@x.test,New"]), soon()).await?.unwrap();
+    let (now, _) = team.lead(was.id).await?.unwrap();
+    assert!(now.fields == was.fields && now.stages != was.stages);
+    imports.finish(lease, State::Done, None, Millis::now()).await?;
+    fresh(imports.undo(team.scope, import.id, team.anna, None).await?.unwrap().unwrap());
+    let (lease, _) = team.claim().await?.unwrap();
+    let step = imports.take_back(lease, team.by(), 9, soon()).await?.unwrap();
+    assert_eq!((step.import.taken_back, step.import.kept), (1, 0));
+    let (now, _) = team.lead(was.id).await?.unwrap();
+    assert_eq!(
+        (now.version.0, now.stages, now.status_changed_at, now.fields),
+        (4, was.stages, was.status_changed_at, was.fields)
+    );
+    // What others are told is the same.
+    let told = team.log(Some(was.id)).await?.pop().and_then(|event| event.snapshot).unwrap();
+    assert_eq!((told.version, told.status_changed_at_ms), (4, was.status_changed_at.0));
+    let stages: Vec<_> = told.stages.iter().map(|stage| (stage.status(), stage.last_entered_at_ms)).collect();
+    assert_eq!(stages, [(leadline_proto::leads::Status::New, was.status_changed_at.0)]);
+    Ok(())
+}
+
+pub(super) async fn an_import_that_ends_its_worker_again_and_again_fails(team: Team) -> anyhow::Result<()> {
+    let import = team.queue(task(&["Name"], OnDuplicate::Skip), b"Name\nAda\n").await?;
+    let imports = team.imports();
+    let mut later = Millis::now();
+    // Workers that end without a word.
+    let mut die = async || {
+        later = Millis(later.0 + 2 * MINUTE);
+        Ok::<_, anyhow::Error>(team.claim_at(later).await?.unwrap())
+    };
+    for attempt in 1..=3 {
+        assert_eq!(die().await?.1.attempts, attempt);
+    }
+    // Whoever comes further, or lets go of it, begins anew.
+    let (lease, claimed) = die().await?;
+    imports.release(lease).await?;
+    let (lease, again) = die().await?;
+    assert_eq!((claimed.attempts, again.attempts), (4, 4));
+    let taken = imports.take(lease, rows(&again, &team, &["Ada"]), soon()).await?.unwrap();
+    assert_eq!(taken.attempts, 0);
+    for _ in 0..MOST_ATTEMPTS {
+        assert_eq!(die().await?.1.given_up(), None);
+    }
+    let (lease, last) = die().await?;
+    assert!(last.given_up().is_some_and(|why| why.contains("5 times")), "{last:?}");
+    // Nobody has it now; the worker that claims it next ends it.
+    assert!(imports.renew(lease, None, ago(MINUTE)).await?);
+    assert!(Worker::new(imports.clone(), Bus::memory(), Duration::from_secs(9)).step(&Stop::new()).await?);
+    let failed = team.known(import.id).await?;
+    assert_eq!((failed.state, failed.counts.created), (State::Failed, 1));
+    assert!(failed.reason.is_some_and(|why| why.contains("5 times")));
+    // What it did can be taken back all the same.
+    fresh(imports.undo(team.scope, import.id, team.anna, None).await?.unwrap().unwrap());
+    assert!(Worker::new(imports, Bus::memory(), Duration::from_secs(9)).step(&Stop::new()).await?);
+    assert_eq!((team.known(import.id).await?.state, team.live_names().await?), (State::Undone, Vec::new()));
+    Ok(())
+}
+
+pub(super) async fn a_file_that_is_not_whole_is_not_taken_for_whole(team: Team) -> anyhow::Result<()> {
+    let id = team.begin().await?;
+    let imports = team.imports();
+    assert!(imports.keep(team.scope, id, 0, b"Name\nAda\n".to_vec()).await?);
+    let import = Import { size: Some(20), ..Import::new(id, task(&["Name"], OnDuplicate::Skip), team.anna) };
+    imports.queue(team.scope, import, None).await?;
+    assert!(Worker::new(imports, Bus::memory(), Duration::from_secs(9)).step(&Stop::new()).await?);
+    let import = team.known(id).await?;
+    assert_eq!((import.state, import.counts.rows()), (State::Failed, 0));
+    assert!(import.reason.is_some_and(|why| why.contains("run the file again")));
     Ok(())
 }
 
@@ -351,9 +468,27 @@ pub(super) async fn what_belongs_to_an_old_import_is_swept(team: Team) -> anyhow
     assert_eq!(imports.piece(team.scope, import.id, 0).await?, None);
     assert!(imports.failed(team.scope, import.id, None, 9).await?.is_empty());
     assert_eq!(team.known(import.id).await?.counts.rows(), 4);
-    let undo = imports.undo(team.scope, import.id, team.anna).await?.unwrap();
+    let undo = imports.undo(team.scope, import.id, team.anna, None).await?.unwrap();
     assert!(undo.is_err_and(|why| why.contains("7 days")));
     assert_eq!(team.live_names().await?, ["Ada", "Bob"]);
+    Ok(())
+}
+
+pub(super) async fn what_an_import_knew_of_people_goes_with_its_file(team: Team) -> anyhow::Result<()> {
+    let mut task = Task { dry_run: true, ..task(&["Name", "Owner"], OnDuplicate::Skip) };
+    task.people.insert("una".to_owned(), Named::Former(team.anna));
+    let import = team.queue(task.clone(), b"x").await?;
+    let imports = team.imports();
+    let (lease, claimed) = team.claim().await?.unwrap();
+    imports.take(lease, rows(&claimed, &team, &["Ada,", "Bob,"]), soon()).await?.unwrap();
+    imports.finish(lease, State::Done, None, ago(10 * MINUTE)).await?;
+    let known = async || anyhow::Ok(imports.import(team.scope, import.id).await?.unwrap());
+    let (kept, preview) = known().await?;
+    assert_eq!((kept.task, preview.len()), (task.clone(), 2));
+    while imports.sweep(ago(5 * MINUTE), ago(5 * MINUTE), 2).await? {}
+    let (swept, preview) = known().await?;
+    assert_eq!((swept.task, preview), (Task { people: [].into(), ..task }, Vec::new()));
+    assert_eq!(swept.counts.created, 2);
     Ok(())
 }
 

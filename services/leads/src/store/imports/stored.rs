@@ -3,6 +3,7 @@
 use leadline_runtime::{
     caller::Origin,
     ids::{UserId, parse_uuid},
+    time::Millis,
     zone::Zone,
 };
 use leadline_storage::StorageError;
@@ -10,9 +11,9 @@ use prost::Message;
 
 use crate::{
     fields::{Company, Email, Fields, Name, Phone, Tags},
-    import::{Column, Named, OnDuplicate, Outcome, People, PreviewRow, Task, header::Field},
+    import::{Column, Former, Named, OnDuplicate, Outcome, Past, People, PreviewRow, Task, header::Field},
     lead::NoteId,
-    stage::{Source, Status},
+    stage::{Source, StageTimes, Stages, Status},
     store::StoreError,
 };
 
@@ -96,6 +97,20 @@ struct StoredFields {
     tags: Vec<String>,
     #[prost(string, optional, tag = "8")]
     owner: Option<String>,
+    #[prost(int64, optional, tag = "9")]
+    status_changed_at: Option<i64>,
+    #[prost(message, repeated, tag = "10")]
+    stages: Vec<StoredStage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredStage {
+    #[prost(uint32, tag = "1")]
+    status: u32,
+    #[prost(int64, tag = "2")]
+    first: i64,
+    #[prost(int64, tag = "3")]
+    last: i64,
 }
 
 fn broken(what: &str) -> StoreError {
@@ -170,6 +185,13 @@ pub(in crate::store) fn task(bytes: &[u8]) -> Result<Task, StoreError> {
     })
 }
 
+/// A task of which nobody's name is known any more.
+pub(in crate::store) fn nameless(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let mut stored: StoredTask = read(bytes, "task")?;
+    stored.people.clear();
+    Ok(stored.encode_to_vec())
+}
+
 /// Texts as bytes.
 pub(in crate::store) fn texts_bytes(texts: &[String]) -> Vec<u8> {
     StoredTexts { texts: texts.to_vec() }.encode_to_vec()
@@ -210,9 +232,17 @@ pub(in crate::store) fn preview(bytes: &[u8]) -> Result<Vec<PreviewRow>, StoreEr
     read::<StoredPreview>(bytes, "preview")?.rows.into_iter().map(row).collect()
 }
 
-/// Fields as bytes.
-pub(in crate::store) fn fields_bytes(fields: &Fields) -> Vec<u8> {
+/// What a lead was, as bytes.
+pub(in crate::store) fn former_bytes(former: &Former) -> Vec<u8> {
+    let Former { fields, past } = former;
+    let stage = |(status, times): (Status, StageTimes)| StoredStage {
+        status: status.rank().into(),
+        first: times.first.0,
+        last: times.last.0,
+    };
     StoredFields {
+        status_changed_at: past.map(|past| past.status_changed_at.0),
+        stages: past.iter().flat_map(|past| past.stages.iter()).map(stage).collect(),
         name: fields.name.as_str().to_owned(),
         email: fields.email.as_ref().map(|email| email.as_str().to_owned()),
         phone: fields.phone.as_ref().map(|phone| phone.as_str().to_owned()),
@@ -225,17 +255,25 @@ pub(in crate::store) fn fields_bytes(fields: &Fields) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// Fields of their bytes.
-pub(in crate::store) fn fields(bytes: &[u8]) -> Result<Fields, StoreError> {
+/// What a lead was, of its bytes.
+pub(in crate::store) fn former(bytes: &[u8]) -> Result<Former, StoreError> {
     let stored: StoredFields = read(bytes, "fields")?;
-    Ok(Fields {
+    let status = |rank: u32| Status::of_rank(rank.into()).ok_or_else(|| broken("stage"));
+    let mut stages = Stages::default();
+    for stage in &stored.stages {
+        let times = StageTimes { first: Millis(stage.first), last: Millis(stage.last) };
+        stages.set(status(stage.status)?, times);
+    }
+    let past = stored.status_changed_at.map(|at| Past { stages, status_changed_at: Millis(at) });
+    let fields = Fields {
         name: Name::stored(stored.name),
         email: stored.email.map(Email::stored),
         phone: stored.phone.map(Phone::stored),
         company: stored.company.map(Company::stored),
         source: Source::of_code(stored.source.into()).ok_or_else(|| broken("source"))?,
-        status: Status::of_rank(stored.status.into()).ok_or_else(|| broken("stage"))?,
+        status: status(stored.status)?,
         tags: Tags::stored(stored.tags),
         owner: stored.owner.as_deref().map(user).transpose()?,
-    })
+    };
+    Ok(Former { fields, past })
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use self::{
     batch::{row_id, trace, trace_id},
-    row::{broken, by_id, bytes, import, leased, long, number, of_id, open, saved, shown},
+    row::{COMING, broken, by_id, bytes, coming, import, leased, long, number, of_id, open, saved, shown},
 };
 use super::{
     document::{self, Stored, binary},
@@ -37,14 +37,12 @@ use crate::{
     lead::By,
     store::{
         Keyed, Reply, StoreError,
-        imports::{Imports, Lease, Step, TOO_LATE, stored},
+        imports::{Imports, Lease, Step, TOO_LATE, Undo, stored},
     },
 };
 
 /// So many imports are tried when one is claimed: others may hold their workspaces.
 const TRIED: i64 = 20;
-/// An import whose file is coming in.
-const COMING: i32 = 0;
 
 /// Imports, beside the leads that they write.
 #[derive(Clone)]
@@ -130,31 +128,35 @@ impl Imports for MongoImports {
     }
 
     async fn keep(&self, scope: Scope, id: ImportId, nth: u32, piece: Vec<u8>) -> Result<bool, StoreError> {
-        let mut coming = of_id(scope, id);
-        coming.insert("state", COMING);
-        if self
-            .db
-            .run(self.imports.find_one(coming).projection(doc! { "_id": 1 }).hint(by_id()))
-            .await?
-            .is_none()
-        {
-            return Ok(false);
-        }
+        let own = self.clone();
         let row = doc! {
             "_id": row_id(id, nth.into()),
             "workspaceId": scope.workspace().to_string(),
             "importId": id.to_string(),
             "piece": binary(piece),
         };
-        self.db.run(self.pieces.insert_one(row)).await?;
-        Ok(true)
+        self.db
+            .transact(async move |session| {
+                // A change, so that this and the sweep are one before the other: it leaves no piece without an import.
+                let more = doc! { "$set": { "pieces": i64::from(nth) + 1 } };
+                let found = own
+                    .imports
+                    .update_one(coming(scope, id), more)
+                    .hint(by_id())
+                    .session(&mut *session)
+                    .await?;
+                if found.matched_count == 0 {
+                    return Ok(false);
+                }
+                own.pieces.insert_one(&row).session(&mut *session).await?;
+                Ok(true)
+            })
+            .await
     }
 
     async fn forget(&self, scope: Scope, id: ImportId) -> Result<(), StoreError> {
-        let mut coming = of_id(scope, id);
-        coming.insert("state", COMING);
         let old = doc! { "$set": { "createdAt": 0_i64 } };
-        self.db.run(self.imports.update_one(coming, old).hint(by_id())).await?;
+        self.db.run(self.imports.update_one(coming(scope, id), old).hint(by_id())).await?;
         Ok(())
     }
 
@@ -170,8 +172,6 @@ impl Imports for MongoImports {
                 if let Some(answer) = writer.answered(session, once.as_ref()).await? {
                     return Ok(Reply::Replayed(answer));
                 }
-                let mut coming = of_id(scope, import.id);
-                coming.insert("state", COMING);
                 let mut change = saved(&import, None);
                 if let Ok(set) = change.get_document_mut("$set") {
                     set.extend(doc! {
@@ -180,8 +180,12 @@ impl Imports for MongoImports {
                         "createdAt": import.created_at.0,
                     });
                 }
-                let done =
-                    own.imports.update_one(coming, change).hint(by_id()).session(&mut *session).await?;
+                let done = own
+                    .imports
+                    .update_one(coming(scope, import.id), change)
+                    .hint(by_id())
+                    .session(&mut *session)
+                    .await?;
                 if done.matched_count == 0 {
                     return Err(StorageError::Unavailable("the file took too long to come".to_owned()).into());
                 }
@@ -291,10 +295,14 @@ impl Imports for MongoImports {
         scope: Scope,
         id: ImportId,
         by: UserId,
-    ) -> Result<Option<Result<Import, &'static str>>, StoreError> {
-        let own = self.clone();
+        once: Option<Keyed<Import>>,
+    ) -> Result<Option<Undo>, StoreError> {
+        let (own, writer) = (self.clone(), Writer::new(self.db.database(), scope, self.encode));
         self.db
             .transact(async move |session| {
+                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                    return Ok(Some(Ok(Reply::Replayed(answer))));
+                }
                 let mut filter = of_id(scope, id);
                 filter.insert("state", doc! { "$gt": COMING });
                 let found = own
@@ -309,14 +317,17 @@ impl Imports for MongoImports {
                     Ok(_) if found.get_i32("swept").unwrap_or(0) > 0 => Err(TOO_LATE),
                     undone => undone,
                 };
-                if let Ok(undone) = &undone {
-                    own.imports
-                        .update_one(filter, saved(undone, None))
-                        .hint(by_id())
-                        .session(&mut *session)
-                        .await?;
-                }
-                Ok(Some(undone))
+                let undone = match undone {
+                    Ok(undone) => undone,
+                    Err(why) => return Ok(Some(Err(why))),
+                };
+                own.imports
+                    .update_one(filter, saved(&undone, None))
+                    .hint(by_id())
+                    .session(&mut *session)
+                    .await?;
+                writer.remember(session, once.as_ref(), &undone, Millis::now()).await?;
+                Ok(Some(Ok(Reply::Fresh(undone))))
             })
             .await
     }
@@ -347,6 +358,7 @@ impl Imports for MongoImports {
             let take = vec![doc! { "$set": {
                 "holder": holder.to_string(),
                 "leasedUntil": until.0,
+                "attempts": { "$add": [{ "$ifNull": ["$attempts", 0] }, 1] },
                 "state": { "$cond": [{ "$eq": ["$state", 1] }, 2, "$state"] },
             } }];
             let taken = self.db.run(
@@ -378,7 +390,9 @@ impl Imports for MongoImports {
     }
 
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {
-        let free = doc! { "$set": { "leasedUntil": 0_i64 }, "$unset": { "holder": "" } };
+        let free = doc! {
+            "$set": { "leasedUntil": 0_i64 }, "$inc": { "attempts": -1 }, "$unset": { "holder": "" },
+        };
         self.db.run(self.imports.update_one(leased(lease), free).hint(by_id())).await?;
         Ok(())
     }
@@ -395,7 +409,7 @@ impl Imports for MongoImports {
                 let (found, revisions) = own.lookup(session, &writer, scope, &rows).await?;
                 let seen = own.seen(session, scope, &rows).await?;
                 let batch = rows.decide(scope, found, &seen);
-                let import = Import { counts: import.counts.plus(batch.counts), ..import };
+                let import = Import { counts: import.counts.plus(batch.counts), attempts: 0, ..import };
                 if !own.save(session, lease, &import, Some(until)).await? {
                     return Ok(None);
                 }
@@ -424,6 +438,7 @@ impl Imports for MongoImports {
                 if import.state != State::Undoing {
                     return Ok(None);
                 }
+                import.attempts = 0;
                 let mut traces = BTreeMap::new();
                 let mut cursor = own
                     .traces
@@ -516,7 +531,11 @@ impl Imports for MongoImports {
         };
         let coming = doc! { "state": COMING, "createdAt": { "$lt": begun.0 } };
         if let Some(id) = one(coming, "createdAt", "coming").await? {
-            if self.clear(&id, limit).await? {
+            // First this is said, then it is done: from now on nothing more of it is kept, and it can't be queued.
+            let given_up = self
+                .imports
+                .update_one(doc! { "_id": &id, "state": COMING }, doc! { "$set": { "createdAt": 0_i64 } });
+            if self.db.run(given_up).await?.matched_count == 1 && self.clear(&id, limit).await? {
                 self.db.run(self.imports.delete_one(doc! { "_id": &id, "state": COMING })).await?;
             }
             return Ok(true);
@@ -524,13 +543,17 @@ impl Imports for MongoImports {
         let old = doc! { "swept": { "$lt": 2 }, "finishedAt": { "$lt": ended.0 } };
         let Some(id) = one(old, "finishedAt", "ended").await? else { return Ok(false) };
         // From now on it can't be taken back: first this is said, then it is done.
-        let swept = |swept: i32| doc! { "$set": { "swept": swept } };
+        let swept = doc! { "$set": { "swept": 1 } };
         let marked = self
             .db
-            .run(self.imports.update_one(doc! { "_id": &id, "state": { "$in": [3, 4, 6] } }, swept(1)))
+            .run(self.imports.update_one(doc! { "_id": &id, "state": { "$in": [3, 4, 6] } }, swept))
             .await?;
         if marked.matched_count == 1 && self.clear(&id, limit).await? {
-            self.db.run(self.imports.update_one(doc! { "_id": &id }, swept(2))).await?;
+            let found = self.imports.find_one(doc! { "_id": &id }).projection(doc! { "task": 1 });
+            let Some(found) = self.db.run(found).await? else { return Ok(true) };
+            let task = stored::nameless(bytes(&found, "task")?)?;
+            let last = doc! { "$set": { "swept": 2, "task": binary(task), "preview": [] } };
+            self.db.run(self.imports.update_one(doc! { "_id": &id }, last)).await?;
         }
         Ok(true)
     }

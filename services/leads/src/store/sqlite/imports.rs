@@ -3,6 +3,8 @@
 mod batch;
 #[cfg(test)]
 mod plans;
+#[cfg(test)]
+mod restart;
 
 use async_trait::async_trait;
 use leadline_runtime::{caller::Scope, ids::UserId, time::Millis};
@@ -15,7 +17,7 @@ use uuid::Uuid;
 use super::{
     number_of,
     row::{self, count, sql_limit},
-    write::Writer,
+    write::{Writer, answered},
 };
 use crate::{
     activity::Encode,
@@ -26,7 +28,7 @@ use crate::{
     lead::By,
     store::{
         Keyed, Reply, StoreError,
-        imports::{Imports, Lease, Step, TOO_LATE, stored},
+        imports::{Imports, Lease, Step, TOO_LATE, Undo, stored},
     },
 };
 
@@ -42,8 +44,10 @@ type Place = i64;
 /// What [`import`] reads.
 const IMPORT: &str =
     "i.row, i.id, i.state, i.task, i.created, i.updated, i.skipped, i.failed, i.total, i.created_by,
-    i.created_at, i.finished_at, i.reason, i.taken_back, i.kept, i.undone_by";
+    i.created_at, i.finished_at, i.reason, i.taken_back, i.kept, i.undone_by, i.size, i.attempts";
 const HERE: &str = "workspace = (SELECT number FROM workspaces WHERE id = ?2)";
+/// Its file is coming in, and nobody has given it up.
+const COMING: &str = "state = 0 AND created_at > 0";
 const CLAIMABLE: &str = "SELECT i.row FROM imports i INDEXED BY imports_open
     WHERE i.state IN (1, 2, 5) AND i.leased_until <= ?1 AND NOT EXISTS (
         SELECT 1 FROM imports o INDEXED BY imports_of_workspace_open
@@ -96,6 +100,8 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<(Place, Vec<u8>, i64, RawImport)> {
         taken_back: unsigned(row, 13)?,
         kept: unsigned(row, 14)?,
         undone_by: user(row, 15)?,
+        size: row.get::<_, Option<i64>>(16)?.map(i64::cast_unsigned),
+        attempts: row.get(17)?,
     };
     Ok((row.get(0)?, row.get(3)?, row.get(2)?, raw))
 }
@@ -111,6 +117,8 @@ struct RawImport {
     taken_back: u64,
     kept: u64,
     undone_by: Option<UserId>,
+    size: Option<u64>,
+    attempts: u32,
 }
 
 fn import(
@@ -130,6 +138,8 @@ fn import(
         taken_back: raw.taken_back,
         kept: raw.kept,
         undone_by: raw.undone_by,
+        size: raw.size,
+        attempts: raw.attempts,
     };
     Ok((place, import))
 }
@@ -164,7 +174,7 @@ fn save(conn: &Connection, place: Place, import: &Import, until: Option<Millis>)
     conn.prepare_cached(
         "UPDATE imports SET state = ?2, created = ?3, updated = ?4, skipped = ?5, failed = ?6, total = ?7,
             finished_at = ?8, reason = ?9, taken_back = ?10, kept = ?11, undone_by = ?12,
-            leased_until = coalesce(?13, 0), holder = CASE WHEN ?13 IS NULL THEN NULL ELSE holder END
+            attempts = ?14, leased_until = coalesce(?13, 0), holder = CASE WHEN ?13 IS NULL THEN NULL ELSE holder END
          WHERE row = ?1",
     )?
     .execute(params![
@@ -181,8 +191,21 @@ fn save(conn: &Connection, place: Place, import: &Import, until: Option<Millis>)
         number(import.kept),
         import.undone_by.map(|id| id.uuid().into_bytes()),
         until.map(|at| at.0),
+        import.attempts,
     ])?;
     Ok(())
+}
+
+/// Frees every import: whoever held one before this process has ended, as the file is one process's.
+pub(super) async fn free(db: &Sqlite) -> Result<(), StorageError> {
+    db.write(move |conn| {
+        conn.execute(
+            "UPDATE imports SET leased_until = 0, holder = NULL WHERE state IN (1, 2, 5) AND leased_until > 0",
+            [],
+        )?;
+        Ok(())
+    })
+    .await
 }
 
 impl SqliteImports {
@@ -224,7 +247,7 @@ impl Imports for SqliteImports {
                 let kept = conn
                     .prepare_cached(&format!(
                         "INSERT INTO import_pieces (import, nth, piece)
-                         SELECT row, ?3, ?4 FROM imports WHERE id = ?1 AND {HERE} AND state = 0"
+                         SELECT row, ?3, ?4 FROM imports WHERE id = ?1 AND {HERE} AND {COMING}"
                     ))?
                     .execute((id.uuid().as_bytes(), scope.workspace().uuid().as_bytes(), nth, piece))?;
                 Ok(kept == 1)
@@ -258,8 +281,8 @@ impl Imports for SqliteImports {
                 writer.once(once, import.created_at, |_| {
                     let queued = conn
                         .prepare_cached(&format!(
-                            "UPDATE imports SET state = 1, task = ?3, created_by = ?4, created_at = ?5
-                             WHERE id = ?1 AND {HERE} AND state = 0"
+                            "UPDATE imports SET state = 1, task = ?3, created_by = ?4, created_at = ?5, size = ?6
+                             WHERE id = ?1 AND {HERE} AND {COMING}"
                         ))?
                         .execute(params![
                             import.id.uuid().as_bytes(),
@@ -267,6 +290,7 @@ impl Imports for SqliteImports {
                             stored::task_bytes(&import.task),
                             import.created_by.uuid().as_bytes(),
                             import.created_at.0,
+                            import.size.map(number),
                         ])?;
                     match queued {
                         1 => Ok(import),
@@ -362,9 +386,16 @@ impl Imports for SqliteImports {
         scope: Scope,
         id: ImportId,
         by: UserId,
-    ) -> Result<Option<Result<Import, &'static str>>, StoreError> {
+        once: Option<Keyed<Import>>,
+    ) -> Result<Option<Undo>, StoreError> {
+        let encode = self.encode;
         self.db
             .write(move |conn| {
+                if let Some(Keyed { once, .. }) = &once
+                    && let Some(answer) = answered(conn, once)?
+                {
+                    return Ok(Some(Ok(Reply::Replayed(answer))));
+                }
                 let Some((place, import)) = find(conn, scope, id)? else { return Ok(None) };
                 let swept: i64 = conn
                     .prepare_cached("SELECT swept FROM imports WHERE row = ?1")?
@@ -373,10 +404,15 @@ impl Imports for SqliteImports {
                     Ok(_) if swept > 0 => Err(TOO_LATE),
                     undone => undone,
                 };
-                if let Ok(undone) = &undone {
-                    save(conn, place, undone, None)?;
-                }
-                Ok(Some(undone))
+                let undone = match undone {
+                    Ok(undone) => undone,
+                    Err(why) => return Ok(Some(Err(why))),
+                };
+                let reply = Writer { conn, scope, encode }.once(once, Millis::now(), |_| {
+                    save(conn, place, &undone, None)?;
+                    Ok(undone)
+                })?;
+                Ok(Some(Ok(reply)))
             })
             .await
     }
@@ -400,7 +436,8 @@ impl Imports for SqliteImports {
                     conn.prepare_cached(CLAIMABLE)?.query_row([now.0], |row| row.get(0)).optional()?;
                 let Some(place) = place else { return Ok(None) };
                 conn.prepare_cached(
-                    "UPDATE imports SET holder = ?2, leased_until = ?3, state = CASE state WHEN 1 THEN 2 ELSE state END
+                    "UPDATE imports SET holder = ?2, leased_until = ?3, attempts = attempts + 1,
+                        state = CASE state WHEN 1 THEN 2 ELSE state END
                      WHERE row = ?1",
                 )?
                 .execute((place, holder.as_bytes(), until.0))?;
@@ -431,7 +468,10 @@ impl Imports for SqliteImports {
     async fn release(&self, lease: Lease) -> Result<(), StoreError> {
         self.db
             .write(move |conn| match leased(conn, lease)? {
-                Some((place, import)) => save(conn, place, &import, None),
+                Some((place, import)) => {
+                    let attempts = import.attempts.saturating_sub(1);
+                    save(conn, place, &Import { attempts, ..import }, None)
+                }
                 None => Ok(()),
             })
             .await
@@ -449,7 +489,7 @@ impl Imports for SqliteImports {
                 let found = batch::lookup(conn, writer.number()?, &rows)?;
                 let decided = rows.decide(lease.scope, found, &batch::seen(conn, place, &rows)?);
                 batch::write(&writer, place, &decided)?;
-                let import = Import { counts: import.counts.plus(decided.counts), ..import };
+                let import = Import { counts: import.counts.plus(decided.counts), attempts: 0, ..import };
                 save(conn, place, &import, Some(until))?;
                 Ok(Some(import))
             })
@@ -472,6 +512,7 @@ impl Imports for SqliteImports {
                 }
                 let writer = Writer { conn, scope: lease.scope, encode };
                 let number = writer.number()?;
+                import.attempts = 0;
                 let traces = batch::traces(conn, place, most)?;
                 let mut gone =
                     conn.prepare_cached("DELETE FROM import_traces WHERE import = ?1 AND lead = ?2")?;
@@ -524,25 +565,6 @@ impl Imports for SqliteImports {
     }
 
     async fn sweep(&self, begun: Millis, ended: Millis, limit: usize) -> Result<bool, StoreError> {
-        self.db
-            .write(move |conn| {
-                let one = |sql: &str, at: Millis| -> Result<Option<Place>, StoreError> {
-                    Ok(conn.prepare_cached(sql)?.query_row([at.0], |row| row.get(0)).optional()?)
-                };
-                if let Some(place) = one(BROKEN_OFF, begun)? {
-                    if batch::clear(conn, place, limit)? {
-                        conn.prepare_cached("DELETE FROM imports WHERE row = ?1")?.execute([place])?;
-                    }
-                    return Ok(true);
-                }
-                if let Some(place) = one(OLD, ended)? {
-                    let swept = if batch::clear(conn, place, limit)? { 2 } else { 1 };
-                    conn.prepare_cached("UPDATE imports SET swept = ?2 WHERE row = ?1")?
-                        .execute((place, swept))?;
-                    return Ok(true);
-                }
-                Ok(false)
-            })
-            .await
+        self.db.write(move |conn| batch::sweep(conn, begun, ended, limit)).await
     }
 }

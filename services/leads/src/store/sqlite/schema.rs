@@ -272,4 +272,12 @@ CREATE TABLE moved_log (
 ) STRICT, WITHOUT ROWID;
 ",
     },
+    Migration {
+        version: 5,
+        name: "sizes and attempts of imports",
+        sql: "
+ALTER TABLE imports ADD COLUMN size INTEGER; -- of the file, in bytes
+ALTER TABLE imports ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+",
+    },
 ];

@@ -285,7 +285,11 @@ impl Writer<'_> {
         let text = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.to_owned()));
         if was.status != is.status {
             set("status", Value::Integer(is.status.rank().into()));
+        }
+        if old.status_changed_at != new.status_changed_at {
             set("status_changed_at", Value::Integer(new.status_changed_at.0));
+        }
+        if old.stages != new.stages {
             set("stages", Value::Blob(stages_bytes(&new.stages)));
         }
         if was.source != is.source {

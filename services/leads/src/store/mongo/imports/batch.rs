@@ -261,7 +261,7 @@ pub(super) fn of_trace(scope: Scope, id: ImportId, one: &Trace) -> Document {
         "leadId": one.lead.to_string(),
         "before": long(one.before),
         "after": long(one.after),
-        "former": one.former.as_ref().map_or(Bson::Null, |fields| binary(stored::fields_bytes(fields))),
+        "former": one.former.as_ref().map_or(Bson::Null, |fields| binary(stored::former_bytes(fields))),
         "notes": binary(stored::notes_bytes(&one.notes)),
     }
 }
@@ -269,7 +269,7 @@ pub(super) fn of_trace(scope: Scope, id: ImportId, one: &Trace) -> Document {
 pub(super) fn trace(found: &Document) -> Result<Trace, StoreError> {
     let lead = found.get_str("leadId").ok().and_then(|id| LeadId::parse(id).ok());
     let former = match found.get_binary_generic("former") {
-        Ok(bytes) => Some(stored::fields(bytes)?),
+        Ok(bytes) => Some(stored::former(bytes)?),
         Err(_) => None,
     };
     Ok(Trace {

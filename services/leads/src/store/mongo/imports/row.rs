@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// An import whose file is coming in.
+pub(super) const COMING: i32 = 0;
+
 /// The states in which a worker has something to do.
 pub(super) fn open() -> Document {
     doc! { "$in": [1, 2, 5] }
@@ -32,6 +35,13 @@ pub(super) fn broken(what: &str) -> StoreError {
 pub(super) fn of_id(scope: Scope, id: ImportId) -> Document {
     let mut filter = doc! { "_id": id.to_string() };
     filter.extend(of_workspace(scope));
+    filter
+}
+
+/// An import whose file is coming in, and that nobody has given up.
+pub(super) fn coming(scope: Scope, id: ImportId) -> Document {
+    let mut filter = of_id(scope, id);
+    filter.extend(doc! { "state": COMING, "createdAt": { "$gt": 0_i64 } });
     filter
 }
 
@@ -90,6 +100,8 @@ pub(super) fn import(found: &Document) -> Result<Import, StoreError> {
         taken_back: number(found, "takenBack")?,
         kept: number(found, "kept")?,
         undone_by: user(found, "undoneBy")?,
+        size: found.get_i64("size").ok().map(i64::cast_unsigned),
+        attempts: found.get_i32("attempts").ok().and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
     })
 }
 
@@ -107,6 +119,8 @@ pub(super) fn saved(import: &Import, until: Option<Millis>) -> Document {
         "takenBack": long(import.taken_back),
         "kept": long(import.kept),
         "undoneBy": some(import.undone_by.map(|id| id.to_string())),
+        "size": some(import.size.map(long)),
+        "attempts": i32::try_from(import.attempts).unwrap_or(i32::MAX),
         "leasedUntil": until.map_or(0, |at| at.0),
     } };
     if until.is_none() {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use leadline_runtime::time::Millis;
 use leadline_storage::rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::{Place, number, unsigned};
+use super::{BROKEN_OFF, OLD, Place, number, unsigned};
 use crate::{
     import::{
         Trace,
@@ -100,7 +101,7 @@ pub(super) fn write(writer: &Writer<'_>, place: Place, batch: &Batch) -> Result<
             one.lead.uuid().as_bytes(),
             number(one.before),
             number(one.after),
-            one.former.as_ref().map(stored::fields_bytes),
+            one.former.as_ref().map(stored::former_bytes),
             stored::notes_bytes(&one.notes),
         ])?;
     }
@@ -133,7 +134,7 @@ pub(super) fn traces(conn: &Connection, place: Place, most: usize) -> Result<Vec
             lead: Uuid::from_bytes(row.get(0)?).into(),
             before: unsigned(row, 1)?,
             after: unsigned(row, 2)?,
-            former: former.map(|bytes| stored::fields(&bytes)).transpose()?,
+            former: former.map(|bytes| stored::former(&bytes)).transpose()?,
             notes: stored::notes(&row.get::<_, Vec<u8>>(4)?),
         });
     }
@@ -141,7 +142,7 @@ pub(super) fn traces(conn: &Connection, place: Place, most: usize) -> Result<Vec
 }
 
 /// Takes away what belongs to an import, at most so many rows of each kind; whether that was all.
-pub(super) fn clear(conn: &Connection, place: Place, limit: usize) -> Result<bool, StoreError> {
+fn clear(conn: &Connection, place: Place, limit: usize) -> Result<bool, StoreError> {
     let mut all = true;
     // A piece is as large as a thousand rows.
     let some = (limit / 100).max(1);
@@ -169,4 +170,32 @@ pub(super) fn clear(conn: &Connection, place: Place, limit: usize) -> Result<boo
         all &= conn.prepare_cached(sql)?.execute((place, sql_limit(limit)))? < limit;
     }
     Ok(all)
+}
+
+/// Sweeps one import; whether there may be more.
+pub(super) fn sweep(
+    conn: &Connection,
+    begun: Millis,
+    ended: Millis,
+    limit: usize,
+) -> Result<bool, StoreError> {
+    let one = |sql: &str, at: Millis| -> Result<Option<Place>, StoreError> {
+        Ok(conn.prepare_cached(sql)?.query_row([at.0], |row| row.get(0)).optional()?)
+    };
+    if let Some(place) = one(BROKEN_OFF, begun)? {
+        // Nothing more of it is kept, and it can't be queued.
+        conn.prepare_cached("UPDATE imports SET created_at = 0 WHERE row = ?1")?.execute([place])?;
+        if clear(conn, place, limit)? {
+            conn.prepare_cached("DELETE FROM imports WHERE row = ?1")?.execute([place])?;
+        }
+        return Ok(true);
+    }
+    let Some(place) = one(OLD, ended)? else { return Ok(false) };
+    let swept = if clear(conn, place, limit)? { 2 } else { 1 };
+    let task: Vec<u8> = conn
+        .prepare_cached("SELECT task FROM imports WHERE row = ?1")?
+        .query_row([place], |row| row.get(0))?;
+    conn.prepare_cached("UPDATE imports SET swept = ?2, task = ?3, preview = x'' WHERE row = ?1")?
+        .execute((place, swept, stored::nameless(&task)?))?;
+    Ok(true)
 }
