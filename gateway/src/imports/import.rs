@@ -88,7 +88,7 @@ pub(crate) struct Import {
     /// It only tells what would happen.
     dry_run: bool,
     on_duplicate: OnDuplicate,
-    /// What was made of the columns, in the file's order. Empty in live events.
+    /// What was made of the columns, in the file's order. Empty in lists and in live events.
     columns: Vec<ImportColumn>,
     /// The first 20 rows of a dry run that is done, and what would become of them. Empty in lists and in live events.
     #[schema(max_items = 20)]

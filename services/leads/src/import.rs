@@ -10,6 +10,7 @@ mod charset;
 mod csv;
 pub mod header;
 pub mod message;
+mod parts;
 pub mod row;
 pub mod spool;
 pub mod table;
@@ -39,6 +40,10 @@ pub const MOST_ROWS: u64 = 2_000_000;
 pub const MOST_COLUMNS: usize = 200;
 /// The longest cell, in code points.
 pub const LONGEST_CELL: usize = 100_000;
+/// The longest name of a column, in code points.
+pub const LONGEST_HEADER: usize = 200;
+/// The most bytes of rows that are kept because they could not be taken.
+pub const LARGEST_FAILED: usize = 200 * 1024 * 1024;
 /// The most rows that are kept because they could not be taken.
 pub const MOST_FAILED: u64 = 100_000;
 /// The most rows of one transaction.
@@ -382,6 +387,14 @@ impl Past {
     #[must_use]
     pub fn of(lead: &crate::lead::Lead) -> Self {
         Self { stages: lead.stages, status_changed_at: lead.status_changed_at }
+    }
+}
+
+impl FailedRow {
+    /// The bytes of its texts.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.cells.iter().map(String::len).sum::<usize>() + self.reason.len()
     }
 }
 

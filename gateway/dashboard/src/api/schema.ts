@@ -1530,7 +1530,7 @@ export interface components {
         };
         /** @description An import. `rows` is the sum of `created`, `updated`, `skipped` and `failed`. */
         Import: {
-            /** @description What was made of the columns, in the file's order. Empty in live events. */
+            /** @description What was made of the columns, in the file's order. Empty in lists and in live events. */
             columns: components["schemas"]["ImportColumn"][];
             /**
              * Format: int64

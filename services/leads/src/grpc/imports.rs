@@ -16,7 +16,7 @@ use leadline_runtime::{
     zone::Zone,
 };
 use prost::Message;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, sync::Semaphore};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Leads, parse, replay};
@@ -37,8 +37,12 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(60);
 /// When to ask again, if too many imports wait.
 const LATER: Duration = Duration::from_secs(30);
-/// So many failed rows are read at once.
-const PAGE: usize = 200;
+/// About so many bytes of failed rows are read at once, and at most so many are sent.
+const PAGE: usize = 1024 * 1024;
+/// One workbook that came in is looked at in a process: its texts are held meanwhile.
+static WORKBOOKS: Semaphore = Semaphore::const_new(1);
+/// How long one waits for the others.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What failed rows are told with, behind the file's own columns.
 const BEHIND: [&str; 2] = ["Line", "Reason"];
 
@@ -195,6 +199,22 @@ impl Imports {
         }
     }
 
+    /// What the columns of a file are called.
+    async fn headers(&self, file: std::fs::File) -> Result<Result<Vec<String>, NotATable>, Refusal> {
+        let opened =
+            tokio::task::spawn_blocking(move || Table::open(file)).await.map_err(Refusal::internal)?;
+        let mut table = match opened {
+            Ok(table) => table,
+            Err(error) => return Ok(Err(error)),
+        };
+        if table.is_workbook() {
+            let place = tokio::time::timeout(PATIENCE, WORKBOOKS.acquire()).await;
+            let place = place.map_err(|_| Refusal::TooMany { retry_after: LATER })?;
+            table.hold(place.map_err(Refusal::internal)?);
+        }
+        tokio::task::spawn_blocking(move || table.header()).await.map_err(Refusal::internal)
+    }
+
     /// What is to be done with a file; everything that is wrong with it, or with the options, at once.
     async fn task(
         &self,
@@ -216,8 +236,7 @@ impl Imports {
         if size == 0 {
             violations.add("file", "is required: a CSV file or an Excel workbook (.xlsx)");
         } else {
-            let looked = tokio::task::spawn_blocking(move || Table::open(file)?.header()).await;
-            match looked.map_err(Refusal::internal)? {
+            match self.headers(file).await? {
                 Ok(headers) => {
                     let mapping = options.mapping.into_iter().map(|one| (one.header, one.field));
                     match header::columns(&headers, &mapping.collect::<Vec<_>>()) {
@@ -251,6 +270,11 @@ impl Imports {
     }
 }
 
+/// An import in a list: many of them have many columns, so they are told of one only.
+fn listed(import: &Import) -> proto::Import {
+    proto::Import { columns: Vec::new(), ..message::import(import, Vec::new()) }
+}
+
 /// The rows that failed, on their way out.
 struct Failures {
     imports: Arc<dyn store::imports::Imports>,
@@ -259,14 +283,24 @@ struct Failures {
     /// The row sent last.
     after: Option<u64>,
     begun: bool,
-    ended: bool,
+    /// What is still to be sent of the rows that were read.
+    rest: Vec<u8>,
 }
 
 impl Failures {
     async fn part(mut self) -> Result<Option<(proto::StreamImportErrorsResponse, Self)>, StoreError> {
-        if self.ended {
-            return Ok(None);
+        while self.rest.is_empty() {
+            if !self.read().await? {
+                return Ok(None);
+            }
         }
+        let rest = self.rest.split_off(self.rest.len().min(PAGE));
+        let csv = std::mem::replace(&mut self.rest, rest);
+        Ok(Some((proto::StreamImportErrorsResponse { csv }, self)))
+    }
+
+    /// Reads more rows; false: there are no more.
+    async fn read(&mut self) -> Result<bool, StoreError> {
         let mut out = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
             .flexible(true)
@@ -277,7 +311,9 @@ impl Failures {
             write(&mut out, own.chain(BEHIND.map(str::to_owned)))?;
         }
         let rows = self.imports.failed(self.scope, self.import.id, self.after, PAGE).await?;
-        self.ended = rows.len() < PAGE;
+        if rows.is_empty() && self.begun {
+            return Ok(false);
+        }
         self.after = rows.last().map(|row| row.nth).or(self.after);
         for row in rows {
             let mut cells = row.cells;
@@ -296,10 +332,12 @@ impl Failures {
             write(&mut out, cells.iter().map(|cell| defuse_once(cell)).chain(told))?;
         }
         let rows = out.into_inner().map_err(|error| internal(&error))?;
-        let mut csv = if self.begun { Vec::new() } else { "\u{feff}".as_bytes().to_vec() };
-        csv.extend(rows);
+        if !self.begun {
+            self.rest.extend("\u{feff}".as_bytes());
+        }
+        self.rest.extend(rows);
         self.begun = true;
-        Ok(Some((proto::StreamImportErrorsResponse { csv }, self)))
+        Ok(true)
     }
 }
 
@@ -349,7 +387,7 @@ impl ImportsService for Imports {
             next_cursor: next
                 .map(|import| cursor::seal(&question, import.id.uuid().as_bytes()))
                 .unwrap_or_default(),
-            imports: page.items.iter().map(|import| message::import(import, Vec::new())).collect(),
+            imports: page.items.iter().map(listed).collect(),
             total: Some(page.total.into()),
         }))
     }
@@ -367,7 +405,7 @@ impl ImportsService for Imports {
         let found = self.imports.import(scope, id).await.map_err(Refusal::from)?;
         let (import, _) = found.ok_or(Refusal::NotFound("import"))?;
         let imports = self.imports.clone();
-        let failures = Failures { imports, scope, import, after: None, begun: false, ended: false };
+        let failures = Failures { imports, scope, import, after: None, begun: false, rest: Vec::new() };
         let parts = futures::stream::try_unfold(failures, |failures| async move {
             failures.part().await.map_err(|error| Status::from(Refusal::from(error)))
         });

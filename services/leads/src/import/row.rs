@@ -191,7 +191,9 @@ pub fn read(task: &Task, nth: u64, raw: RawRow, now: Millis) -> Row {
     let RawRow { line, cells } = raw;
     let bad = |reason: &str| Row { nth, line, cells: Vec::new(), draft: Err(vec![reason.to_owned()]) };
     match cells {
-        Cells::TooLong => bad("a cell has more than 100,000 characters: is a quotation mark missing?"),
+        Cells::TooLong => bad(
+            "a cell has more than 100,000 characters, or all have more than 1 MiB: is a quotation mark missing?",
+        ),
         Cells::TooMany => bad("has more than 200 cells: is a line break missing?"),
         Cells::Good(cells) => {
             let draft = draft(task, &cells, now);

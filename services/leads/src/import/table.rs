@@ -2,11 +2,14 @@
 
 use std::{fs::File, io, io::Read, io::Seek};
 
+use tokio::sync::SemaphorePermit;
+
 use super::{
-    LONGEST_CELL, MOST_ROWS,
+    LONGEST_CELL, LONGEST_HEADER, MOST_ROWS,
     charset::charset_of,
     csv::{CsvRows, Dialect},
-    workbook::{self, SheetRows, Workbook},
+    parts,
+    workbook::{SheetRows, Workbook},
 };
 
 /// Why a file is no table. The text is for the person who sent it.
@@ -33,7 +36,7 @@ pub enum NotATable {
     #[error("must be at most 2,000,000 rows")]
     TooManyRows,
     /// The first row can't be read.
-    #[error("must have at most 200 columns, and names of columns of at most 100,000 characters")]
+    #[error("must have at most 200 columns, and names of columns of at most 200 characters")]
     Header,
     /// The copy of it can't be read.
     #[error("can't be read at the moment: {0}")]
@@ -41,7 +44,9 @@ pub enum NotATable {
 }
 
 /// The most bytes of a row. What is longer has lost a quotation mark.
-pub(super) const LARGEST_ROW: usize = 4 * 1024 * 1024;
+pub(super) const LARGEST_ROW: usize = 1024 * 1024;
+/// The most bytes of all cells: a few texts of a workbook may stand in all of them.
+const LARGEST_TABLE: usize = 1024 * 1024 * 1024;
 
 /// The cells of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +83,14 @@ pub struct RawRow {
 }
 
 impl RawRow {
+    /// The bytes of its texts.
+    fn texts(&self) -> usize {
+        match &self.cells {
+            Cells::Good(cells) => cells.iter().map(String::len).sum(),
+            Cells::TooLong | Cells::TooMany => 0,
+        }
+    }
+
     /// About so many bytes of memory.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -97,6 +110,9 @@ enum Kind {
 pub struct Table {
     file: File,
     kind: Kind,
+    place: Option<SemaphorePermit<'static>>,
+    /// The most bytes of all cells.
+    most: usize,
 }
 
 enum Rows<'b> {
@@ -125,7 +141,7 @@ impl Table {
         let kind = match head.as_slice() {
             [] => return Err(NotATable::Empty),
             [b'P', b'K', 3 | 5, ..] => {
-                workbook::measure(&mut file)?;
+                parts::measure(&mut file)?;
                 Kind::Workbook
             }
             [0xD0, 0xCF, 0x11, 0xE0, ..] => return Err(NotATable::OldWorkbook),
@@ -133,7 +149,18 @@ impl Table {
             head if head.contains(&0) || head.starts_with(b"%PDF") => return Err(NotATable::Foreign),
             _ => Kind::Csv(Self::dialect(&mut file)?),
         };
-        Ok(Self { file, kind })
+        Ok(Self { file, kind, place: None, most: LARGEST_TABLE })
+    }
+
+    /// Whether its texts are held in memory while it is walked over: who does that has to have a [place](Self::hold).
+    #[must_use]
+    pub fn is_workbook(&self) -> bool {
+        matches!(self.kind, Kind::Workbook)
+    }
+
+    /// Holds a place among the workbooks that are open, until it is dropped.
+    pub fn hold(&mut self, place: SemaphorePermit<'static>) {
+        self.place = Some(place);
     }
 
     fn dialect(file: &mut File) -> Result<Dialect, NotATable> {
@@ -154,6 +181,11 @@ impl Table {
             rows < 2
         })?;
         match header {
+            Some(Cells::Good(cells))
+                if cells.iter().any(|cell| cell.chars().nth(LONGEST_HEADER).is_some()) =>
+            {
+                Err(NotATable::Header)
+            }
             Some(Cells::Good(cells)) if rows > 1 => Ok(cells),
             None | Some(Cells::Good(_)) => Err(NotATable::Empty),
             Some(_) => Err(NotATable::Header),
@@ -192,12 +224,57 @@ impl Table {
                 Rows::Sheet(Box::new(book.insert(Workbook::open(self.file.try_clone()?)?).rows()?))
             }
         };
+        let mut size = 0;
         while let Some(row) = rows.next()? {
+            size += row.texts();
+            if size > self.most {
+                return Err(NotATable::TooLarge);
+            }
             // Spreadsheets leave rows of nothing but delimiters.
             if !row.cells.are_blank() && !more(row) {
                 break;
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use rust_xlsxwriter::Workbook;
+
+    use super::*;
+
+    fn headed(name: &str) -> Result<Vec<String>, NotATable> {
+        let mut file = tempfile::tempfile().unwrap();
+        write!(file, "Name,{name}\nAda,x\n").unwrap();
+        Table::open(file)?.header()
+    }
+
+    #[test]
+    fn a_column_has_a_short_name() {
+        assert_eq!(headed(&"\u{fc}".repeat(LONGEST_HEADER)).unwrap().len(), 2);
+        assert!(matches!(headed(&"x".repeat(LONGEST_HEADER + 1)), Err(NotATable::Header)));
+    }
+
+    #[test]
+    fn a_text_does_not_stand_in_cells_without_end() {
+        let mut book = Workbook::new();
+        let sheet = book.add_worksheet();
+        let text = "x".repeat(32_000);
+        for row in 0..40 {
+            for column in 0..32 {
+                sheet.write_string(row, column, &text).unwrap();
+            }
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&book.save_to_buffer().unwrap()).unwrap();
+        let mut table = Table::open(file).unwrap();
+        assert!(table.is_workbook());
+        assert_eq!(table.count(&|| true).unwrap(), Some(39));
+        table.most = 40 * 1024 * 1024 / 32;
+        assert!(matches!(table.count(&|| true), Err(NotATable::TooLarge)));
     }
 }

@@ -2,56 +2,19 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Read, Seek},
+    io::{BufReader, Seek},
 };
 
 use calamine::{DataRef, ExcelDateTime, Reader, Xlsx, XlsxCellReader};
 
 use super::{
-    MOST_COLUMNS,
+    LONGEST_CELL, MOST_COLUMNS,
     cell::undefuse,
-    table::{Cells, NotATable, RawRow},
+    parts::unreadable,
+    table::{Cells, LARGEST_ROW, NotATable, RawRow},
 };
 
-/// The most bytes of a part of a workbook, unpacked.
-const LARGEST_PART: u64 = 1024 * 1024 * 1024;
-/// The most bytes of a part that is held in memory: its texts and formats.
-const LARGEST_TEXTS: u64 = 256 * 1024 * 1024;
-/// The most parts of a workbook.
-const MOST_PARTS: usize = 10_000;
-
 type Book = Xlsx<BufReader<File>>;
-
-fn unreadable(error: impl std::fmt::Display) -> NotATable {
-    // What it says may hold cells.
-    tracing::debug!(%error, "a workbook can't be read");
-    NotATable::Workbook
-}
-
-/// Unpacks every part and drops it: what a workbook says of its own size is not to be believed.
-pub(super) fn measure(file: &mut File) -> Result<(), NotATable> {
-    file.rewind().map_err(NotATable::from)?;
-    let mut parts = zip::ZipArchive::new(BufReader::new(&mut *file)).map_err(unreadable)?;
-    if parts.len() > MOST_PARTS {
-        return Err(NotATable::TooLarge);
-    }
-    let mut all = 0;
-    for nth in 0..parts.len() {
-        let part = parts.by_index(nth).map_err(unreadable)?;
-        let name = part.name().map_err(unreadable)?.to_ascii_lowercase();
-        let most = if name.contains("worksheets/") { LARGEST_PART } else { LARGEST_TEXTS };
-        // Pictures, and whatever else nobody unpacks.
-        if !name.ends_with(".xml") && !name.ends_with(".rels") {
-            continue;
-        }
-        let size = std::io::copy(&mut part.take(most + 1), &mut std::io::sink()).map_err(unreadable)?;
-        all += size;
-        if size > most || all > LARGEST_PART {
-            return Err(NotATable::TooLarge);
-        }
-    }
-    Ok(())
-}
 
 /// A workbook, open.
 pub(super) struct Workbook {
@@ -60,7 +23,7 @@ pub(super) struct Workbook {
 }
 
 impl Workbook {
-    /// Opens a file that was [measured](measure).
+    /// Opens a file that was [measured](super::parts::measure).
     pub(super) fn open(mut file: File) -> Result<Self, NotATable> {
         file.rewind()?;
         let book = Book::new(BufReader::new(file)).map_err(unreadable)?;
@@ -75,16 +38,19 @@ impl Workbook {
     }
 }
 
+/// A cell with its row and its column; without a text, it is too long.
+type Place = (u32, u32, Option<String>);
+
 /// The rows of a sheet.
 pub(super) struct SheetRows<'b> {
     cells: XlsxCellReader<'b, BufReader<File>>,
     /// The first cell of the next row.
-    ahead: Option<(u32, u32, String)>,
+    ahead: Option<Place>,
     ended: bool,
 }
 
 impl SheetRows<'_> {
-    fn cell(&mut self) -> Result<Option<(u32, u32, String)>, NotATable> {
+    fn cell(&mut self) -> Result<Option<Place>, NotATable> {
         if let Some(cell) = self.ahead.take() {
             return Ok(Some(cell));
         }
@@ -108,8 +74,16 @@ impl SheetRows<'_> {
         loop {
             let Some((row, column, first)) = self.cell()? else { return Ok(None) };
             let (mut cells, mut wide, mut filled) = (Vec::new(), false, false);
-            let mut put = |column: u32, text: String| {
+            let (mut size, mut long) = (0, false);
+            let mut put = |column: u32, text: Option<String>| {
                 let place = usize::try_from(column).unwrap_or(usize::MAX);
+                size += text.as_ref().map_or(0, String::len);
+                // A text of the file may stand in each cell: the row stops before they are too many.
+                if text.is_none() || size > LARGEST_ROW {
+                    (long, filled) = (true, true);
+                    cells.clear();
+                }
+                let Some(text) = text.filter(|_| !long) else { return };
                 if text.is_empty() {
                     return;
                 }
@@ -132,16 +106,24 @@ impl SheetRows<'_> {
                 put(column, text);
             }
             if filled {
-                let cells = if wide { Cells::TooMany } else { Cells::of(cells) };
+                let cells = match () {
+                    () if long => Cells::TooLong,
+                    () if wide => Cells::TooMany,
+                    () => Cells::of(cells),
+                };
                 return Ok(Some(RawRow { line: u64::from(row) + 1, cells }));
             }
         }
     }
 }
 
-/// A cell as text: dates as `2026-11-23 09:30:00.000`, by the clock of whoever wrote them.
-fn text(value: &DataRef<'_>) -> String {
-    match value {
+/// A cell as text, unless that is too long: dates as `2026-11-23 09:30:00.000`, by the clock of whoever wrote them.
+fn text(value: &DataRef<'_>) -> Option<String> {
+    Some(match value {
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) if is_long(text) => {
+            return None;
+        }
+        DataRef::SharedString(text) if is_long(text) => return None,
         DataRef::Empty => String::new(),
         DataRef::Int(number) => number.to_string(),
         DataRef::Float(number) => number.to_string(),
@@ -151,7 +133,12 @@ fn text(value: &DataRef<'_>) -> String {
         DataRef::SharedString(text) => own(text),
         DataRef::DateTime(at) => date(*at),
         DataRef::Error(error) => error.to_string(),
-    }
+    })
+}
+
+/// Looked at before it is copied.
+fn is_long(text: &str) -> bool {
+    text.len() > LONGEST_CELL && text.chars().nth(LONGEST_CELL).is_some()
 }
 
 /// A text as it stands there. No export defuses the cells of a workbook: an apostrophe is the text's own, and one more keeps it.
@@ -236,16 +223,47 @@ mod tests {
         ));
     }
 
-    #[test]
-    fn a_workbook_that_unpacks_to_too_much_is_refused() {
-        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        zip.start_file("xl/sharedStrings.xml", zip::write::SimpleFileOptions::default()).unwrap();
-        let block = vec![b' '; 1024 * 1024];
-        for _ in 0..=LARGEST_TEXTS / (1024 * 1024) {
-            zip.write_all(&block).unwrap();
+    fn shared(text: &str, cells: usize) -> Vec<(u64, Cells)> {
+        let mut book = Workbook::new();
+        let sheet = book.add_worksheet();
+        for row in 0..2 {
+            sheet.write_string(row, 0, "Name").unwrap();
         }
-        let bytes = zip.finish().unwrap().into_inner();
-        assert!(bytes.len() < 1024 * 1024);
-        assert!(matches!(Table::open(file(&bytes)), Err(NotATable::TooLarge)));
+        for column in 0..cells {
+            sheet.write_string(2, u16::try_from(column).unwrap(), "TEXT").unwrap();
+        }
+        sheet.write_string(3, 0, "Bob").unwrap();
+        let bytes = book.save_to_buffer().unwrap();
+        // No program writes cells this long.
+        let mut from = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+        let mut to = zip::ZipWriter::new(tempfile::tempfile().unwrap());
+        for nth in 0..from.len() {
+            let mut part = from.by_index(nth).unwrap();
+            let name = part.name().unwrap().to_string();
+            let mut content = String::new();
+            std::io::Read::read_to_string(&mut part, &mut content).unwrap();
+            to.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            to.write_all(content.replace("TEXT", text).as_bytes()).unwrap();
+        }
+        let mut rows = Vec::new();
+        Table::open(to.finish().unwrap())
+            .unwrap()
+            .walk(&mut |row| {
+                rows.push((row.line, row.cells));
+                true
+            })
+            .unwrap();
+        rows.split_off(2)
+    }
+
+    #[test]
+    fn a_row_that_repeats_a_long_text_is_told_and_the_next_is_read() {
+        let bob = (4, Cells::Good(vec!["Bob".to_owned()]));
+        // One cell is too long; all are together.
+        for (length, cells) in [(LONGEST_CELL + 1, 150), (90_000, 150)] {
+            assert_eq!(shared(&"x".repeat(length), cells), [(3, Cells::TooLong), bob.clone()]);
+        }
+        let good = Cells::Good(vec!["x".repeat(90_000); 11]);
+        assert_eq!(shared(&"x".repeat(90_000), 11), [(3, good), bob]);
     }
 }

@@ -7,11 +7,11 @@ use std::{
 
 use leadline_bus::Bus;
 use leadline_runtime::{caller::Scope, stop::Stop, time::Millis};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::{
-    Import, KEPT, LARGEST_BATCH, MOST_FAILED, State, UPLOAD_TIME,
+    FailedRow, Import, KEPT, LARGEST_BATCH, LARGEST_FAILED, MOST_FAILED, State, UPLOAD_TIME,
     batch::Rows,
     message::progress,
     row::{self, Row},
@@ -48,6 +48,10 @@ const HEAVIEST_BATCH: usize = 4 * 1024 * 1024;
 const AHEAD: usize = 8;
 /// After a failure of the store.
 const REST: Duration = Duration::from_secs(1);
+/// So many bytes of failed rows are read at once.
+const FAILED_PAGE: usize = 1024 * 1024;
+/// One import of a workbook is under way in a process: while it is, the workbook's texts are held.
+static WORKBOOKS: Semaphore = Semaphore::const_new(1);
 /// So much is swept at once.
 const SWEPT: usize = 500;
 
@@ -175,7 +179,7 @@ impl Worker {
         self.wake();
         let _running = Running::begin();
         let lease = Lease { scope, id: import.id, holder };
-        let mut job = Job { worker: self, stop, lease, import, told: None };
+        let mut job = Job { worker: self, stop, lease, import, told: None, failed: 0 };
         if let Some(reason) = job.import.given_up() {
             tracing::error!(import = %job.import.id, "an import is given up: it ended its worker again and again");
             job.finish(State::Failed, Some(reason)).await?;
@@ -233,6 +237,8 @@ struct Job<'w> {
     lease: Lease,
     import: Import,
     told: Option<Instant>,
+    /// The bytes of rows that are kept because they could not be taken.
+    failed: usize,
 }
 
 /// How many of these rows fill a batch; `None`: there is room for more.
@@ -340,7 +346,12 @@ impl Job<'_> {
         let (scope, id, size) = (self.scope(), self.import.id, self.import.size);
         let file = self.meanwhile(spool::copy(&*imports, scope, id, size)).await??;
         let opened = self.meanwhile(tokio::task::spawn_blocking(move || Table::open(file))).await?;
-        let table = opened.map_err(|error| Left::Failed(lost(&error)))??;
+        let mut table = opened.map_err(|error| Left::Failed(lost(&error)))??;
+        if table.is_workbook() {
+            let place = self.meanwhile(WORKBOOKS.acquire()).await?;
+            table.hold(place.map_err(|error| Left::Failed(lost(&error)))?);
+        }
+        self.failed = self.failed_before().await?;
         let (to, mut from) = mpsc::channel(AHEAD);
         let (count, done) = (self.import.total.is_none(), self.import.counts.rows());
         tokio::task::spawn_blocking(move || reader(table, count, done, &to));
@@ -371,13 +382,20 @@ impl Job<'_> {
             let rest = waiting.split_off(full(&waiting, size).unwrap_or(waiting.len()));
             size = self.batch(std::mem::replace(&mut waiting, rest)).await?;
         }
-        match self.import.total {
-            // The reader ended without a word, as it does when its thread fails.
-            Some(total) if total != self.import.counts.rows() => {
-                Err(Left::Failed(lost(&format!("{} of {total} rows were read", self.import.counts.rows()))))
-            }
-            _ => Ok(State::Done),
+        ended(self.import.total, self.import.counts.rows())
+    }
+
+    /// How many bytes of failed rows others have kept, who had the import before.
+    async fn failed_before(&mut self) -> Result<usize, Left> {
+        let (imports, scope, id) = (self.worker.imports.clone(), self.scope(), self.import.id);
+        let (mut bytes, mut after) = (0, None);
+        while self.import.counts.failed > 0 {
+            let rows = self.meanwhile(imports.failed(scope, id, after, FAILED_PAGE)).await??;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.nth);
+            bytes += rows.iter().map(FailedRow::size).sum::<usize>();
         }
+        Ok(bytes)
     }
 
     /// Takes rows in; how many the next batch should have, so that nobody waits for long.
@@ -387,6 +405,12 @@ impl Job<'_> {
             return Err(Left::Failed(format!(
                 "more than {MOST_FAILED} rows can't be taken: mend the file, or map its columns otherwise"
             )));
+        }
+        let cells = |row: &Row| row.cells.iter().map(String::len).sum::<usize>();
+        self.failed += rows.iter().filter(|row| row.draft.is_err()).map(cells).sum::<usize>();
+        if self.failed > LARGEST_FAILED {
+            let why = "more than 200 MiB of rows can't be taken: mend the file and send it again";
+            return Err(Left::Failed(why.to_owned()));
         }
         let (begun, size) = (Instant::now(), rows.len());
         let rows = Rows { import: self.import.clone(), rows, by: self.import.by() };
@@ -423,6 +447,16 @@ impl Job<'_> {
     }
 }
 
+/// How an import ends whose reader says no more, after so many rows.
+fn ended(total: Option<u64>, rows: u64) -> Result<State, Left> {
+    match total {
+        Some(total) if total == rows => Ok(State::Done),
+        // The reader ended without a word, as it does when its thread fails.
+        Some(total) => Err(Left::Failed(lost(&format!("{rows} of {total} rows were read")))),
+        None => Err(Left::Failed(lost(&"the rows were not counted"))),
+    }
+}
+
 fn is_passing(error: &StoreError) -> bool {
     matches!(error, StoreError::Storage(error) if error.is_passing())
 }
@@ -431,4 +465,16 @@ fn is_passing(error: &StoreError) -> bool {
 fn lost(error: &dyn std::fmt::Display) -> String {
     tracing::error!(%error, "an import was broken off");
     "something went wrong on our side: run the file again".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_whose_reader_fails_is_not_done() {
+        assert!(matches!(ended(Some(3), 3), Ok(State::Done)));
+        assert!(matches!(ended(Some(3), 2), Err(Left::Failed(_))));
+        assert!(matches!(ended(None, 0), Err(Left::Failed(_))));
+    }
 }

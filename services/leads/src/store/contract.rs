@@ -104,6 +104,7 @@ rules! {
     imports::an_upload_that_breaks_off_leaves_nothing,
     imports::one_import_of_a_workspace_is_carried_on_at_a_time,
     imports::a_batch_is_taken_in_once_whoever_tries,
+    imports::failed_rows_are_read_by_their_bytes,
     imports::rows_find_leads_by_address_and_phone,
     imports::what_an_import_did_is_taken_back,
     imports::a_lead_that_is_taken_back_has_been_nowhere_else,

@@ -76,13 +76,14 @@ pub trait Imports: Send + Sync {
         limit: usize,
     ) -> Result<Page<Import>, StoreError>;
 
-    /// Rows that could not be taken, in the file's order, behind one of them, at most so many.
+    /// Rows that could not be taken, in the file's order, behind one of them: as many as first come to so many bytes, or
+    /// fewer. None: there are no more.
     async fn failed(
         &self,
         scope: Scope,
         id: ImportId,
         after: Option<u64>,
-        limit: usize,
+        bytes: usize,
     ) -> Result<Vec<FailedRow>, StoreError>;
 
     /// Asks for an import to be taken back; `None`: there is none. The sentence says why it can't be.
@@ -134,6 +135,9 @@ pub trait Imports: Send + Sync {
     /// there may be more.
     async fn sweep(&self, begun: Millis, ended: Millis, limit: usize) -> Result<bool, StoreError>;
 }
+
+/// The most failed rows that are read at once.
+pub(super) const MOST_FAILED_READ: usize = 1_000;
 
 /// Why an import can't be taken back for ever.
 pub(super) const TOO_LATE: &str = "an import can be taken back for 7 days only";

@@ -64,6 +64,7 @@ impl Person {
         let mut stream = self.imports.stream_import_errors(request).await?.into_inner();
         let mut csv = Vec::new();
         while let Some(part) = stream.message().await? {
+            anyhow::ensure!(part.csv.len() <= 1024 * 1024, "a message of {} bytes", part.csv.len());
             csv.extend(part.csv);
         }
         Ok(String::from_utf8(csv)?)
@@ -133,6 +134,38 @@ async fn good_rows_are_taken_and_bad_ones_come_back_with_line_and_reasons() -> a
         }
     }
     assert_eq!(last.map(|import| import.state()), Some(proto::ImportState::Done));
+    house.end().await
+}
+
+#[tokio::test]
+async fn failed_rows_that_are_wide_come_back_in_small_messages() -> anyhow::Result<()> {
+    let house = House::start().await?;
+    let mut anna = house.person(WorkspaceId::new(), Role::Member).await?;
+    let mut file = "Name,Email,One,Two,Three,Four,Five,Six,Seven,Eight\n".to_owned();
+    let wide = format!(",{}", "y\"\"".repeat(33_000));
+    for nth in 0..20 {
+        file.push_str(&format!("Bad {nth},nobody{}\n", format!(",\"{}\"", &wide[1..]).repeat(8)));
+    }
+    let import = anna.imported(proto::ImportOptions::default(), file.as_bytes()).await?;
+    assert_eq!(counts(&import), (0, 0, 0, 20));
+    let errors = anna.errors(&import.id).await?;
+    assert_eq!(errors.matches("Bad ").count(), 20);
+    assert!(errors.len() > file.len());
+    house.end().await
+}
+
+#[tokio::test]
+async fn a_list_of_imports_is_small_and_columns_have_short_names() -> anyhow::Result<()> {
+    let house = House::start().await?;
+    let mut anna = house.person(WorkspaceId::new(), Role::Member).await?;
+    let file = format!("Name,{}\nAda,x\n", "x".repeat(201));
+    let refused = anna.import(proto::ImportOptions::default(), file.as_bytes()).await;
+    assert_eq!(bad_fields(refused), ["file"]);
+    let import = anna.imported(proto::ImportOptions::default(), b"Name,Shoe size\nAda,40\n").await?;
+    assert_eq!(anna.get_import(&import.id).await?.columns.len(), 2);
+    let request = anna.ask(proto::ListImportsRequest::default());
+    let listed = anna.imports.list_imports(request).await?.into_inner().imports;
+    assert_eq!((listed.len(), listed[0].columns.len()), (1, 0));
     house.end().await
 }
 

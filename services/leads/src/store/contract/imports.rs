@@ -253,12 +253,31 @@ pub(super) async fn a_batch_is_taken_in_once_whoever_tries(team: Team) -> anyhow
     assert_eq!(failed[0].cells, ["Bad", "nobody"]);
     assert!(failed[0].reason.contains("email must be"));
     assert!(imports.failed(team.scope, import.id, Some(1), 9).await?.is_empty());
+    assert!(imports.failed(team.scope, import.id, None, 0).await?.is_empty());
     let log = team.log(None).await?;
     let kinds: Vec<_> =
         log.iter().map(|event| event.snapshot.as_ref().map(|snapshot| snapshot.version)).collect();
     assert_eq!(kinds, [Some(1), Some(1)]);
     let query = crate::store::LogQuery { kinds: vec![Kind::Imported], limit: 9, ..Default::default() };
     assert_eq!(team.store.log(team.scope, query).await?.unwrap().items.len(), 2);
+    Ok(())
+}
+
+pub(super) async fn failed_rows_are_read_by_their_bytes(team: Team) -> anyhow::Result<()> {
+    let queued = team.queue(task(&["Name", "Email"], OnDuplicate::Skip), b"x").await?;
+    let (imports, (lease, import)) = (team.imports(), team.claim().await?.unwrap());
+    let lines: Vec<String> = (0..10).map(|nth| format!("Bad,{nth}{}", "x".repeat(10_000))).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    imports.take(lease, rows(&import, &team, &lines), soon()).await?.unwrap();
+    let (mut after, mut read) = (None, Vec::new());
+    loop {
+        let page = imports.failed(team.scope, queued.id, after, 25_000).await?;
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 3, "{}", page.len());
+        after = Some(last.nth);
+        read.extend(page.into_iter().map(|row| row.nth));
+    }
+    assert_eq!(read, (0..10).collect::<Vec<_>>());
     Ok(())
 }
 

@@ -37,7 +37,7 @@ use crate::{
     lead::By,
     store::{
         Keyed, Reply, StoreError,
-        imports::{Imports, Lease, Step, TOO_LATE, Undo, stored},
+        imports::{Imports, Lease, MOST_FAILED_READ, Step, TOO_LATE, Undo, stored},
     },
 };
 
@@ -262,22 +262,30 @@ impl Imports for MongoImports {
         scope: Scope,
         id: ImportId,
         after: Option<u64>,
-        limit: usize,
+        size: usize,
     ) -> Result<Vec<FailedRow>, StoreError> {
         let from = after.map_or_else(|| format!("{id}/"), |nth| row_id(id, nth));
         let mut filter = of_workspace(scope);
         // `0` comes behind `/`.
         filter.insert("_id", doc! { "$gt": from, "$lt": format!("{id}0") });
         let rows = async {
-            self.failures
+            let mut found = self
+                .failures
                 .find(filter)
                 .sort(doc! { "_id": 1 })
-                .limit(limit_of(limit))
+                .limit(limit_of(MOST_FAILED_READ))
                 .hint(by_id())
                 .max_time(SERVER_DEADLINE)
-                .await?
-                .try_collect::<Vec<Document>>()
-                .await
+                .await?;
+            let (mut rows, mut read) = (Vec::new(), 0);
+            while read < size
+                && let Some(row) = found.try_next().await?
+            {
+                let cells = row.get_binary_generic("cells").map_or(0, Vec::len);
+                read += cells + row.get_str("reason").map_or(0, str::len);
+                rows.push(row);
+            }
+            Ok(rows)
         };
         let row = |found: &Document| {
             Ok(FailedRow {

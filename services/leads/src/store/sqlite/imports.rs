@@ -28,7 +28,7 @@ use crate::{
     lead::By,
     store::{
         Keyed, Reply, StoreError,
-        imports::{Imports, Lease, Step, TOO_LATE, Undo, stored},
+        imports::{Imports, Lease, MOST_FAILED_READ, Step, TOO_LATE, Undo, stored},
     },
 };
 
@@ -360,21 +360,26 @@ impl Imports for SqliteImports {
         scope: Scope,
         id: ImportId,
         after: Option<u64>,
-        limit: usize,
+        bytes: usize,
     ) -> Result<Vec<FailedRow>, StoreError> {
         self.db
             .read(move |conn| {
                 let Some((place, _)) = find(conn, scope, id)? else { return Ok(Vec::new()) };
                 let mut statement = conn.prepare_cached(FAILED)?;
-                let mut rows = statement.query((place, after.map_or(-1, number), sql_limit(limit)))?;
-                let mut failed = Vec::new();
-                while let Some(row) = rows.next()? {
-                    failed.push(FailedRow {
+                let after = after.map_or(-1, number);
+                let mut rows = statement.query((place, after, sql_limit(MOST_FAILED_READ)))?;
+                let (mut failed, mut size) = (Vec::new(), 0);
+                while size < bytes
+                    && let Some(row) = rows.next()?
+                {
+                    let row = FailedRow {
                         nth: unsigned(row, 0)?,
                         line: unsigned(row, 1)?,
                         cells: stored::texts(&row.get::<_, Vec<u8>>(2)?)?,
                         reason: row.get(3)?,
-                    });
+                    };
+                    size += row.size();
+                    failed.push(row);
                 }
                 Ok(failed)
             })
