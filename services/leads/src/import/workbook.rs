@@ -138,7 +138,8 @@ fn text(value: &DataRef<'_>) -> Option<String> {
 
 /// Looked at before it is copied.
 fn is_long(text: &str) -> bool {
-    text.len() > LONGEST_CELL && text.chars().nth(LONGEST_CELL).is_some()
+    // No character has more than four bytes: those of a very long text need not be counted, in each cell anew.
+    text.len() > 4 * LONGEST_CELL || (text.len() > LONGEST_CELL && text.chars().nth(LONGEST_CELL).is_some())
 }
 
 /// A text as it stands there. No export defuses the cells of a workbook: an apostrophe is the text's own, and one more keeps it.
