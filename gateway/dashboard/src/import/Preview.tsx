@@ -97,7 +97,7 @@ export function Preview({
           tabIndex={0}
           role="region"
           aria-label={t('import.preview')}
-          data-busy={busy || undefined}
+          aria-busy={busy}
         >
           <table className={css.table}>
             <thead>
