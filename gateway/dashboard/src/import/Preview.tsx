@@ -92,13 +92,7 @@ export function Preview({
         )}
       </div>
       {headers && fields && (
-        <div
-          className={css.wrap}
-          tabIndex={0}
-          role="region"
-          aria-label={t('import.preview')}
-          aria-busy={busy}
-        >
+        <div className={css.wrap} tabIndex={0} role="region" aria-label={t('import.preview')} aria-busy={busy}>
           <table className={css.table}>
             <thead>
               <tr>
