@@ -153,7 +153,8 @@ async fn two_hundred_sign_ins_at_once_need_no_more_memory_than_a_few() -> Result
     let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
     // Two hundred hashes at once would need 3.8 GiB.
     ensure!(kib < 700 * 1024, "{} MiB", kib / 1024);
-    una.lead("Ada").await?;
+    // Her first session was the oldest of more than a hundred: it has ended.
+    Client::login(system.base(), &una.email).await?.lead("Ada").await?;
     Ok(())
 }
 
