@@ -226,24 +226,6 @@ async fn a_listener_hears_its_keys_and_signals_and_is_told_when_it_lags() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-#[allow(clippy::print_stderr)]
-async fn measure_events_a_second() -> Result<()> {
-    let (outbox, stop, first, second) = (MemoryOutbox::new(), Stop::new(), Counter::new(), Counter::new());
-    started(&[(ALL_LEADS, &first), (OTHER, &second)], &outbox, &stop);
-    let events = lead_events(50_000);
-    let began = Instant::now();
-    for part in events.chunks(50) {
-        outbox.write(part);
-        tokio::task::yield_now().await;
-    }
-    outbox.drained().await?;
-    let rate = events.len() as f64 / began.elapsed().as_secs_f64();
-    eprintln!("{rate:.0} events/s in process, two consumers, {} calls", first.calls.load(Ordering::SeqCst));
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn who_is_far_behind_is_waited_for_and_comes_after() -> Result<()> {
     let (outbox, fast, stuck, stop) = (MemoryOutbox::new(), Counter::new(), Counter::new(), Stop::new());
     stuck.down.store(true, Ordering::SeqCst);

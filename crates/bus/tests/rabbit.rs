@@ -5,7 +5,7 @@ mod outbox;
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -510,44 +510,6 @@ async fn a_second_relay_of_the_same_outbox_loses_nothing() -> Result<()> {
     counter.has(&events).await?;
     outbox.drained().await?;
     assert_eq!(counter.distinct(), 500);
-    stop.now();
-    assert!(stop.finished(STOP).await);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-#[allow(clippy::print_stderr)]
-async fn measure_events_a_second() -> Result<()> {
-    let (names, outbox, counter, stop) =
-        (Names::fresh().await?, MemoryOutbox::new(), Counter::new(), Stop::new());
-    let bus = Bus::open(&names.url, "a test", &stop);
-    bus.consume(ALL_LEADS, counter.clone(), &stop);
-    bus.relay("leads", outbox.clone(), &stop);
-    bus.start();
-    is_up(&bus).await?;
-    let events = lead_events(10_000);
-    let began = Instant::now();
-    outbox.write(&events);
-    outbox.drained().await?;
-    let published = began.elapsed();
-    counter.has(&events).await?;
-    let consumed = began.elapsed();
-    let rate = |took: Duration| events.len() as f64 / took.as_secs_f64();
-    eprintln!("published {:.0}/s, published and consumed {:.0}/s", rate(published), rate(consumed));
-
-    let mut took = Vec::new();
-    for _ in 0..100 {
-        let event = lead_event();
-        let began = Instant::now();
-        outbox.write(std::slice::from_ref(&event));
-        while counter.times(&event.id) == 0 {
-            tokio::task::yield_now().await;
-        }
-        took.push(began.elapsed());
-    }
-    took.sort();
-    eprintln!("one event: median {:?}, 95th {:?}", took[50], took[95]);
     stop.now();
     assert!(stop.finished(STOP).await);
     Ok(())
