@@ -65,6 +65,9 @@ mod tests {
             let (any, phone) = (defuse(&text), defuse_phone(&text));
             prop_assert_eq!(undefuse(&any), &text);
             prop_assert_eq!(undefuse(&phone), &text);
+            // A cell that comes in is made harmless once, however it came.
+            let harmless = defuse_phone(undefuse(&any));
+            prop_assert_eq!(undefuse(&harmless), &text);
         }
 
         #[test]

@@ -5,7 +5,6 @@
 //! nothing and doubles nothing.
 
 pub mod batch;
-pub mod cell;
 mod charset;
 mod csv;
 pub mod header;

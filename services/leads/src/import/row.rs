@@ -1,6 +1,7 @@
 //! What a row says of a lead, by the rules of fields.
 
 use chrono::NaiveDateTime;
+use leadline_documents::{split_tags, undefuse};
 use leadline_runtime::{
     ids::UserId,
     time::Millis,
@@ -9,7 +10,6 @@ use leadline_runtime::{
 
 use super::{
     Named, People, Task,
-    cell::{split_tags, undefuse},
     header::Field,
     table::{Cells, RawRow},
 };

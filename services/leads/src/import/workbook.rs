@@ -6,10 +6,10 @@ use std::{
 };
 
 use calamine::{DataRef, ExcelDateTime, Reader, Xlsx, XlsxCellReader};
+use leadline_documents::undefuse;
 
 use super::{
     LONGEST_CELL, MOST_COLUMNS,
-    cell::undefuse,
     parts::unreadable,
     table::{Cells, LARGEST_ROW, NotATable, RawRow},
 };
