@@ -27,6 +27,20 @@ words! {
     }
 }
 
+words! {
+    /// The stages on the way to a conversion, in order.
+    Reachable = proto::Status {
+        /// Nobody has spoken to them yet.
+        New "New",
+        /// Somebody has.
+        Contacted "Contacted",
+        /// They may buy.
+        Qualified "Qualified",
+        /// They have bought.
+        Converted "Converted",
+    }
+}
+
 /// Which leads are meant: all conditions hold at once.
 #[derive(IntoParams, ToSchema)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -41,6 +55,10 @@ pub(crate) struct LeadQuery {
     /// One of these stages. Repeated, or with commas between.
     #[schema(min_items = 1)]
     status: Option<Vec<Status>>,
+    /// Ever was in one of these stages, or in a later one of New, Contacted, Qualified and Converted: what the funnel counts.
+    /// Repeated, or with commas between.
+    #[schema(min_items = 1)]
+    reached: Option<Vec<Reachable>>,
     /// One of these sources. Repeated, or with commas between.
     #[schema(min_items = 1)]
     source: Option<Vec<Source>>,
@@ -131,10 +149,12 @@ impl Filter {
             query.fault("tag", "must be one or more tags of 1 to 50 characters");
         }
         let statuses = query.words("status", Status::parse, Status::ALLOWED);
+        let reached = query.words("reached", Reachable::parse, Reachable::ALLOWED);
         let sources = query.words("source", Source::parse, Source::ALLOWED);
         let filter = proto::LeadFilter {
             q: query.parsed("q", search).unwrap_or_default(),
             statuses: statuses.into_iter().map(|status| status.to_proto().into()).collect(),
+            reached: reached.into_iter().map(|status| status.to_proto().into()).collect(),
             sources: sources.into_iter().map(|source| source.to_proto().into()).collect(),
             tags,
             owner,

@@ -89,6 +89,8 @@ pub struct Filter {
     pub words: Vec<Word>,
     /// One of these; empty: any.
     pub statuses: BTreeSet<Status>,
+    /// Was ever in this stage, one of [`Status::FUNNEL`], or in a later one of them: what the funnel counts.
+    pub reached: Option<Status>,
     /// One of these; empty: any.
     pub sources: BTreeSet<Source>,
     /// One of these keys ([`Tag::key`]); empty: any.
@@ -110,6 +112,12 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The stages of which a lead was in one, if it has [`Filter::reached`] what is asked for.
+    pub fn furthest(&self) -> impl Iterator<Item = Status> + use<> {
+        let least = self.reached;
+        Status::FUNNEL.into_iter().filter(move |status| least.is_some_and(|least| least <= *status))
+    }
+
     /// Whether a lead is meant.
     #[must_use]
     pub fn matches(&self, lead: &Lead) -> bool {
@@ -129,6 +137,7 @@ impl Filter {
         };
         lead.deleted_at.is_some() == self.trashed
             && (self.statuses.is_empty() || self.statuses.contains(&lead.fields.status))
+            && self.reached.is_none_or(|least| lead.stages.furthest() >= Some(least))
             && (self.sources.is_empty() || self.sources.contains(&lead.fields.source))
             && (self.tags.is_empty()
                 || lead.fields.tags.iter().map(Tag::key).any(|key| self.tags.contains(&key)))

@@ -21,6 +21,9 @@ impl Status {
     /// All of them, in pipeline order.
     pub const ALL: [Self; 5] = [Self::New, Self::Contacted, Self::Qualified, Self::Converted, Self::Lost];
 
+    /// Those that lead up to a conversion: who was in a later one has reached the earlier ones. Lost is none of them.
+    pub const FUNNEL: [Self; 4] = [Self::New, Self::Contacted, Self::Qualified, Self::Converted];
+
     /// As the REST contract names it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -130,6 +133,12 @@ impl Stages {
         self.0[usize::from(status.rank()) - 1]
     }
 
+    /// The last stage of [`Status::FUNNEL`] that the lead ever was in.
+    #[must_use]
+    pub fn furthest(&self) -> Option<Status> {
+        Status::FUNNEL.into_iter().rev().find(|status| self.of(*status).is_some())
+    }
+
     /// Those that the lead was in, in pipeline order.
     pub fn iter(&self) -> impl Iterator<Item = (Status, StageTimes)> + '_ {
         Status::ALL.into_iter().filter_map(|status| Some((status, self.of(status)?)))
@@ -150,6 +159,16 @@ mod tests {
         assert_eq!(stages.of(Status::Lost), Some(StageTimes { first: Millis(2), last: Millis(2) }));
         assert_eq!(stages.of(Status::Converted), None);
         assert_eq!(stages.iter().map(|(status, _)| status).collect::<Vec<_>>(), [Status::New, Status::Lost]);
+    }
+
+    #[test]
+    fn the_furthest_stage_is_the_last_on_the_way_that_a_lead_ever_was_in() {
+        let mut stages = Stages::default();
+        stages.enter(Status::Lost, Millis(1));
+        assert_eq!(stages.furthest(), None);
+        stages.enter(Status::Qualified, Millis(2));
+        stages.enter(Status::New, Millis(3));
+        assert_eq!(stages.furthest(), Some(Status::Qualified));
     }
 
     #[test]

@@ -173,9 +173,12 @@ pub(super) fn filter(violations: &mut Violations, given: &proto::LeadFilter, now
     if given.q.chars().nth(LONGEST_QUESTION).is_some() {
         violations.add("q", format!("must be at most {LONGEST_QUESTION} characters long"));
     }
-    for (field, count) in
-        [("status", given.statuses.len()), ("source", given.sources.len()), ("tag", given.tags.len())]
-    {
+    for (field, count) in [
+        ("status", given.statuses.len()),
+        ("reached", given.reached.len()),
+        ("source", given.sources.len()),
+        ("tag", given.tags.len()),
+    ] {
         if count > MOST_VALUES {
             violations.add(field, format!("must be at most {MOST_VALUES} values"));
         }
@@ -189,6 +192,13 @@ pub(super) fn filter(violations: &mut Violations, given: &proto::LeadFilter, now
         match status_of(*status) {
             Some(status) => _ = filter.statuses.insert(status),
             None => violations.add("status", statuses()),
+        }
+    }
+    for status in &given.reached {
+        match status_of(*status).filter(|status| Status::FUNNEL.contains(status)) {
+            // Who reached the later of two has reached the earlier one.
+            Some(status) => filter.reached = Some(filter.reached.map_or(status, |least| least.min(status))),
+            None => violations.add("reached", one_of(Status::FUNNEL.into_iter().map(Status::name))),
         }
     }
     for source in &given.sources {

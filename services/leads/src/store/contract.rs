@@ -82,6 +82,7 @@ rules! {
     lists::words_are_found_however_they_are_typed,
     lists::a_long_list_is_found_by_a_walk_as_by_its_index,
     lists::edited_and_erased_leads_are_found_by_what_they_are_now,
+    lists::what_a_lead_has_reached_stays_reached,
     lists::a_walk_over_a_workspace_sees_every_lead_once,
     alike::leads_that_may_be_the_same_are_found_with_why,
     alike::an_edited_lead_is_alike_by_what_it_is_now,

@@ -17,6 +17,7 @@ pub(super) enum Access {
     Grams,
     Tags,
     Status,
+    Reached,
     Source,
     Owner,
     FollowUp,
@@ -59,6 +60,7 @@ pub(super) fn accesses(filter: &Filter) -> Vec<Access> {
         (Access::Grams, !filter.words.is_empty()),
         (Access::Tags, !filter.tags.is_empty()),
         (Access::Status, !filter.statuses.is_empty()),
+        (Access::Reached, filter.reached.is_some()),
         (Access::Source, !filter.sources.is_empty()),
         (Access::Owner, filter.owner.is_some()),
         (Access::FollowUp, filter.follow_up.is_some()),
@@ -86,6 +88,7 @@ fn is_ordered(filter: &Filter, access: Access, sort: Sort) -> bool {
         && match access {
             Access::Tags => filter.tags.len() == 1,
             Access::Status => filter.statuses.len() == 1,
+            Access::Reached => filter.furthest().count() == 1,
             Access::Source => filter.sources.len() == 1,
             Access::Owner => true,
             Access::FollowUp => filter.follow_up == Some(FollowUp::None),

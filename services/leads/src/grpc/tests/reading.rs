@@ -67,10 +67,11 @@ async fn a_list_is_read_page_by_page_with_a_cursor_of_its_own() -> anyhow::Resul
         tz: "Mars/Olympus".into(),
         inactive_for_ms: Some(-1),
         statuses: vec![77],
+        reached: vec![3, 5],
         owner: Some(proto::lead_filter::Owner::OwnerId("me".into())),
         ..Default::default()
     };
-    assert_eq!(bad_fields(anna.list(filter).await), ["inactiveFor", "owner", "status", "tz"]);
+    assert_eq!(bad_fields(anna.list(filter).await), ["inactiveFor", "owner", "reached", "status", "tz"]);
     house.end().await
 }
 

@@ -1,12 +1,12 @@
 //! Lists: whatever the plan, they show what the meaning of their filter says.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use super::*;
 use crate::{
-    backfill::{Past, backfill},
+    backfill::{Past, Step, StepKind, backfill},
     fields::Patch,
     filter::{Filter, FollowUp, Owner, Position, Query, Range, Sort, SortBy, SortKey, Total},
     search::words,
@@ -101,7 +101,15 @@ async fn crowd(team: &Team, size: usize, random: &mut StdRng) -> anyhow::Result<
         };
         // Few different times: many ties.
         let created_at = Millis(start.0 + i64::from(random.random_range(0..20_u8)) * 86_400_000);
-        pasts.push(Past { id: LeadId::new(), fields, created_by: team.anna, created_at, steps: vec![] });
+        // Some came a way, back too.
+        let steps = (0..random.random_range(0..3))
+            .map(|day| Step {
+                at: created_at.after(Duration::from_secs(day * 86_400)),
+                actor: team.anna,
+                what: StepKind::Move { to: *Status::ALL.choose(random).unwrap(), reason: None },
+            })
+            .collect();
+        pasts.push(Past { id: LeadId::new(), fields, created_by: team.anna, created_at, steps });
     }
     let mut leads = backfill(team.store.as_ref(), team.scope, pasts).await?;
     let mut told = Vec::new();
@@ -138,7 +146,8 @@ fn any_filter(crowd: &Crowd, random: &mut StdRng) -> Filter {
     };
     let mut filter = Filter { trashed: random.random_bool(0.1), ..Filter::default() };
     for _ in 0..random.random_range(0..3) {
-        match random.random_range(0..10) {
+        match random.random_range(0..11) {
+            10 => filter.reached = Status::FUNNEL.choose(random).copied(),
             0 => filter.statuses = some(&Status::ALL, random),
             1 => filter.sources = some(&Source::ALL, random),
             2 => {
@@ -288,6 +297,8 @@ pub(super) async fn a_long_list_is_found_by_a_walk_as_by_its_index(team: Team) -
         Filter { words: words("e"), ..Filter::default() },
         Filter { words: words("00"), ..Filter::default() },
         Filter { statuses: [Status::New].into(), ..Filter::default() },
+        Filter { reached: Some(Status::New), ..Filter::default() },
+        Filter { reached: Some(Status::New), words: words("rare"), ..Filter::default() },
         Filter { statuses: [Status::New, Status::Lost].into(), ..Filter::default() },
         Filter { tags: ["third".to_owned()].into(), ..Filter::default() },
         Filter { tags: ["third".to_owned(), "all".to_owned()].into(), ..Filter::default() },
@@ -342,6 +353,34 @@ pub(super) async fn edited_and_erased_leads_are_found_by_what_they_are_now(team:
     let next = team.make(named("next in the same place")).await?;
     assert_eq!((find(word("bertha")).await, find(tag("kept")).await), (0, 0));
     assert_eq!(list(&team, &Filter::default(), newest(), 10).await?.0, [next.id]);
+    Ok(())
+}
+
+/// A lead counts as having reached a stage for ever, and only through stages on the way.
+pub(super) async fn what_a_lead_has_reached_stays_reached(team: Team) -> anyhow::Result<()> {
+    let lead = team.make(named("came far")).await?;
+    team.make(Fields { status: Status::Lost, ..named("never began") }).await?;
+    team.others().make(Fields { status: Status::Converted, ..named("theirs") }).await?;
+    let found = || async {
+        let mut found = Vec::new();
+        for least in Status::FUNNEL {
+            let filter = Filter { reached: Some(least), ..Filter::default() };
+            found.push(list(&team, &filter, newest(), 10).await?.0.len());
+        }
+        anyhow::Ok(found)
+    };
+    assert_eq!(found().await?, [1, 0, 0, 0]);
+    let to = |to| Command::Move { to, reason: None };
+    team.change(lead.id, to(Status::Qualified)).await?;
+    assert_eq!(found().await?, [1, 1, 1, 0]);
+    team.change(lead.id, to(Status::Lost)).await?;
+    team.change(lead.id, to(Status::New)).await?;
+    assert_eq!(found().await?, [1, 1, 1, 0]);
+    team.change(lead.id, to(Status::Converted)).await?;
+    team.change(lead.id, to(Status::Contacted)).await?;
+    assert_eq!(found().await?, [1, 1, 1, 1]);
+    team.change(lead.id, Command::Trash).await?;
+    assert_eq!(found().await?, [0, 0, 0, 0]);
     Ok(())
 }
 

@@ -49,6 +49,7 @@ fn index_of(access: Access) -> &'static str {
         Access::Grams => "by_gram",
         Access::Tags => "by_tag",
         Access::Status => "by_status",
+        Access::Reached => "by_reached",
         Access::Source => "by_source",
         Access::Owner => "by_owner",
         Access::FollowUp => "by_follow_up",
@@ -124,6 +125,10 @@ impl Lister<'_> {
                 vec![one_of("tagKeys", filter.tags.iter().cloned().map(Bson::String))]
             }
             Access::Status => vec![one_of("status", status_codes(&filter.statuses))],
+            Access::Reached => {
+                let stages: Vec<Status> = filter.furthest().collect();
+                vec![one_of("stages.status", status_codes(&stages))]
+            }
             Access::Source => {
                 vec![one_of("source", filter.sources.iter().map(|source| Bson::Int32(source.code().into())))]
             }

@@ -50,6 +50,8 @@ fn everything() -> Vec<(Access, Filter)> {
         (Access::Tags, Filter { tags: ["vip".to_owned(), "cold".to_owned()].into(), ..all() }),
         (Access::Status, Filter { statuses: [Status::New].into(), ..all() }),
         (Access::Status, Filter { statuses: [Status::New, Status::Lost].into(), ..all() }),
+        (Access::Reached, Filter { reached: Some(Status::Qualified), ..all() }),
+        (Access::Reached, Filter { reached: Some(Status::Converted), ..all() }),
         (Access::Source, Filter { sources: [Source::Ad].into(), ..all() }),
         (Access::Owner, Filter { owner: Some(Owner::Nobody), ..all() }),
         (Access::Owner, Filter { owner: Some(Owner::User(UserId::new())), trashed: true, ..all() }),
@@ -133,7 +135,8 @@ async fn every_condition_is_probed_counted_and_gathered_through_its_index() -> a
             .to_owned();
         let open = bounds.matches("[MinKey, MaxKey]").count();
         let behind = match access {
-            Access::Tags | Access::Status | Access::Source | Access::Owner | Access::FollowUp => 2,
+            Access::Tags | Access::Status | Access::Reached => 2,
+            Access::Source | Access::Owner | Access::FollowUp => 2,
             Access::Created | Access::Updated => 1,
             _ => 0,
         };
@@ -152,6 +155,7 @@ async fn one_value_of_a_common_filter_is_walked_in_the_order_of_creation() -> an
         let single = match access {
             Access::Tags => filter.tags.len() == 1,
             Access::Status => filter.statuses.len() == 1,
+            Access::Reached => filter.reached == Some(Status::Converted),
             Access::Source | Access::Owner => true,
             Access::FollowUp => filter.follow_up == Some(FollowUp::None),
             _ => false,

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0002 keys of likely duplicates", run: |db| Box::pin(second(db)) },
     MongoMigration { name: "0003 imports", run: |db| Box::pin(imports(db)) },
     MongoMigration { name: "0004 merges", run: |db| Box::pin(merges(db)) },
+    MongoMigration { name: "0005 stages ever reached", run: |db| Box::pin(reached(db)) },
 ];
 
 async fn first(db: &Database) -> Result<(), StorageError> {
@@ -207,6 +208,12 @@ async fn merges(db: &Database) -> Result<(), StorageError> {
         ensure_index(db, collection, index(name, keys)).await?;
     }
     Ok(())
+}
+
+/// The stages themselves are indexed, so that no writer can forget what was reached.
+async fn reached(db: &Database) -> Result<(), StorageError> {
+    let keys = doc! { "workspaceId": 1, "trashed": 1, "stages.status": 1, "createdAt": 1, "_id": 1 };
+    ensure_index(db, "leads", index("by_reached", keys)).await
 }
 
 fn partial(name: &str, keys: Document, only: Document) -> IndexModel {

@@ -92,6 +92,7 @@ fn blob(id: Uuid) -> Value {
 fn index_of(access: Access) -> &'static str {
     match access {
         Access::Status => "leads_by_status",
+        Access::Reached => "leads_by_furthest",
         Access::Source => "leads_by_source",
         Access::Owner => "leads_by_owner",
         Access::FollowUp => "leads_by_follow_up",
@@ -223,6 +224,10 @@ impl Lister<'_> {
                 "l.status",
                 Status::ALL.iter().map(|status| Value::Integer(status.rank().into())).collect(),
             );
+        }
+        if filter.reached.is_some() {
+            let stages = filter.furthest().map(|status| Value::Integer(status.rank().into()));
+            sql.one_of("l.furthest", stages.collect());
         }
         if !filter.sources.is_empty() {
             let sources = filter.sources.iter().map(|source| Value::Integer(source.code().into()));
@@ -427,6 +432,7 @@ fn only(filter: &Filter, access: Access) -> Filter {
     let mut only = Filter { trashed: filter.trashed, ..Filter::default() };
     match access {
         Access::Status => only.statuses.clone_from(&filter.statuses),
+        Access::Reached => only.reached = filter.reached,
         Access::Source => only.sources.clone_from(&filter.sources),
         Access::Owner => only.owner = filter.owner,
         Access::FollowUp => only.follow_up = filter.follow_up,

@@ -280,4 +280,16 @@ ALTER TABLE imports ADD COLUMN size INTEGER; -- of the file, in bytes
 ALTER TABLE imports ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 ",
     },
+    Migration {
+        version: 6,
+        name: "the furthest stage",
+        // The stages are kept in pipeline order: the last is the furthest, unless it is Lost. Computed, so that no writer can
+        // forget it. NULL: the lead was in none but Lost.
+        sql: "
+ALTER TABLE leads ADD COLUMN furthest INTEGER GENERATED ALWAYS AS (
+    unicode(substr(stages, CASE WHEN substr(stages, -17, 1) = x'05' THEN -34 ELSE -17 END, 1))
+) VIRTUAL;
+CREATE INDEX leads_by_furthest ON leads (workspace, trashed, furthest, created_at, id);
+",
+    },
 ];
