@@ -5,6 +5,7 @@ type Schemas = components['schemas'];
 export type Problem = Schemas['Problem'];
 export type Role = Schemas['Role'];
 export type Status = Schemas['Status'];
+export type Reachable = Schemas['Reachable'];
 export type Source = Schemas['Source'];
 export type Interval = Schemas['Interval'];
 export type User = Schemas['User'];
@@ -47,6 +48,7 @@ export type DashboardData = Schemas['Dashboard'];
 
 /** The stages in the order of the pipeline. */
 export const STATUSES: readonly Status[] = ['New', 'Contacted', 'Qualified', 'Converted', 'Lost'];
+export const REACHABLE: readonly Reachable[] = ['New', 'Contacted', 'Qualified', 'Converted'];
 /** Where leads come from, in the contract's order. */
 export const SOURCES: readonly Source[] = ['Website', 'Referral', 'Ad', 'Other'];
 export const ROLES: readonly Role[] = ['owner', 'admin', 'member', 'viewer'];

@@ -1845,6 +1845,11 @@ export interface components {
              *     `+()-.` only: in the digits of the phone. Everything is literal.
              */
             q?: string | null;
+            /**
+             * @description Ever was in one of these stages, or in a later one of New, Contacted, Qualified and Converted: what the funnel counts.
+             *     Repeated, or with commas between.
+             */
+            reached?: components["schemas"]["Reachable"][] | null;
             /** @description One of these sources. Repeated, or with commas between. */
             source?: components["schemas"]["Source"][] | null;
             /** @description One of these stages. Repeated, or with commas between. */
@@ -2190,6 +2195,11 @@ export interface components {
              */
             type: string;
         };
+        /**
+         * @description The stages on the way to a conversion, in order.
+         * @enum {string}
+         */
+        Reachable: "New" | "Contacted" | "Qualified" | "Converted";
         /** @description Whether every part can do its work. */
         Readiness: {
             parts: components["schemas"]["Part"][];
@@ -3740,6 +3750,11 @@ export interface operations {
                 q?: string;
                 /** @description One of these stages. Repeated, or with commas between. */
                 status?: components["schemas"]["Status"][];
+                /**
+                 * @description Ever was in one of these stages, or in a later one of New, Contacted, Qualified and Converted: what the funnel counts.
+                 *     Repeated, or with commas between.
+                 */
+                reached?: components["schemas"]["Reachable"][];
                 /** @description One of these sources. Repeated, or with commas between. */
                 source?: components["schemas"]["Source"][];
                 /** @description One of these tags, compared case-insensitively. Repeated, or with commas between. */
@@ -3948,6 +3963,11 @@ export interface operations {
                 q?: string;
                 /** @description One of these stages. Repeated, or with commas between. */
                 status?: components["schemas"]["Status"][];
+                /**
+                 * @description Ever was in one of these stages, or in a later one of New, Contacted, Qualified and Converted: what the funnel counts.
+                 *     Repeated, or with commas between.
+                 */
+                reached?: components["schemas"]["Reachable"][];
                 /** @description One of these sources. Repeated, or with commas between. */
                 source?: components["schemas"]["Source"][];
                 /** @description One of these tags, compared case-insensitively. Repeated, or with commas between. */

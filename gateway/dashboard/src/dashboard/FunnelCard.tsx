@@ -1,11 +1,11 @@
 import { Link } from '@tanstack/react-router';
-import type { DashboardData, Status } from '../api/model';
+import { type DashboardData, REACHABLE, type Status } from '../api/model';
 import { stageColor, StageGlyph } from '../design/StageGlyph';
 import type { LeadFilter } from '../leads/filter';
 import { duration, num, percent } from '../time/format';
 import { t } from '../words';
 import { ChartCard } from './ChartCard';
-import { useByStatus, useFunnel } from './figures';
+import { useFunnel } from './figures';
 import css from './funnel.module.css';
 import { scopeName } from './scope';
 import type { View } from './view';
@@ -22,8 +22,6 @@ export function FunnelCard({
   className?: string | undefined;
 }) {
   const items = useFunnel(view, data);
-  // The funnel is not filtered by a source: neither is what it opens.
-  const now = useByStatus({ ...view, search: { ...view.search, source: undefined } }, data);
   return (
     <ChartCard
       className={className}
@@ -31,11 +29,7 @@ export function FunnelCard({
       sub={`${t('chart.funnel.sub')} · ${scopeName(view)}`}
       table={funnelTable(items)}
     >
-      <FunnelBars
-        items={items}
-        now={now}
-        among={view.zoom ? { createdFrom: view.zoom.from, createdTo: view.zoom.to } : {}}
-      />
+      <FunnelBars items={items} among={view.zoom ? { createdFrom: view.zoom.from, createdTo: view.zoom.to } : {}} />
     </ChartCard>
   );
 }
@@ -53,51 +47,40 @@ export const funnelTable = (items: Step[]) => ({
 
 interface Bars {
   items: Step[];
-  /** Where the same leads stand now. */
-  now: { status: Status; count: number }[];
   /** Which leads they are. */
   among: LeadFilter;
 }
-/**
- * How many leads ever reached each stage. A list can be asked for where leads stand, not for where they have been: each
- * step opens those that still stand there or further on, with their own count.
- */
-export function FunnelBars({ items, now, among }: Bars) {
-  const order = items.map((item) => item.status);
+/** How many leads ever reached each stage; each opens just those. */
+export function FunnelBars({ items, among }: Bars) {
   const most = Math.max(items[0]?.reached ?? 0, 1);
   return (
     <ol className={css.funnel}>
       {items.map((item, i) => (
         <li key={item.status}>
-          <div className={css.head}>
+          <Link
+            to="/leads"
+            search={{ ...among, reached: reachable(item.status) }}
+            className={css.head}
+            data-leads={item.reached}
+          >
             <StageGlyph status={item.status} size={15} />
             <span>{t(`status.${item.status}`)}</span>
             <b className="num">{num(item.reached)}</b>
             <small className="num">{percent(item.rate)}</small>
-          </div>
+          </Link>
           <div className={css.track}>
             <span style={{ width: `${(item.reached / most) * 100}%`, background: stageColor(item.status) }} />
           </div>
-          <p className="num">
-            {i > 0 && (
-              <span>
-                {t('funnel.step', { p: percent(item.stepRate) })}
-                {item.medianHours !== null && ` · ${t('funnel.after', { time: duration(item.medianHours) })}`}
-              </span>
-            )}
-            <Still status={order.slice(i)} now={now} among={among} />
-          </p>
+          {i > 0 && (
+            <p className="num">
+              {t('funnel.step', { p: percent(item.stepRate) })}
+              {item.medianHours !== null && ` · ${t('funnel.after', { time: duration(item.medianHours) })}`}
+            </p>
+          )}
         </li>
       ))}
     </ol>
   );
 }
 
-function Still({ status, now, among }: { status: Status[]; now: Bars['now']; among: LeadFilter }) {
-  const n = now.reduce((sum, item) => (status.includes(item.status) ? sum + item.count : sum), 0);
-  return (
-    <Link to="/leads" search={{ ...among, status }} data-leads={n} title={t('funnel.still.full', { n })}>
-      {t('funnel.still', { n })}
-    </Link>
-  );
-}
+const reachable = (status: Status) => REACHABLE.filter((one) => one === status);

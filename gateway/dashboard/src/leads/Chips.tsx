@@ -37,6 +37,13 @@ export function Chips() {
       icon: <StageGlyph status={status} size={14} />,
       drop: { status: filter.status?.filter((one) => one !== status) },
     });
+  for (const status of filter.reached ?? [])
+    chips.push({
+      key: `reached ${status}`,
+      name: t('filter.reached', { stage: t(`status.${status}`) }),
+      icon: <StageGlyph status={status} size={14} />,
+      drop: { reached: filter.reached?.filter((one) => one !== status) },
+    });
   for (const source of filter.source ?? [])
     chips.push({
       key: source,

@@ -1,5 +1,6 @@
+import { REACHABLE } from '../api/model';
 import { Button } from '../design/Button';
-import { Form, TextField, texts } from '../design/Field';
+import { Form, SelectField, TextField, texts } from '../design/Field';
 import { Modal, ModalActions } from '../design/Modal';
 import { t } from '../words';
 import { parseFilter } from './filter';
@@ -46,6 +47,14 @@ export default function MoreFilters({ onClose }: { onClose: () => void }) {
           />
           <TextField name="enteredTo" type="date" label={t('filter.enteredTo')} defaultValue={filter.enteredTo ?? ''} />
         </div>
+        <SelectField name="reached" label={t('filter.reached.label')} defaultValue={filter.reached?.[0] ?? ''}>
+          <option value="">{t('filter.reached.any')}</option>
+          {REACHABLE.map((status) => (
+            <option key={status} value={status}>
+              {t(`status.${status}`)}
+            </option>
+          ))}
+        </SelectField>
         <TextField
           name="tag"
           label={t('field.tags')}

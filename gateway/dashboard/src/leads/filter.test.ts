@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { conditions, type LeadFilter, nextSort, parseFilter, toQuery } from './filter';
+import { conditions, fits, type LeadFilter, nextSort, parseFilter, toQuery } from './filter';
 import { parseSearch, stringifySearch } from '../search';
 
 const throughUrl = (filter: LeadFilter) => parseFilter(parseSearch(stringifySearch({ ...filter })));
@@ -9,6 +9,7 @@ describe('a filter', () => {
     const filters: LeadFilter[] = [
       {},
       { q: 'ada & co + 44 ?#', status: ['New', 'Lost'], source: ['Website'], owner: 'me' },
+      { reached: ['Qualified', 'Converted'], createdFrom: '2026-11-01' },
       { tag: ['vip', 'a, b', '50 %'], followUp: 'overdue', inactive: 14 },
       { createdFrom: '2026-11-01', createdTo: '2026-11-23', enteredFrom: '2026-11-02', trashed: true, sort: '-name' },
     ];
@@ -20,6 +21,7 @@ describe('a filter', () => {
   it('leaves out what makes no sense, and never throws', () => {
     for (const search of [
       '?status=Nope',
+      '?reached=Lost',
       '?createdFrom=2026-02-31',
       '?inactive=-1',
       '?inactive=x',
@@ -37,6 +39,12 @@ describe('a filter', () => {
       statusChangedFrom: '2026-11-01',
       tz: 'Europe/London',
     });
+  });
+  it('keeps a lead that has reached what is asked for, and one that may have', () => {
+    const lead = { source: 'Ad', owner: null } as const;
+    expect(fits({ reached: ['Qualified'] }, { ...lead, status: 'Converted' })).toBe(true);
+    expect(fits({ reached: ['Qualified'] }, { ...lead, status: 'Contacted' })).toBe(false);
+    expect(fits({ reached: ['New'] }, { ...lead, status: 'Lost' })).toBe(false);
   });
   it('counts a range of dates as one condition, and the order as none', () => {
     expect(conditions({ createdFrom: '2026-11-01', createdTo: '2026-11-02', sort: 'name', q: 'x' })).toEqual([

@@ -1,4 +1,4 @@
-import { type LeadQuery, type Source, SOURCES, type Status, STATUSES } from '../api/model';
+import { type LeadQuery, type Reachable, REACHABLE, type Source, SOURCES, type Status, STATUSES } from '../api/model';
 import { type Day, isDay } from '../time/zone';
 
 export const FOLLOW_UPS = ['overdue', 'today', 'later', 'none'] as const;
@@ -11,6 +11,8 @@ export type Sort = SortField | `-${SortField}`;
 export interface LeadFilter {
   q?: string;
   status?: Status[];
+  /** Ever were in one of these stages, or further: what the funnel counts. */
+  reached?: Reachable[];
   source?: Source[];
   tag?: string[];
   /** A member's id, `me` or `none`. */
@@ -58,6 +60,7 @@ export function parseFilter(search: Record<string, unknown>): LeadFilter {
   const filter: LeadFilter = {
     q: text(search['q']),
     status: many(STATUSES, search['status']),
+    reached: many(REACHABLE, search['reached']),
     source: many(SOURCES, search['source']),
     tag: tags.length ? tags : undefined,
     owner: text(search['owner']),
@@ -105,12 +108,17 @@ export function nextSort(current: Sort | undefined, field: SortField): Sort | un
   return next === '-createdAt' ? undefined : next;
 }
 
+const reaches = (status: Status, least: Reachable) =>
+  REACHABLE.some((one, place) => one === status && place >= REACHABLE.indexOf(least));
+
 /** Whether a lead that has just come or changed can stay in a list by what is known of it on this side. */
 export function fits(
   filter: LeadFilter,
   lead: { status: Status; source: Source; owner: { id: string } | null },
 ): boolean {
   if (filter.status && !filter.status.includes(lead.status)) return false;
+  // Where it has been is not known here: it may have been further.
+  if (filter.reached && !filter.reached.some((least) => reaches(lead.status, least))) return false;
   if (filter.source && !filter.source.includes(lead.source)) return false;
   if (filter.owner === 'none' && lead.owner) return false;
   return true;

@@ -271,7 +271,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           />
         </ChartCard>
         <ChartCard title={t('chart.funnel')} sub={t('report.createdIn')} table={funnelTable(funnel)}>
-          <FunnelBars items={funnel} now={report.byStatus.items} among={among} />
+          <FunnelBars items={funnel} among={among} />
         </ChartCard>
       </div>
     </>
