@@ -1,3 +1,4 @@
+import { said } from '../words';
 import type { Problem } from './model';
 
 /** What the server (or the way to it) answered instead of what was asked for. */
@@ -36,12 +37,15 @@ export class ApiError extends Error {
 export function problem(body: unknown, response: Response): ApiError {
   const known = typeof body === 'object' && body !== null ? (body as Partial<Problem>) : {};
   const fields: Record<string, string> = {};
-  for (const { field, message } of known.errors ?? [])
-    fields[field] ??= message.charAt(0).toUpperCase() + message.slice(1);
+  for (const { field, message } of known.errors ?? []) {
+    const text = said(message);
+    fields[field] ??= text.charAt(0).toUpperCase() + text.slice(1);
+  }
+  const detail = known.detail ?? known.title;
   const wait = Number(response.headers.get('Retry-After'));
   return new ApiError(
     response.status,
-    known.detail ?? known.title ?? `${response.status} ${response.statusText}`.trim(),
+    detail === undefined ? `${response.status} ${response.statusText}`.trim() : said(detail),
     fields,
     known.requestId ?? response.headers.get('X-Request-Id') ?? undefined,
     Number.isFinite(wait) && wait > 0 ? wait : undefined,

@@ -5,7 +5,7 @@ import { ApiError } from '../api/problem';
 import { Button } from '../design/Button';
 import { Failed, reason, Segmented } from '../design/Small';
 import { num } from '../time/format';
-import { type Key, t } from '../words';
+import { type Key, said, t } from '../words';
 import type { Look } from './csv';
 import css from './import.module.css';
 import { Counts, FormFault } from './parts';
@@ -137,7 +137,7 @@ export function Preview({
           {look?.head && <p className={css.dim}>{t('import.headOnly', { n: num(told.rows) })}</p>}
         </section>
       )}
-      {told?.state === 'failed' && <FormFault>{told.reason}</FormFault>}
+      {told?.state === 'failed' && <FormFault>{said(told.reason ?? '')}</FormFault>}
       {fault instanceof ApiError && !fault.offline && fault.status < 500 ? (
         <FormFault>{reason(fault)}</FormFault>
       ) : (
@@ -187,7 +187,7 @@ function Row({ row, fields }: { row: PreviewRow | string[]; fields: Meaning[] })
               <Icon size={14} aria-hidden="true" />
               {t(`import.row.${told.outcome}`)}
             </b>
-            {told.reason && <small>{told.reason}</small>}
+            {told.reason && <small>{said(told.reason)}</small>}
           </>
         )}
       </td>

@@ -11,7 +11,7 @@ import { useMe } from '../shell/me';
 import { num } from '../time/format';
 import { offer } from '../undo/change';
 import { complain } from '../undo/notice';
-import { t } from '../words';
+import { said, t } from '../words';
 import css from './import.module.css';
 import { Counts, FormFault } from './parts';
 import { importQuery, isOver, undoImport } from './queries';
@@ -77,7 +77,7 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
             <p className={css.dim}>{t('import.leave')}</p>
           </>
         )}
-        {job.reason && <FormFault>{job.reason}</FormFault>}
+        {job.reason && <FormFault>{said(job.reason)}</FormFault>}
         {job.state === 'undone' ? (
           <p>
             {t('import.takenBack', { n: job.takenBack })} {job.kept > 0 && t('import.kept', { n: job.kept })}

@@ -15,12 +15,17 @@ const STORED = 'leadline.language';
 
 export const i18n = setupI18n({ locale: 'en', messages: { en: english } });
 const listeners = new Set<() => void>();
+let sayings: ((sentence: string) => string) | undefined;
 
 export const language = () => i18n.locale as Language;
 
 /** Loads a language's messages and shows everything in it. */
 export async function speak(next: Language, remember = false): Promise<void> {
-  if (next === 'de') i18n.load('de', (await import('words:de')).default);
+  if (next === 'de') {
+    const [messages, server] = await Promise.all([import('words:de'), import('./server')]);
+    i18n.load('de', messages.default);
+    sayings = server.inGerman;
+  }
   i18n.activate(next);
   document.documentElement.lang = next;
   if (remember) {
@@ -53,6 +58,9 @@ export const useLanguage = () =>
 
 /** The message in the present language. */
 export const t = (key: Key, values?: Values): string => i18n._(key, values);
+
+/** A sentence of the server's in the present language; the server says it in English. */
+export const said = (sentence: string): string => (language() === 'de' && sayings ? sayings(sentence) : sentence);
 
 /** A message with parts of its own look: `<b>…</b>` in it is rendered by `parts.b`. */
 export const rich = (key: Key, values: Values, parts: Record<string, ReactElement>): ReactNode => (
