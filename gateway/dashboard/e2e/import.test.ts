@@ -94,3 +94,47 @@ test('Ctrl-Z takes an import back, and a workbook is read as well', async ({ som
   await expect(page.getByRole('heading', { name: 'The import was taken back' })).toBeVisible();
   expect((await caller.get<Leads>('/leads')).items).toHaveLength(3);
 });
+
+test('a large file tells how far it has gone, and can be called off while it goes', async ({
+  someone: { page, caller },
+}) => {
+  const rows = Array.from(
+    { length: 45_000 },
+    (_, n) => `Visitor ${n},visitor.${n}@${'redwood.'.repeat(8)}example,${'A quiet word. '.repeat(12)}`,
+  );
+  await page.goto('/import');
+  await page.getByLabel('Choose a file').setInputFiles({
+    name: 'crowd.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from(['Name,Email,Notes', ...rows].join('\n')),
+  });
+  const start = page.getByRole('button', { name: 'Start the import' });
+  await expect(start).toBeEnabled();
+  const line = await page.context().newCDPSession(page);
+  await line.send('Network.enable');
+  const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 1_500_000 };
+  await line.send('Network.emulateNetworkConditions', slow);
+  await start.click();
+  const sending = page.getByRole('region', { name: 'Sending the file' });
+  await expect(sending).toContainText(/[1-9]\d?% sent/);
+  await sending.getByRole('button', { name: 'Cancel' }).click();
+  await expect(sending).toBeHidden();
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  const real = async () =>
+    (await caller.get<{ items: { dryRun: boolean }[] }>('/leads/imports')).items.filter((one) => !one.dryRun);
+  expect(await real()).toEqual([]);
+  await expect(start).toBeEnabled();
+});
+
+test('what is wrong with a row is said in German to who reads German', async ({ someone: { page } }) => {
+  await page.evaluate(() => localStorage.setItem('leadline.language', 'de'));
+  await page.goto('/import');
+  await page.getByLabel('Datei wählen').setInputFiles({
+    name: 'messe.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from('Name,Email,Status\nAda,ada@redwood.example,New\n,luca,Sold\n'),
+  });
+  const table = page.getByRole('table');
+  await expect(table).toContainText('E-Mail: muss eine E-Mail-Adresse sein, etwa ana@example.com');
+  await expect(table).toContainText('Phase: muss eins von diesen sein: New, Contacted');
+});

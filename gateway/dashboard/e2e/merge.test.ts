@@ -28,6 +28,18 @@ test('a duplicate is merged on the page of its lead, and Ctrl-Z takes that back'
 
   await duplicates.getByRole('button', { name: 'Merge' }).click();
   const question = page.getByRole('dialog', { name: 'Merge into Ada Larsen?' });
+  // Tab stays in the question; Escape answers it with no, closes nothing else, and gives the focus back.
+  await expect(question.locator(':focus')).toHaveCount(1);
+  for (let i = 0; i < 6; i += 1) {
+    await page.keyboard.press(i < 4 ? 'Tab' : 'Shift+Tab');
+    await expect(question.locator(':focus')).toHaveCount(1);
+  }
+  await page.keyboard.press('Escape');
+  await expect(question).toHaveCount(0);
+  await expect(panel).toBeVisible();
+  await expect(duplicates.getByRole('button', { name: 'Merge' })).toBeFocused();
+  expect(await names()).toEqual(['A. Larsen', 'Ada Larsen']);
+  await page.keyboard.press('Enter');
   await expect(question).toContainText('It can be taken back for 30 days.');
   await question.getByRole('button', { name: 'Merge them' }).click();
   await expect(page.getByText('A. Larsen merged into Ada Larsen', { exact: true })).toBeVisible();

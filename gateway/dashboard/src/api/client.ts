@@ -4,8 +4,6 @@ import type { paths } from './schema';
 import { accessToken, currentRound, currentStanding, expired, refresh } from './session';
 
 const TIMEOUT_MS = 30_000;
-/** A file may take so long; the server looks that it comes on. */
-const UPLOAD_MS = 60 * 60_000;
 
 /** A key for a POST; `crypto.randomUUID` exists in secure contexts only. */
 export function idempotencyKey(): string {
@@ -17,8 +15,8 @@ export function idempotencyKey(): string {
 const opensSession = (url: string) =>
   /\/auth\/(login|register|refresh|logout|invitations\/accept)$/.test(new URL(url, location.href).pathname);
 
-async function send(request: Request, timeout: number): Promise<Response> {
-  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeout)]);
+async function send(request: Request): Promise<Response> {
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]);
   try {
     return await fetch(request, { signal });
   } catch (error) {
@@ -28,7 +26,7 @@ async function send(request: Request, timeout: number): Promise<Response> {
 }
 
 /** Sends with the token of the session; renews it, or waits for the visitor to sign in again, and repeats. */
-async function withSession(input: Request, timeout = TIMEOUT_MS): Promise<Response> {
+export async function withSession(input: Request, by = send): Promise<Response> {
   const open = opensSession(input.url);
   if (input.method === 'POST' && !open && !input.headers.has('Idempotency-Key'))
     input.headers.set('Idempotency-Key', idempotencyKey());
@@ -39,7 +37,7 @@ async function withSession(input: Request, timeout = TIMEOUT_MS): Promise<Respon
     const token = open ? null : await accessToken();
     sent = currentRound();
     if (token) request.headers.set('Authorization', `Bearer ${token}`);
-    return send(request, timeout);
+    return by(request);
   };
   const again = async () => {
     try {
@@ -73,14 +71,6 @@ export const api = createClient<paths>({
 /** Sends a request that the typed client can't with the same session. */
 export async function raw(url: string, init?: RequestInit): Promise<Response> {
   const response = await withSession(new Request(new URL(url, location.origin), init));
-  if (!response.ok) throw problem(await response.json().catch(() => null), response);
-  return response;
-}
-
-/** Sends a form with a file in it, with the same session. */
-export async function upload(url: string, form: FormData, signal?: AbortSignal): Promise<Response> {
-  const request = new Request(new URL(url, location.origin), { method: 'POST', body: form, signal });
-  const response = await withSession(request, UPLOAD_MS);
   if (!response.ok) throw problem(await response.json().catch(() => null), response);
   return response;
 }

@@ -1,15 +1,17 @@
 import { ArrowLeft, Check, CircleX, LoaderCircle, PenLine, SkipForward } from 'lucide-react';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { OnDuplicate, PreviewRow } from '../api/model';
 import { ApiError } from '../api/problem';
 import { Button } from '../design/Button';
 import { Failed, reason, Segmented } from '../design/Small';
-import { num } from '../time/format';
+import { num, share } from '../time/format';
+import { complain, notify } from '../undo/notice';
 import { type Key, said, t } from '../words';
 import type { Look } from './csv';
 import css from './import.module.css';
 import { Counts, FormFault } from './parts';
 import { type Field, FIELDS, type Mapping, startImport } from './queries';
+import type { Sent } from './upload';
 import { useDryRun } from './useDryRun';
 
 const LABELS: Record<Field, Key> = {
@@ -47,7 +49,14 @@ export function Preview({
   const [mapping, setMapping] = useState<Mapping>({});
   const [onDuplicate, setOnDuplicate] = useState<OnDuplicate>('skip');
   const [wrong, setWrong] = useState('');
-  const [starting, setStarting] = useState(false);
+  const [sent, setSent] = useState<Sent>();
+  const starting = sent !== undefined;
+  const stop = useRef<AbortController>(undefined);
+  const left = useRef(false);
+  useEffect(() => {
+    left.current = false;
+    return () => void (left.current = true);
+  }, []);
   const { told, busy, fault, again } = useDryRun(look?.head ?? file, mapping, onDuplicate);
 
   const headers = told?.columns.map((column) => column.header) ?? look?.headers;
@@ -67,19 +76,26 @@ export function Preview({
   const rows: (PreviewRow | string[])[] = told?.state === 'done' ? told.preview : (look?.rows ?? []);
   const taken = told && !fault ? told.created + told.updated : 0;
   const start = async () => {
-    setStarting(true);
+    setSent({ bytes: 0, of: file.size });
     setWrong('');
+    stop.current = new AbortController();
+    const { signal } = stop.current;
     try {
-      onStarted((await startImport(file, { mapping, onDuplicate })).id);
+      const { id } = await startImport(file, { mapping, onDuplicate }, { signal, told: setSent });
+      // Who has gone elsewhere meanwhile is not called back: it goes on by itself.
+      if (!left.current) onStarted(id);
+      else notify({ title: t('import.started', { name: file.name }) });
     } catch (error) {
-      setStarting(false);
-      setWrong(reason(error));
+      setSent(undefined);
+      if (signal.aborted) return;
+      if (!left.current) setWrong(reason(error));
+      else complain(t('import.state.failed'), error);
     }
   };
   return (
     <div className={css.page}>
       <div className={css.bar}>
-        <Button kind="ghost" onClick={onBack}>
+        <Button kind="ghost" onClick={onBack} disabled={starting}>
           <ArrowLeft size={15} aria-hidden="true" />
           {t('import.other')}
         </Button>
@@ -92,7 +108,14 @@ export function Preview({
         )}
       </div>
       {headers && fields && (
-        <div className={css.wrap} tabIndex={0} role="region" aria-label={t('import.preview')} aria-busy={busy}>
+        <div
+          className={css.wrap}
+          tabIndex={0}
+          role="region"
+          aria-label={t('import.preview')}
+          aria-busy={busy}
+          inert={starting}
+        >
           <table className={css.table}>
             <thead>
               <tr>
@@ -143,7 +166,7 @@ export function Preview({
       ) : (
         fault !== null && fault !== undefined && <Failed error={fault} onRetry={again} />
       )}
-      <div className={css.choice}>
+      <div className={css.choice} inert={starting}>
         <div>
           <b>{t('import.duplicates')}</b>
           <p>{t(`import.${onDuplicate}.sub`)}</p>
@@ -160,10 +183,10 @@ export function Preview({
         />
       </div>
       {wrong && <FormFault>{wrong}</FormFault>}
-      <div className={css.acts}>
+      {sent && <Sending sent={sent} onCancel={() => stop.current?.abort()} />}
+      <div className={css.acts} hidden={starting}>
         <Button
           kind="primary"
-          busy={starting}
           disabled={Boolean(fault) || busy || told?.state !== 'done' || taken === 0}
           onClick={() => void start()}
         >
@@ -172,6 +195,21 @@ export function Preview({
         {!busy && told?.state === 'done' && taken === 0 && <span className={css.dim}>{t('import.nothing')}</span>}
       </div>
     </div>
+  );
+}
+
+/** How much of the file has gone; until the last of it has, it can be called off and nothing has happened. */
+function Sending({ sent, onCancel }: { sent: Sent; onCancel: () => void }) {
+  const part = sent.of > 0 ? sent.bytes / sent.of : 0;
+  const gone = part >= 1;
+  return (
+    <section className={css.sending} aria-label={t('import.sending')}>
+      <progress max={1} value={gone ? undefined : part} aria-label={t('import.sending')} />
+      <p className="num">{gone ? t('import.sent') : t('import.sentOf', { part: share(sent.bytes, sent.of) })}</p>
+      <Button onClick={onCancel} disabled={gone}>
+        {t('cancel')}
+      </Button>
+    </section>
   );
 }
 

@@ -1,7 +1,8 @@
 import { queryOptions } from '@tanstack/react-query';
-import { api, ok, upload } from '../api/client';
+import { api, ok } from '../api/client';
 import type { Import, OnDuplicate } from '../api/model';
 import { queryClient } from '../query';
+import { type Sent, upload } from './upload';
 
 /** What a column of a file can mean; the server refuses any other. */
 export const FIELDS = [
@@ -33,7 +34,7 @@ export const isOver = ({ state }: Import) => state === 'done' || state === 'fail
 export async function startImport(
   file: File,
   { mapping, onDuplicate, dryRun }: ImportOptions,
-  signal?: AbortSignal,
+  on: { signal?: AbortSignal; told?: (sent: Sent) => void } = {},
 ): Promise<Import> {
   const form = new FormData();
   // What is small goes first: whatever is wrong with it is told early.
@@ -41,7 +42,7 @@ export async function startImport(
   if (onDuplicate) form.set('onDuplicate', onDuplicate);
   if (dryRun) form.set('dryRun', 'true');
   form.set('file', file, file.name);
-  const started = (await (await upload('/api/v1/leads/import', form, signal)).json()) as Import;
+  const started = (await (await upload('/api/v1/leads/import', form, on)).json()) as Import;
   queryClient.setQueryData(importQuery(started.id).queryKey, started);
   return started;
 }

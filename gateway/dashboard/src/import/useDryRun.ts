@@ -22,7 +22,7 @@ export function useDryRun(file: File, mapping: Mapping, onDuplicate: OnDuplicate
     queryFn: async ({ signal }) => {
       await new Promise((go) => setTimeout(go, REST_MS));
       signal.throwIfAborted();
-      const { id } = await startImport(file, { mapping, onDuplicate, dryRun: true }, signal);
+      const { id } = await startImport(file, { mapping, onDuplicate, dryRun: true }, { signal });
       return importOver(id, signal);
     },
     retry: false,
