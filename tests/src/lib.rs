@@ -10,6 +10,7 @@ pub mod files;
 pub mod ground;
 pub mod imports;
 pub mod journal;
+pub mod model;
 pub mod recount;
 pub mod replay;
 pub mod stream;
