@@ -32,12 +32,14 @@
 //! **Always convert the drivers' errors through [`StorageError`]**, as above: the conversion is also how the writer learns
 //! that the disk failed, and how a MongoDB transaction learns that it is worth another attempt.
 
+mod coalesce;
 mod data_dir;
 mod error;
 pub mod mongo;
 pub mod sqlite;
 mod url;
 
+pub use coalesce::Coalesce;
 pub use data_dir::DataDir;
 pub use error::StorageError;
 pub use mongo::{Mongo, MongoMigration};

@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod count;
 mod migrate;
 mod plan;
 mod pool;
@@ -39,15 +40,16 @@ use bson::{Document, doc};
 use mongodb::options::{
     ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
-use mongodb::{Client, Collection, Database};
+use mongodb::{Client, ClientSession, Collection, Database};
 use tokio::sync::watch;
 
-use crate::StorageError;
 use crate::error::one_line;
+use crate::{Coalesce, StorageError};
 
+pub use count::Count;
 pub use migrate::MongoMigration;
 pub use plan::plan_stages;
-pub use schema::{ensure_collection, ensure_index, index, unique_index};
+pub use schema::{ensure_collection, ensure_index, index, replace_index, unique_index};
 
 /// The longest that one operation, or all attempts at one transaction, may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -72,6 +74,8 @@ struct Inner {
     /// Hosts, without user and password, for messages.
     at: String,
     committed: watch::Sender<u64>,
+    /// Counts under way.
+    counts: Coalesce<Vec<u8>, Result<u64, StorageError>>,
 }
 
 impl fmt::Debug for Mongo {
@@ -113,7 +117,8 @@ impl Mongo {
         options.cmap_event_handler = Some(pool::watch(database));
         let client = Client::with_options(options).map_err(|_| bad_uri(uri, ""))?;
         let database = client.database(database);
-        Ok(Self { inner: Arc::new(Inner { client, database, at, committed: watch::channel(0).0 }) })
+        let (committed, counts) = (watch::channel(0).0, Coalesce::default());
+        Ok(Self { inner: Arc::new(Inner { client, database, at, committed, counts }) })
     }
 
     /// The name of a service's database: `mongodb://h/acme` and `leads` give `acme_leads`; without a path `leadline_leads`.
@@ -214,6 +219,24 @@ impl Mongo {
             Ok(result) => result.map_err(StorageError::from),
             Err(_) => Err(StorageError::TimedOut),
         }
+    }
+
+    /// Runs several reads that see one and the same moment: that of the first. Unlike a transaction it has nothing to commit.
+    /// **Pass `session(&mut *session)` to every operation**, find and aggregate only.
+    ///
+    /// # Errors
+    /// What `work` returned; [`StorageError::TimedOut`] at the deadline.
+    pub async fn at_one_moment<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'s> AsyncFnOnce(&'s mut ClientSession) -> Result<T, E>,
+        E: From<StorageError>,
+    {
+        let _span = tracing::debug_span!("store read", db.system = "mongodb", otel.kind = "client");
+        let read = async {
+            let session = self.inner.client.start_session().snapshot(true).await;
+            work(&mut session.map_err(StorageError::from)?).await
+        };
+        tokio::time::timeout(DEADLINE, read).await.unwrap_or_else(|_| Err(StorageError::TimedOut.into()))
     }
 
     /// The service's database.

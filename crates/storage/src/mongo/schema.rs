@@ -1,6 +1,7 @@
 //! What migrations are made of: each can be run again without harm.
 
 use bson::{Document, doc};
+use futures::TryStreamExt;
 use mongodb::error::ErrorKind;
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
@@ -48,6 +49,27 @@ pub async fn ensure_index(
 ) -> Result<(), StorageError> {
     database.collection::<Document>(collection).create_index(index).await?;
     Ok(())
+}
+
+/// Creates an index, in place of one of the same name that has other keys. While it is built, there is none of that name.
+///
+/// # Errors
+/// As [`ensure_index`].
+pub async fn replace_index(
+    database: &Database,
+    collection: &str,
+    index: IndexModel,
+) -> Result<(), StorageError> {
+    let name = index.options.as_ref().and_then(|options| options.name.clone()).unwrap_or_default();
+    let indexes = database.collection::<Document>(collection);
+    let known: Vec<IndexModel> = indexes.list_indexes().await?.try_collect().await?;
+    let old = known
+        .iter()
+        .find(|known| known.options.as_ref().and_then(|options| options.name.as_ref()) == Some(&name));
+    if old.is_some_and(|old| old.keys != index.keys) {
+        indexes.drop_index(name).await?;
+    }
+    ensure_index(database, collection, index).await
 }
 
 /// An index with a name.
