@@ -8,6 +8,7 @@ mod log;
 mod merge;
 #[cfg(test)]
 mod plans;
+mod probe;
 mod schema;
 mod write;
 

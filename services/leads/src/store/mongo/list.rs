@@ -14,7 +14,10 @@ use leadline_storage::{
     mongodb::{Collection, options::Hint},
 };
 
-use super::{document, limit_of, of_workspace};
+use super::{
+    document, limit_of, of_workspace,
+    probe::{self, count},
+};
 use crate::{
     filter::{Filter, FollowUp, Owner, Page, Position, Query, Range, Sort, SortBy, SortKey, Total},
     lead::{Lead, LeadId, Note, NoteId},
@@ -22,14 +25,12 @@ use crate::{
     stage::Status,
     store::{
         StoreError, WalkMark,
-        plan::{Access, PROBED, PageBy, Plan, TotalBy, WALKED, accesses, choose},
+        plan::{Access, PROBED, PageBy, Plan, TotalBy, WALKED, accesses},
     },
 };
 
 /// How long the server works on one question; a little less than the client waits.
 pub(super) const SERVER_DEADLINE: Duration = Duration::from_secs(9);
-/// The server looks up one gram only: so many are probed for the rarest.
-const GRAMS_PROBED: usize = 8;
 
 /// What the server is asked: a filter and the index that leads to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -198,13 +199,6 @@ impl Lister<'_> {
         self.find("by_gram", vec![doc! { "grams": gram }])
     }
 
-    /// Grams to be probed, from all over the words.
-    pub(super) fn grams(self) -> Vec<String> {
-        let all: Vec<String> = self.filter.words.iter().flat_map(Word::grams).collect();
-        let step = all.len().div_ceil(GRAMS_PROBED).max(1);
-        all.into_iter().step_by(step).collect()
-    }
-
     /// Everything that matches.
     pub(super) fn all(self, by: Option<Access>, gram: Option<&str>) -> Find {
         let gram = gram.filter(|_| by == Some(Access::Grams));
@@ -298,12 +292,6 @@ fn leads_of(db: &Mongo) -> Collection<Document> {
     db.collection("leads")
 }
 
-async fn count(db: &Mongo, find: Find) -> Result<u64, StoreError> {
-    let leads = leads_of(db);
-    let hint = find.hint();
-    Ok(db.run(leads.count_documents(find.filter).hint(hint).limit(PROBED).max_time(SERVER_DEADLINE)).await?)
-}
-
 async fn rows(
     db: &Mongo,
     find: Find,
@@ -325,42 +313,27 @@ async fn rows(
     Ok(db.run(async { asked.await?.try_collect().await }).await?)
 }
 
-/// The sizes of all conditions, and the rarest gram.
-async fn probe_all(
-    db: &Mongo,
-    lister: Lister<'_>,
-) -> Result<(Vec<(Access, u64)>, Option<String>), StoreError> {
-    let accesses = accesses(lister.filter);
-    let others = accesses.iter().copied().filter(|access| *access != Access::Grams);
-    let others =
-        futures::future::try_join_all(others.map(|access| async move {
-            Ok::<_, StoreError>((access, count(db, lister.probe(access)).await?))
-        }));
-    let grams =
-        futures::future::try_join_all(lister.grams().into_iter().map(|gram| async move {
-            Ok::<_, StoreError>((count(db, lister.probe_gram(&gram)).await?, gram))
-        }));
-    let (mut probed, grams) = futures::try_join!(others, grams)?;
-    let rarest = grams.into_iter().min();
-    probed.extend(rarest.iter().map(|(size, _)| (Access::Grams, *size)));
-    Ok((probed, rarest.map(|(_, gram)| gram)))
-}
-
 /// A page of leads.
 pub(super) async fn page(db: &Mongo, scope: Scope, query: &Query) -> Result<Page<Lead>, StoreError> {
     let lister = Lister { scope, filter: &query.filter };
-    let (probed, gram) = probe_all(db, lister).await?;
-    if probed.iter().any(|(_, size)| *size == 0) {
-        return Ok(Page::empty());
-    }
-    let plan = choose(&query.filter, query.sort, &probed);
+    let Some((plan, gram)) = probe::plan(db, lister, query.sort).await? else { return Ok(Page::empty()) };
+    let gram = gram.as_deref();
     let total = async {
         match plan.total {
             TotalBy::Known(total) => Ok(total),
-            TotalBy::Count(by) => count(db, lister.all(by, gram.as_deref())).await.map(Total::of),
+            TotalBy::Count(by) => count(db, lister.all(by, gram), PROBED).await.map(Total::of),
         }
     };
-    let items = page_rows(db, lister, query, &plan, gram.as_deref());
+    let items = page_rows(db, lister, query, &plan, gram);
+    // Few are found with all of them looked at: often they are fewer than a page, and need no count.
+    if query.after.is_none() && matches!(plan.page, PageBy::Gather(_)) {
+        let items = items.await?;
+        let total = match items.len() > query.limit {
+            true => total.await?,
+            false => Total { value: items.len() as u64, exact: true },
+        };
+        return Ok(Page::of(items, query.limit, total));
+    }
     let (total, items) = futures::try_join!(total, items)?;
     Ok(Page::of(items, query.limit, total))
 }
@@ -437,8 +410,13 @@ pub(super) async fn matching(
     most: usize,
 ) -> Result<Vec<LeadId>, StoreError> {
     let lister = Lister { scope, filter };
-    let (probed, gram) = probe_all(db, lister).await?;
-    let by = probed.iter().min_by_key(|(_, size)| *size).map(|(access, _)| *access);
+    let (by, gram) = match accesses(filter).is_empty() {
+        true => (None, None),
+        false => {
+            let probed = probe::probe(db, lister).await?;
+            (probed.rarest(), probed.gram)
+        }
+    };
     let find = lister.all(by, gram.as_deref());
     let found = rows(db, find, doc! { "_id": 1, "workspaceId": 1 }, None, most).await?;
     found.iter().map(|row| Ok(document::place(row)?.1)).collect()

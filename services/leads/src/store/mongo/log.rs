@@ -9,6 +9,7 @@ use leadline_runtime::{caller::Scope, ids::time_of, time::Millis};
 use leadline_storage::{
     Mongo, StorageError,
     bson::{Document, doc},
+    mongo::Count,
     mongodb::{Collection, options::Hint},
 };
 use tokio::sync::watch;
@@ -59,29 +60,16 @@ fn parts(scope: Scope, query: &LogQuery) -> Vec<Part> {
 /// A page, newest first.
 pub(super) async fn page(db: &Mongo, scope: Scope, query: &LogQuery) -> Result<Page<Logged>, StoreError> {
     let read = |part: Part| async move {
-        let hint = Hint::Name(part.index.to_owned());
-        let activity: Collection<Document> = db.collection("activity");
-        let count = activity
-            .count_documents(part.filter.clone())
-            .hint(hint.clone())
-            .limit(PROBED)
-            .max_time(SERVER_DEADLINE);
-        let mut filter = part.filter;
-        if let Some(before) = query.before {
-            filter.insert("_id", doc! { "$lt": before.to_string() });
+        let Part { filter, index } = part;
+        let all = Count { collection: "activity", filter: filter.clone(), index, limit: PROBED };
+        let rows = rows(db, filter, index, query);
+        // A lead's own log seldom fills a page: then its rows are its count.
+        if query.lead.is_some() && query.before.is_none() {
+            let rows = rows.await?;
+            let count = if rows.len() > query.limit { db.count(&all).await? } else { rows.len() as u64 };
+            return Ok((count, rows));
         }
-        let rows = async {
-            activity
-                .find(filter)
-                .sort(doc! { "_id": -1 })
-                .limit(limit_of(query.limit + 1))
-                .hint(hint)
-                .max_time(SERVER_DEADLINE)
-                .await?
-                .try_collect::<Vec<Document>>()
-                .await
-        };
-        futures::try_join!(db.run(count), db.run(rows))
+        futures::try_join!(db.count(&all), rows)
     };
     let (mut items, mut counted) = (Vec::new(), 0);
     for (count, rows) in futures::future::try_join_all(parts(scope, query).into_iter().map(read)).await? {
@@ -92,6 +80,26 @@ pub(super) async fn page(db: &Mongo, scope: Scope, query: &LogQuery) -> Result<P
     }
     items.sort_by_key(|entry: &Logged| std::cmp::Reverse(entry.id));
     Ok(Page::of(items, query.limit, Total::of(counted)))
+}
+
+async fn rows(
+    db: &Mongo,
+    mut filter: Document,
+    index: &str,
+    query: &LogQuery,
+) -> Result<Vec<Document>, StorageError> {
+    if let Some(before) = query.before {
+        filter.insert("_id", doc! { "$lt": before.to_string() });
+    }
+    let activity: Collection<Document> = db.collection("activity");
+    let found = activity
+        .find(filter)
+        .sort(doc! { "_id": -1 })
+        .limit(limit_of(query.limit + 1))
+        .projection(doc! { "event": 1 })
+        .hint(Hint::Name(index.to_owned()))
+        .max_time(SERVER_DEADLINE);
+    db.run(async { found.await?.try_collect().await }).await
 }
 
 /// What comes after an entry, and before that what may have been committed late in front of it.
