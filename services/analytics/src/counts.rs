@@ -119,7 +119,7 @@ pub trait Counts {
 }
 
 /// What figures ask for: what a store has to read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Need {
     /// The page of all time.
     pub all: bool,
@@ -136,6 +136,17 @@ pub struct Need {
 }
 
 impl Need {
+    /// The counters alone, without rows.
+    #[must_use]
+    pub fn pages(&self) -> Self {
+        Self { moments: BTreeSet::new(), cohorts: BTreeSet::new(), ..self.clone() }
+    }
+
+    /// Notes the quarters around a remainder that is shorter than one: where they hold nothing, no row need be looked for.
+    fn note_around(&mut self, remainder: Span) {
+        self.cut.extend(pieces(around(remainder)).map(|(day, _)| day));
+    }
+
     /// Notes days and quarters; gives the remainders.
     fn note(&mut self, span: Span) -> [Span; 2] {
         let (quarters, remainders) = span.cut(QUARTER);
@@ -170,11 +181,18 @@ fn pieces(span: Span) -> impl Iterator<Item = (Day, Range<u32>)> {
     })
 }
 
+/// The whole quarters that a span touches.
+fn around(span: Span) -> Span {
+    let to = (span.to.0 + QUARTER - 1).div_euclid(QUARTER) * QUARTER;
+    Span { from: Millis(span.from.0.div_euclid(QUARTER) * QUARTER), to: Millis(to) }
+}
+
 impl Counts for Need {
     fn moments(&mut self, moment: Moment, span: Span) -> u64 {
-        let remainders = self.note(span);
-        self.moments
-            .extend(remainders.into_iter().filter(|part| !part.is_empty()).map(|part| (moment, part)));
+        for part in self.note(span).into_iter().filter(|part| !part.is_empty()) {
+            self.note_around(part);
+            self.moments.insert((moment, part));
+        }
         0
     }
 
@@ -182,8 +200,10 @@ impl Counts for Need {
         if span == Span::always() {
             self.all = true;
         } else {
-            let remainders = self.note(span);
-            self.cohorts.extend(remainders.into_iter().filter(|part| !part.is_empty()));
+            for part in self.note(span).into_iter().filter(|part| !part.is_empty()) {
+                self.note_around(part);
+                self.cohorts.insert(part);
+            }
         }
         Cohort::default()
     }
@@ -239,6 +259,29 @@ impl Counted {
 }
 
 impl Tally {
+    /// Whether the counters that were read say that a moment did not happen in a span: then no row need be looked for. Of
+    /// spans whose quarters were not read, nothing is said.
+    #[must_use]
+    pub fn excludes(&self, need: &Need, moment: Moment, span: Span) -> bool {
+        let cells = cells_of(moment);
+        pieces(around(span)).all(|(day, quarters)| {
+            need.cut.contains(&day)
+                && self.cut.get(&day).is_none_or(|counts| {
+                    counts.range(quarter_keys(quarters)).all(|(key, _)| !cells.contains(&cell_of_key(key)))
+                })
+        })
+    }
+
+    /// The rows that a need asks for and that these counters don't exclude.
+    #[must_use]
+    pub fn rows_of(&self, need: &Need) -> Need {
+        let mut rows =
+            Need { moments: need.moments.clone(), cohorts: need.cohorts.clone(), ..Need::default() };
+        rows.moments.retain(|(moment, span)| !self.excludes(need, *moment, *span));
+        rows.cohorts.retain(|span| !self.excludes(need, Moment::Created, *span));
+        rows
+    }
+
     /// Adds the counters of some cells in a span's whole quarters, by cell; gives the remainders.
     fn sum(&self, span: Span, cells: &Range<u32>, totals: &mut [i64; CELLS]) -> [Span; 2] {
         let mut add = |cell: u32, by: i64| {

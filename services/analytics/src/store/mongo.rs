@@ -4,22 +4,24 @@
 //! the index that MongoDB keeps anyway; `workspaceId` stands beside it for sharding.
 
 mod documents;
+mod kept;
 #[cfg(test)]
 mod plans;
 mod rows;
 mod schema;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use bson::{Document, doc};
 use futures::TryStreamExt;
 use leadline_runtime::{caller::Scope, ids::WorkspaceId, time::Millis};
-use leadline_storage::{Mongo, StorageError};
+use leadline_storage::{Coalesce, Mongo, StorageError};
 use mongodb::ClientSession;
 
 use self::{
     documents::{Generation, facts, ids_with, page, slot_of},
+    kept::Kept,
     rows::{Rows, State},
     schema::MIGRATIONS,
 };
@@ -34,7 +36,13 @@ use crate::{
 pub(super) struct MongoStore {
     mongo: Mongo,
     rows: Rows,
+    kept: Arc<Kept>,
+    /// Reads of counters under way.
+    reads: Coalesce<(WorkspaceId, Need), Result<Read, StoreError>>,
 }
+
+/// The state of a workspace and what was read in it; a workspace without figures has none.
+type Read = Option<(State, Arc<Tally>)>;
 
 impl MongoStore {
     pub(super) async fn open(
@@ -51,7 +59,34 @@ impl MongoStore {
             pages: mongo.collection("pages"),
             discarded: mongo.collection("discarded"),
         };
-        Ok(Self { mongo, rows })
+        Ok(Self { mongo, rows, kept: Arc::default(), reads: Coalesce::default() })
+    }
+
+    /// Reads the state of the workspace, the counters, unless they are kept as they are in this state, and the rows that the
+    /// counters don't exclude.
+    async fn read_at_one_moment(&self, scope: Scope, need: &Need) -> Result<Read, StoreError> {
+        let (rows, kept, need) = (self.rows.clone(), self.kept.clone(), need.clone());
+        let read = async move |session: &mut ClientSession| -> Result<Read, StoreError> {
+            let Some(state) = rows.state(session, scope).await? else { return Ok(None) };
+            let live = Generation { scope, number: state.live };
+            let key = (scope.workspace(), need.pages());
+            let pages = match kept.get(&key, state) {
+                Some(pages) => pages,
+                None => {
+                    let pages = Arc::new(rows.counters(session, live, &need).await?);
+                    kept.put(key, state, pages.clone());
+                    pages
+                }
+            };
+            let wanted = pages.rows_of(&need);
+            if wanted.moments.is_empty() && wanted.cohorts.is_empty() {
+                return Ok(Some((state, pages)));
+            }
+            let mut tally = Arc::unwrap_or_clone(pages);
+            rows.count_rows(session, live, &wanted, &mut tally).await?;
+            Ok(Some((state, Arc::new(tally))))
+        };
+        self.mongo.at_one_moment(read).await
     }
 
     /// Sees to it that the workspace has a row to take hold of. Outside of transactions: two that insert it at once would
@@ -94,8 +129,18 @@ impl Store for MongoStore {
     }
 
     async fn read(&self, scope: Scope, need: Need) -> Result<Tally, StoreError> {
-        let rows = self.rows.clone();
-        self.mongo.transact(async move |session| rows.tally(session, scope, &need).await).await
+        // Whoever asks for the same counters at once has them together: a change tells every open dashboard to ask anew.
+        let key = (scope.workspace(), need.pages());
+        let read = self.reads.ask(key, async || self.read_at_one_moment(scope, &need.pages()).await).await?;
+        let told = |read: Read| match read {
+            Some((state, tally)) => Tally { as_of: state.as_of, ..Arc::unwrap_or_clone(tally) },
+            None => Tally::default(),
+        };
+        let rows = read.as_ref().map(|(_, tally)| tally.rows_of(&need)).unwrap_or_default();
+        match rows.moments.is_empty() && rows.cohorts.is_empty() {
+            true => Ok(told(read)),
+            false => self.read_at_one_moment(scope, &need).await.map(told),
+        }
     }
 
     async fn begin(&self, scope: Scope) -> Result<Building, StoreError> {

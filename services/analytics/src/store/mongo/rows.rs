@@ -4,23 +4,33 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bson::{Document, doc};
 use leadline_runtime::{caller::Scope, time::Millis};
-use mongodb::{ClientSession, Collection};
+use mongodb::{ClientSession, Collection, options::Hint};
 
 use super::documents::{Generation, binary, facts, page, page_ids, row, slot_of, sparse, version, within};
 use crate::{
     counts::{Counted, Need, Tally},
-    day::{Change, Day, Delta, Page, Slot, Sparse},
+    day::{Change, Delta, Page, Slot},
     lead::{Facts, Moment, Snapshot},
     store::{Building, STEP, StoreError},
 };
 
+/// Pages that the server sends at once: the days of more than two years.
+const PAGES: u32 = 1_000;
+
+/// The index of ids: the planner need not look for another.
+fn by_id() -> Hint {
+    Hint::Name("_id_".to_owned())
+}
+
 /// A workspace's generations.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) live: i64,
     pub(super) building: Option<i64>,
     pub(super) newest: i64,
     pub(super) as_of: Option<Millis>,
+    /// Another one after every change.
+    pub(super) revision: i64,
 }
 
 impl State {
@@ -31,6 +41,7 @@ impl State {
             building: number("building"),
             newest: number("newest").unwrap_or(1),
             as_of: number("asOf").map(Millis),
+            revision: number("revision").unwrap_or(0),
         }
     }
 }
@@ -164,54 +175,75 @@ impl Rows {
         Ok(true)
     }
 
-    /// One field of some pages.
+    /// How the workspace stands.
+    pub(super) async fn state(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+    ) -> Result<Option<State>, StoreError> {
+        let id = doc! { "_id": scope.workspace().to_string() };
+        let found = self.workspaces.find_one(id).session(&mut *session).await?;
+        Ok(found.as_ref().map(State::of))
+    }
+
+    /// Some fields of some pages.
     async fn pages(
         &self,
         session: &mut ClientSession,
-        generation: Generation,
+        live: Generation,
         ids: Document,
-        field: &str,
-    ) -> Result<BTreeMap<Day, Sparse>, StoreError> {
-        let mut pages = BTreeMap::new();
-        let found = self.pages.find(generation.those(ids)).projection(doc! { field: 1 });
+        fields: Document,
+    ) -> Result<Vec<Document>, StoreError> {
+        let found = self.pages.find(live.those(ids)).projection(fields).hint(by_id()).batch_size(PAGES);
         let mut found = found.session(&mut *session).await?;
+        let mut pages = Vec::new();
         while let Some(row) = found.next(&mut *session).await.transpose()? {
-            if let Some(Slot::Day(day)) = slot_of(row.get_str("_id").unwrap_or_default()) {
-                pages.insert(day, sparse(&row, field)?);
-            }
+            pages.push(row);
         }
         Ok(pages)
     }
 
-    pub(super) async fn tally(
+    /// The counters that a need asks for, as they are in this state.
+    pub(super) async fn counters(
         &self,
         session: &mut ClientSession,
-        scope: Scope,
+        live: Generation,
         need: &Need,
     ) -> Result<Tally, StoreError> {
         let mut tally = Tally::default();
-        let id = doc! { "_id": scope.workspace().to_string() };
-        let Some(state) = self.workspaces.find_one(id).session(&mut *session).await? else {
-            return Ok(tally);
-        };
-        let state = State::of(&state);
-        let live = Generation { scope, number: state.live };
-        tally.as_of = state.as_of;
-        if need.all {
-            let all = live.those(live.page_id(Slot::All));
-            let row = self.pages.find_one(all).session(&mut *session).await?;
-            tally.all = row.as_ref().map(page).transpose()?.unwrap_or_default();
+        let all = need.all.then(|| live.page_id(Slot::All));
+        let cut = need.cut.iter().map(|day| live.page_id(Slot::Day(*day)));
+        let whole: Vec<String> = all.into_iter().chain(cut).collect();
+        if !whole.is_empty() {
+            for row in self.pages(session, live, doc! { "$in": whole }, doc! { "workspaceId": 0 }).await? {
+                match slot_of(row.get_str("_id").unwrap_or_default()) {
+                    Some(Slot::All) => tally.all = page(&row)?,
+                    Some(Slot::Day(day)) => drop(tally.cut.insert(day, sparse(&row, "counts")?)),
+                    None => {}
+                }
+            }
         }
-        if let Some(days) = &need.sums {
-            tally.sums = self.pages(session, live, page_ids(live, days), "sum").await?;
+        for (days, field, into) in
+            [(&need.sums, "sum", &mut tally.sums), (&need.times, "times", &mut tally.times)]
+        {
+            let Some(days) = days else { continue };
+            for row in self.pages(session, live, page_ids(live, days), doc! { field: 1 }).await? {
+                if let Some(Slot::Day(day)) = slot_of(row.get_str("_id").unwrap_or_default()) {
+                    into.insert(day, sparse(&row, field)?);
+                }
+            }
         }
-        if !need.cut.is_empty() {
-            let ids: Vec<String> = need.cut.iter().map(|day| live.page_id(Slot::Day(*day))).collect();
-            tally.cut = self.pages(session, live, doc! { "$in": ids }, "counts").await?;
-        }
-        if let Some(days) = &need.times {
-            tally.times = self.pages(session, live, page_ids(live, days), "times").await?;
-        }
+        Ok(tally)
+    }
+
+    /// Counts the rows that a need asks for.
+    pub(super) async fn count_rows(
+        &self,
+        session: &mut ClientSession,
+        live: Generation,
+        need: &Need,
+        tally: &mut Tally,
+    ) -> Result<(), StoreError> {
         for (moment, span) in &need.moments {
             let counted =
                 self.leads.count_documents(within(live, *moment, *span)).session(&mut *session).await?;
@@ -226,7 +258,7 @@ impl Rows {
             }
             tally.cohorts.insert(*span, counted);
         }
-        Ok(tally)
+        Ok(())
     }
 
     /// Enters leads that only the live generation knows into a new one as deleted; up to [`STEP`] leads after `after`.
