@@ -2,9 +2,9 @@
 
 use bson::{Document, doc};
 use leadline_runtime::{caller::Scope, ids::parse_uuid, time::Millis, version::Version};
-use leadline_storage::StorageError;
+use leadline_storage::{StorageError, mongo::Count};
 
-use super::{Query, StoreError};
+use super::{COUNTED, Query, StoreError};
 use crate::reminder::{LeadId, Message, Reminder, ReminderId, Status};
 
 #[allow(non_snake_case, reason = "a constant that bson can't make at compile time")]
@@ -55,6 +55,17 @@ pub(super) fn page_filter(scope: Scope, query: &Query) -> Document {
         { "dueAt": { "$gt": after.due_at.0 } },
         { "dueAt": after.due_at.0, "_id": { "$gt": after.id.to_string() } },
     ] }] }
+}
+
+/// How many a list has in all, from the index that knows most of its conditions.
+pub(super) fn count(scope: Scope, query: &Query) -> Count {
+    let index = match (query.lead, query.assignee, query.pending) {
+        (Some(_), _, _) => "by_lead",
+        (None, Some(_), _) => "by_assignee",
+        (None, None, Some(_)) => "by_status",
+        (None, None, None) => "by_due",
+    };
+    Count { collection: "reminders", filter: filter(scope, query), index, limit: COUNTED + 1 }
 }
 
 /// The reminders that are a lead's own, wherever they are shown.
