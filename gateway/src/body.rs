@@ -5,14 +5,14 @@ use axum::{
     extract::{FromRequest, Request},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use leadline_proto::types::FieldViolation;
 use leadline_runtime::{refusal::Refusal, time::Millis, violations::Violation};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::problem::Problem;
+use crate::{problem::Problem, turns};
 
 /// The largest body, in bytes.
 pub(crate) const LARGEST: usize = 1024 * 1024;
@@ -35,7 +35,7 @@ impl<S: Sync> FromRequest<S> for Json {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let typed = media_type(&parts.headers, &parts.method)?;
-        let raw = read(&parts.headers, body).await?;
+        let raw = read(&parts, body).await?;
         if raw.is_empty() {
             return Err(Problem::not_json("a body is needed, of the media type application/json"));
         }
@@ -55,7 +55,7 @@ impl<S: Sync> FromRequest<S> for MaybeJson {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let raw = read(&parts.headers, body).await?;
+        let raw = read(&parts, body).await?;
         if raw.is_empty() {
             return Ok(Self(Json { raw, fields: Fields::default() }));
         }
@@ -100,7 +100,8 @@ fn media_type(headers: &HeaderMap, method: &Method) -> Result<bool, Problem> {
     if welcome && utf8 { Ok(true) } else { Err(refuse()) }
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+async fn read(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let headers = &parts.headers;
     if let Some(coding) = headers.get(header::CONTENT_ENCODING)
         && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
@@ -110,11 +111,13 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     if told.is_some_and(|length| length > LARGEST as u64) {
         return Err(Problem::too_large(LARGEST));
     }
-    match Limited::new(body, LARGEST).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large(LARGEST)),
-        Err(_) => Err(Problem::not_json("the body ended early")),
-    }
+    let body = match Limited::new(body, LARGEST).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(Problem::too_large(LARGEST)),
+        Err(_) => return Err(Problem::not_json("the body ended early")),
+    };
+    turns::ready(&parts.extensions).await?;
+    Ok(body)
 }
 
 /// JSON in which no object has a member twice.

@@ -7,7 +7,7 @@ use http::{HeaderMap, header, request::Parts};
 use leadline_proto::auth::Client;
 use leadline_runtime::caller::{Caller, Origin};
 
-use crate::{gateway::Gateway, limits::Peer, problem::Problem};
+use crate::{gateway::Gateway, limits::Peer, problem::Problem, turns};
 
 /// The longest User-Agent that is kept, in characters.
 const LONGEST_AGENT: usize = 300;
@@ -21,6 +21,7 @@ impl FromRequestParts<Arc<Gateway>> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let header = authorization(&parts.headers);
         let caller = gateway.verifier.admit_header(header, origin(parts)).await?;
+        turns::admitted(&parts.extensions, &parts.method, caller.workspace).await?;
         Ok(Self(caller))
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     imports,
     limits::{Peer, client_address},
     problem::{self, Problem},
+    turns::Seat,
     unread,
 };
 
@@ -124,7 +125,7 @@ fn span(method: &Method, route: &str, origin: &Origin) -> Span {
 }
 
 /// Carries the request out within its bounds: of number, of time, and without a panic that gets out.
-async fn bounded(gateway: &Gateway, area: Area, upload: bool, request: Request, next: Next) -> Response {
+async fn bounded(gateway: &Gateway, area: Area, upload: bool, mut request: Request, next: Next) -> Response {
     // Health is told under any load.
     let counted = area == Area::Api && !is_operation(request.uri().path());
     let place = counted.then(|| gateway.places.try_acquire());
@@ -132,10 +133,19 @@ async fn bounded(gateway: &Gateway, area: Area, upload: bool, request: Request, 
         return Problem::unavailable("too many requests at once: try again").into_response();
     }
     let _working = counted.then(Working::begin);
+    // Files have places of their own.
+    let seat = gateway.turns.as_ref().filter(|_| counted && !upload).map(Seat::new);
+    if let Some(seat) = &seat {
+        request.extensions_mut().insert(seat.clone());
+    }
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     // A file takes the time that its client takes to send it; its handler has bounds of its own.
     let time = if upload { UPLOAD_DEADLINE } else { DEADLINE };
-    match tokio::time::timeout(time, work).await {
+    let done = tokio::time::timeout(time, work).await;
+    if let Some(seat) = &seat {
+        seat.leave();
+    }
+    match done {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::from(Refusal::internal("a request panicked")).into_response(),
         Err(_) => Problem::unavailable("the request took too long and was cut off").into_response(),

@@ -25,6 +25,7 @@ use crate::{
     limits::{Limits, Network},
     people::People,
     problem::Problem,
+    turns::Turns,
 };
 
 /// The largest answer of a service: 200 notes of 10,000 characters of four bytes have room in it.
@@ -50,6 +51,8 @@ pub(crate) struct Gateway {
     pub(crate) cookies: Cookies,
     /// Places for requests that are worked on.
     pub(crate) places: Semaphore,
+    /// Turns of signed-in people's requests; absent: no limits.
+    pub(crate) turns: Option<Arc<Turns>>,
     /// Places for files that are made and sent.
     pub(crate) exports: Places,
     /// Places for files that come in.
@@ -82,6 +85,9 @@ impl Gateway {
             trusted_proxies: config.trusted_proxies.clone(),
             cookies: Cookies { secure: config.secure_cookies },
             places: Semaphore::new(MOST_AT_ONCE),
+            turns: config
+                .rate_limits
+                .then(|| Turns::new(config.requests_at_once, config.workspace_requests_at_once)),
             exports: Places::new("too many files are being made at once: try again"),
             uploads: Places::new("too many files are being sent at once: try again"),
             downloads: Links::default(),

@@ -25,6 +25,7 @@ mod problem;
 mod query;
 mod reminders;
 mod routes;
+mod turns;
 mod unread;
 mod words;
 mod workspace;
@@ -70,16 +71,35 @@ pub const SECURE_COOKIES: Setting = Setting::new(
     "Secure on the refresh cookie: always, or auto (except on plain HTTP to localhost)",
 );
 
+/// How many requests of signed-in people are worked on at once.
+pub const REQUESTS_AT_ONCE: Setting = Setting::new(
+    "LEADLINE_REQUESTS_AT_ONCE",
+    "128",
+    "Requests of signed-in people that are worked on at once: 1 to 1024. Others wait half a second for their turn and are then \
+     answered 503",
+);
+/// How many of those may be one workspace's.
+pub const WORKSPACE_REQUESTS_AT_ONCE: Setting = Setting::new(
+    "LEADLINE_WORKSPACE_REQUESTS_AT_ONCE",
+    "32",
+    "How many of those may be one workspace's: 1 to 1024. Others of it wait as long and are then answered 429",
+);
+
 /// The settings that only the gateway has; it reads `LEADLINE_RATE_LIMITS` too.
-pub const SETTINGS: [Setting; 3] = [LISTEN, TRUSTED_PROXIES, SECURE_COOKIES];
+pub const SETTINGS: [Setting; 5] =
+    [LISTEN, TRUSTED_PROXIES, SECURE_COOKIES, REQUESTS_AT_ONCE, WORKSPACE_REQUESTS_AT_ONCE];
 
 /// How the gateway is set up.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where to listen; used by whoever binds the listener.
     pub listen: SocketAddr,
-    /// Whether sign-ins, registrations and refreshes are limited by address.
+    /// Whether sign-ins, registrations and refreshes are limited by address, and requests in number at once.
     pub rate_limits: bool,
+    /// How many requests of signed-in people are worked on at once.
+    pub requests_at_once: usize,
+    /// How many of those may be one workspace's.
+    pub workspace_requests_at_once: usize,
     /// Whose `X-Forwarded-…` headers count.
     pub trusted_proxies: Vec<Network>,
     /// How the refresh cookie is set.
@@ -94,17 +114,26 @@ impl Config {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let listen = settings.require(&LISTEN, address);
         let rate_limits = settings.require(&RATE_LIMITS, switch);
+        let requests_at_once = settings.require(&REQUESTS_AT_ONCE, at_once);
+        let workspace_requests_at_once = settings.require(&WORKSPACE_REQUESTS_AT_ONCE, at_once);
         let faultless = settings.text(&TRUSTED_PROXIES).is_none();
         let trusted = settings.parse(&TRUSTED_PROXIES, Network::parse_list);
         let secure_cookies = settings.require(&SECURE_COOKIES, SecureCookies::parse);
         Some(Self {
             listen: listen?,
             rate_limits: rate_limits?,
+            requests_at_once: requests_at_once?,
+            workspace_requests_at_once: workspace_requests_at_once?,
             trusted_proxies: if faultless { Vec::new() } else { trusted? },
             secure_cookies: secure_cookies?,
             replicas: false,
         })
     }
+}
+
+fn at_once(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=frame::MOST_AT_ONCE).contains(number));
+    number.ok_or_else(|| format!("must be a number from 1 to {}", frame::MOST_AT_ONCE))
 }
 
 /// What the gateway stands on.

@@ -123,7 +123,6 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let v1 = path.starts_with("/api/v1/");
     let reads = method == "get";
     let public = operation.get("security").is_some();
-    let signs_in = path.starts_with("/api/v1/auth/") && public;
     let has_body = operation.get("requestBody").is_some();
     let conditional = operation["parameters"]
         .as_array()
@@ -201,15 +200,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         add(answers, "415");
         add(answers, "422");
     }
-    if signs_in
-        || (path.starts_with("/api/v1/auth/") && method == "post")
-        || path.ends_with("/events")
-        || path.ends_with("/downloads")
-        || path.ends_with("/import")
-        || file_kinds(path).is_some()
-    {
-        add(answers, "429");
-    }
+    add(answers, "429");
     add(answers, "500");
     add(answers, "503");
 }
@@ -320,7 +311,7 @@ const ERRORS: [(&str, &str, &str); 14] = [
         "Invalid",
         "Fields that can't be accepted, each named; or an `Idempotency-Key` used with another body",
     ),
-    ("429", "TooManyRequests", "Too many tries"),
+    ("429", "TooManyRequests", "Too many tries, or too many requests of the workspace at once"),
     ("500", "InternalError", "A fault of ours"),
     (
         "503",

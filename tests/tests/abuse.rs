@@ -160,7 +160,7 @@ async fn two_hundred_sign_ins_at_once_need_no_more_memory_than_a_few() -> Result
 
 #[tokio::test]
 async fn five_hundred_connections_that_drip_hold_nobody_up() -> Result<()> {
-    let system = System::start_on(Mode::AllInOne, None, &[]).await?;
+    let system = limited(&[]).await?;
     let una = system.register("Una").await?;
     let address = system.base().trim_start_matches("http://").to_owned();
     let open = (0..500).map(async |number: usize| -> Result<TcpStream> {

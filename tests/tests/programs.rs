@@ -64,6 +64,8 @@ async fn help_lists_every_setting_of_every_program() -> Result<()> {
                 "LEADLINE_STORE",
                 "LEADLINE_BUS",
                 "LEADLINE_RATE_LIMITS",
+                "LEADLINE_REQUESTS_AT_ONCE",
+                "LEADLINE_WORKSPACE_REQUESTS_AT_ONCE",
                 "LEADLINE_GRPC_LISTEN",
                 "LEADLINE_SIGNING_KEYS",
                 "LEADLINE_SERVICE_SECRET",

@@ -76,6 +76,8 @@ impl Gateway {
         let mut config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             rate_limits: false,
+            requests_at_once: 128,
+            workspace_requests_at_once: 32,
             trusted_proxies: Vec::new(),
             secure_cookies: SecureCookies::Auto,
             replicas: false,

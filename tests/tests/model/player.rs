@@ -417,7 +417,11 @@ impl Player<'_> {
             return Ok(());
         }
         let path = format!("/leads/{}", self.shared);
-        let given = self.given(fields);
+        // Its name bears nobody's mark: no filter of theirs means it.
+        let mut given = self.given(fields);
+        if let Some(name) = fields.get("name") {
+            given["name"] = name.clone();
+        }
         let known = match tag {
             Tag::None => None,
             _ => self.client.get(&path).await?.expect(200)?.body["version"].as_u64(),
