@@ -6,28 +6,69 @@ import { CSPProvider } from '@base-ui/react/csp-provider';
 import { I18nProvider } from '@lingui/react';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
-import { StrictMode } from 'react';
+import { lazy, StrictMode, Suspense, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
-import { start } from './api/session';
-import Toasts from './design/Toasts';
+import { currentStanding, start } from './api/session';
+import { anySaid, onSaid } from './design/toasts';
 import { queryClient } from './query';
 import { router } from './router';
 import { i18n, preferredLanguage, speak, useLanguage } from './words';
 
 // The session is asked for while everything else still loads; whoever needs it meets the same promise.
 void start().catch(() => undefined);
+// The code of the page that will be shown runs while that answer is awaited.
+for (const { routeId } of currentStanding() === 'out' ? [] : router.matchRoutes(router.latestLocation)) {
+  const route = Object.values(router.routesById).find(({ id }) => id === routeId);
+  if (route) void router.loadRouteChunk(route)?.catch(() => undefined);
+}
 
 const whenIdle = (run: () => void) =>
   window.requestIdleCallback ? window.requestIdleCallback(run, { timeout: 2500 }) : setTimeout(run, 1200);
+const loadToasts = () => import('./design/Toasts');
+const Toasts = lazy(loadToasts);
+
+/** Runs once, when a page has shown what it came for. */
+function onceSettled(run: () => void) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stop = queryClient.getQueryCache().subscribe(() => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (currentStanding() !== 'in' || queryClient.isFetching() > 0) return;
+      stop();
+      whenIdle(run);
+    }, 600);
+  });
+}
+let settled = false;
+const settle = new Set<() => void>();
 // What nobody needs in the first second comes once the page has settled.
-addEventListener('load', () =>
-  whenIdle(
-    () =>
-      void Promise.all([import('./design/OpenMenu'), import('./palette/Palette'), import('./leads/LeadDrawer')]).catch(
-        () => undefined,
-      ),
-  ),
-);
+onceSettled(() => {
+  settled = true;
+  for (const tell of settle) tell();
+  void Promise.all([import('./design/OpenMenu'), import('./palette/Palette'), import('./leads/LeadDrawer')]).catch(
+    () => undefined,
+  );
+});
+
+/** What is said at the lower edge, from when anything is, or the page has settled: without a connection it could not be loaded. */
+function Notices() {
+  const due = useSyncExternalStore(
+    (tell) => {
+      settle.add(tell);
+      const off = onSaid(tell);
+      return () => (settle.delete(tell), off());
+    },
+    () => settled || anySaid(),
+  );
+  return (
+    due && (
+      <Suspense>
+        <Toasts />
+      </Suspense>
+    )
+  );
+}
+
 // After an update of the server the old page's chunks are gone: one reload brings the new page. Without a connection it would bring none.
 addEventListener('vite:preloadError', () => {
   if (!navigator.onLine) return;
@@ -42,7 +83,7 @@ function App() {
   return (
     <I18nProvider i18n={i18n}>
       <RouterProvider router={router} key={language} />
-      <Toasts />
+      <Notices />
     </I18nProvider>
   );
 }

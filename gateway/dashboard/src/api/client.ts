@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { earlyAnswer } from './early';
 import { ApiError, problem } from './problem';
 import type { paths } from './schema';
 import { accessToken, currentRound, currentStanding, expired, refresh } from './session';
@@ -31,6 +32,10 @@ export async function withSession(input: Request, by = send): Promise<Response> 
   if (input.method === 'POST' && !open && !input.headers.has('Idempotency-Key'))
     input.headers.set('Idempotency-Key', idempotencyKey());
   if (!open && currentStanding() === 'expired') await expired();
+  if (input.method === 'GET') {
+    const answer = await earlyAnswer(input.url);
+    if (answer) return answer;
+  }
   let sent = currentRound();
   const attempt = async () => {
     const request = input.clone();

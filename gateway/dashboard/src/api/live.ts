@@ -1,3 +1,4 @@
+import { knownSince } from './early';
 import { events } from './events';
 import { accessToken, currentStanding, onStanding, refresh, serverTime } from './session';
 
@@ -30,7 +31,7 @@ export function follow(onEvent: (event: LiveEvent) => void, onState: (state: Liv
   const stopped = new AbortController();
   const channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('leadline.live');
   let lastId: string | undefined;
-  const entered = Date.now();
+  const entered = knownSince();
   let leading = false;
   let state: LiveState = 'reconnecting';
   let current: AbortController | undefined;

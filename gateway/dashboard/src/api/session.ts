@@ -1,3 +1,4 @@
+import { earlyRefresh } from './early';
 import { ApiError, problem } from './problem';
 
 /** Where the visitor stands: not known yet, signed in, signed out, or signed in with a session that has ended under them. */
@@ -80,11 +81,13 @@ async function renew(): Promise<void> {
     if (held && held !== before && held.until - Date.now() > MARGIN_MS) return;
     let response: Response;
     try {
-      response = await fetch('/api/v1/auth/refresh', {
-        method: 'POST',
-        credentials: 'same-origin',
-        signal: AbortSignal.timeout(15_000),
-      });
+      response =
+        (await earlyRefresh()) ??
+        (await fetch('/api/v1/auth/refresh', {
+          method: 'POST',
+          credentials: 'same-origin',
+          signal: AbortSignal.timeout(15_000),
+        }));
     } catch {
       throw new ApiError(0, 'The server can’t be reached');
     }

@@ -1,4 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
+import { useDeferredValue, useEffect } from 'react';
+import type { DashboardData } from '../api/model';
 import { Failed, Skeleton, Stale } from '../design/Small';
 import { ActivityCard } from './ActivityCard';
 import { ArrivalsCard } from './ArrivalsCard';
@@ -14,12 +16,17 @@ import { ReportsCard } from './ReportsCard';
 import { SampleStrip } from './SampleStrip';
 import { SourceCard } from './SourceCard';
 import { StatusCard } from './StatusCard';
-import { useView } from './view';
+import { useView, type View } from './view';
 import { Welcome } from './Welcome';
 import { WorkCard } from './WorkCard';
 
+let painted = false;
+
 export default function Dashboard() {
   const view = useView();
+  // The cards that say most are painted first; at the next visit all stand there at once.
+  const all = useDeferredValue(true, painted);
+  useEffect(() => void (painted = all), [all]);
   const { data, error, refetch, dataUpdatedAt } = useQuery(dashboardQuery(view.interval));
   if (!data) return error ? <Failed error={error} onRetry={() => void refetch()} /> : <Waiting />;
   if (data.summary.totalLeads === 0) return <Welcome />;
@@ -29,6 +36,14 @@ export default function Dashboard() {
       <FilterBar view={view} stale={error ? <Stale at={dataUpdatedAt} onRetry={() => void refetch()} /> : null} />
       <SampleStrip />
       <Kpis data={data} view={view} />
+      {all ? <Charts data={data} view={view} /> : <Shapes />}
+    </div>
+  );
+}
+
+function Charts({ data, view }: { data: DashboardData; view: View }) {
+  return (
+    <>
       <CreatedCard data={data} view={view} className={css.w8} />
       <WorkCard className={css.w4} />
       <StatusCard data={data} view={view} className={css.w4} />
@@ -38,7 +53,7 @@ export default function Dashboard() {
       <ArrivalsCard view={view} className={css.w4} />
       <FunnelCard data={data} view={view} className={css.w4} />
       <ReportsCard total={data.summary.totalLeads} today={view.today} className={css.wide} />
-    </div>
+    </>
   );
 }
 
@@ -57,17 +72,23 @@ function Waiting() {
           <Skeleton key={i} height={130} radius={20} />
         ))}
       </div>
-      <div className={css.w8}>
-        <Skeleton height={400} radius={20} />
-      </div>
-      <div className={css.w4}>
-        <Skeleton height={400} radius={20} />
-      </div>
-      {[0, 1, 2].map((i) => (
-        <div key={i} className={css.w4}>
-          <Skeleton height={320} radius={20} />
-        </div>
-      ))}
+      <Shapes />
     </div>
   );
 }
+
+const Shapes = () => (
+  <>
+    <div className={css.w8}>
+      <Skeleton height={400} radius={20} />
+    </div>
+    <div className={css.w4}>
+      <Skeleton height={400} radius={20} />
+    </div>
+    {[0, 1, 2].map((i) => (
+      <div key={i} className={css.w4}>
+        <Skeleton height={320} radius={20} />
+      </div>
+    ))}
+  </>
+);

@@ -1,12 +1,15 @@
 import { Toast } from '@base-ui/react/toast';
 import { X } from 'lucide-react';
+import { useEffect } from 'react';
 import { t } from '../words';
-import { toasts } from './toasts';
+import { showWith } from './toasts';
 import css from './toasts.module.css';
+
+const manager = Toast.createToastManager();
 
 export default function Toasts() {
   return (
-    <Toast.Provider toastManager={toasts} timeout={6000} limit={4}>
+    <Toast.Provider toastManager={manager} timeout={6000} limit={4}>
       <Toast.Portal>
         <Toast.Viewport className={css.viewport}>
           <List />
@@ -17,6 +20,8 @@ export default function Toasts() {
 }
 
 function List() {
+  // What was said before this was there to show it.
+  useEffect(() => showWith(manager), []);
   return Toast.useToastManager().toasts.map((toast) => (
     <Toast.Root
       key={toast.id}

@@ -1,4 +1,48 @@
-import { Toast } from '@base-ui/react/toast';
+/** What is said at the lower edge. */
+export interface Said {
+  id?: string;
+  title: string;
+  description?: string | undefined;
+  type?: string | undefined;
+  priority: 'high' | 'low';
+  timeout: number;
+  actionProps?: { children: string; onClick: () => void };
+}
+interface Shown {
+  add: (said: Said) => unknown;
+  close: (id: string) => void;
+}
 
-/** The queue of what is said at the lower edge; `Toasts` shows it. */
-export const toasts = Toast.createToastManager();
+let shown: Shown | undefined;
+let waiting: Said[] = [];
+const listeners = new Set<() => void>();
+let count = 0;
+
+/** The queue of what is said. What shows it is loaded when the page has settled, or when something is to be said. */
+export const toasts = {
+  add(said: Said): string {
+    const id = `said-${(count += 1)}`;
+    const named = { ...said, id };
+    if (shown) shown.add(named);
+    else waiting.push(named);
+    for (const tell of listeners) tell();
+    return id;
+  },
+  close(id: string) {
+    waiting = waiting.filter((one) => one.id !== id);
+    shown?.close(id);
+  },
+};
+
+/** Hands over what waits to whoever shows it from now on. */
+export function showWith(next: Shown) {
+  shown = next;
+  for (const said of waiting) next.add(said);
+  waiting = [];
+}
+
+export const anySaid = () => count > 0;
+export function onSaid(listener: () => void) {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}

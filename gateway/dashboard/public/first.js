@@ -1,0 +1,59 @@
+// Runs before the first paint and before any other code, from a file of its own because the content security policy allows no
+// inline script: sets the theme, and asks for what the page will need while its code is still on the way.
+(() => {
+  const read = (key) => {
+    try {
+      return localStorage.getItem(key);
+    } catch {
+      // Storage may be forbidden.
+      return null;
+    }
+  };
+  const theme = read('leadline.theme');
+  const dark = theme ? theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+  document.documentElement.dataset.theme = dark ? 'dark' : 'light';
+  const meta = document.querySelector('meta[name="theme-color"]');
+  if (meta) meta.content = dark ? '#0B110F' : '#F4F3EE';
+
+  const path = location.pathname;
+  const outside = ['/sign-in', '/register', '/invitation'].includes(path);
+  const known = read('leadline.session') !== null;
+
+  // The files of the page that will be shown, which its code would name only when it runs. The build writes them.
+  const files = JSON.parse(document.currentScript.dataset.files ?? '{}');
+  const language =
+    read('leadline.language') ??
+    navigator.languages.map((one) => one.slice(0, 2)).find((one) => one === 'en' || one === 'de');
+  for (const name of [...(files[known || outside ? path : '/sign-in'] ?? []), ...(files[language] ?? [])]) {
+    const link = document.createElement('link');
+    link.href = `/assets/${name}`;
+    link.crossOrigin = '';
+    link.rel = name.endsWith('.css') ? 'preload' : 'modulepreload';
+    if (name.endsWith('.css')) link.as = 'style';
+    document.head.append(link);
+  }
+
+  if (!known || outside) return;
+  const refresh = fetch('/api/v1/auth/refresh', {
+    method: 'POST',
+    credentials: 'same-origin',
+    signal: AbortSignal.timeout(15_000),
+  });
+  refresh.catch(() => undefined);
+  // Other tabs wait with a refresh of theirs. This one waits for none: the server takes two at the same moment for one.
+  void navigator.locks?.request('leadline.refresh', () => refresh.catch(() => undefined));
+  const token = refresh.then(async (answer) => (await answer.clone().json()).accessToken);
+  const wanted = ['/api/v1/auth/me'];
+  if (path === '/') {
+    const interval = new URLSearchParams(location.search).get('interval');
+    wanted.push(
+      `/api/v1/analytics/dashboard?interval=${interval === 'week' || interval === 'month' ? interval : 'day'}`,
+    );
+  }
+  const answers = {};
+  for (const url of wanted) {
+    answers[url] = token.then((token) => fetch(url, { headers: { Authorization: `Bearer ${token}` } }));
+    answers[url].catch(() => undefined);
+  }
+  window.leadline = { refresh, answers, at: Date.now() };
+})();
