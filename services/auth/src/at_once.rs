@@ -3,26 +3,49 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::Duration,
 };
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::{
+    sync::{Notify, OwnedMutexGuard},
+    time::{Instant, timeout},
+};
 
 use crate::session::{GRACE, TokenHash};
 
-/// The refreshes under way in this process.
+/// How long a third request in a row with one token waits for a fourth before it is taken for a thief's: of twenty that were
+/// sent at once a busy machine may carry out the first few one after the other, and read the rest only then.
+const LINGER: Duration = Duration::from_millis(300);
+
+/// How many uses of a token are honoured: see [`crate::session::Session::show`].
+const HONOURED: u32 = 2;
+
+/// The refreshes under way in this process, and those of the last moments.
 #[derive(Default)]
 pub struct UnderWay(Mutex<HashMap<[u8; 32], Token>>);
 
-#[derive(Default)]
 struct Token {
     requests: u32,
+    seen: u32,
+    seen_at: Instant,
     overlapped_at: Option<Instant>,
     turn: Arc<tokio::sync::Mutex<()>>,
+    overlap: Arc<Notify>,
 }
 
 impl Token {
-    /// A third that comes a little after two which overlapped still counts as one of them.
+    fn new(now: Instant) -> Self {
+        Self {
+            requests: 0,
+            seen: 0,
+            seen_at: now,
+            overlapped_at: None,
+            turn: Arc::default(),
+            overlap: Arc::default(),
+        }
+    }
+
+    /// One that comes a little after two which overlapped still counts as one of them.
     fn overlapped(&self, now: Instant) -> bool {
         self.overlapped_at.is_some_and(|at| now.saturating_duration_since(at) < GRACE)
     }
@@ -33,8 +56,11 @@ impl UnderWay {
     /// that came alone must not be overtaken by two that came after it, and then be taken for a thief.
     pub async fn enter(&self, token: TokenHash) -> Entered<'_> {
         let entry = Entry::new(self, token);
-        let turn = entry.turn().lock_owned().await;
-        let at_once = entry.overlapped();
+        let turn = entry.turn.clone().lock_owned().await;
+        let at_once = {
+            let another = entry.overlap.notified();
+            entry.overlapped() || (entry.place > HONOURED && timeout(LINGER, another).await.is_ok())
+        };
         Entered { at_once, _turn: turn, _entry: entry }
     }
 }
@@ -52,24 +78,26 @@ pub struct Entered<'a> {
 struct Entry<'a> {
     under_way: &'a UnderWay,
     token: [u8; 32],
+    place: u32,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    overlap: Arc<Notify>,
 }
 
 impl<'a> Entry<'a> {
     fn new(under_way: &'a UnderWay, token: TokenHash) -> Self {
         let now = Instant::now();
         let mut tokens = under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|_, token| token.requests > 0 || token.overlapped(now));
-        let known = tokens.entry(token.0).or_default();
+        tokens.retain(|_, token| token.requests > 0 || now.saturating_duration_since(token.seen_at) < GRACE);
+        let known = tokens.entry(token.0).or_insert_with(|| Token::new(now));
         known.requests += 1;
+        known.seen = known.seen.saturating_add(1);
+        known.seen_at = now;
         if known.requests > 1 {
             known.overlapped_at = Some(now);
+            known.overlap.notify_waiters();
         }
-        Self { under_way, token: token.0 }
-    }
-
-    fn turn(&self) -> Arc<tokio::sync::Mutex<()>> {
-        let mut tokens = self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.entry(self.token).or_default().turn.clone()
+        let (turn, overlap) = (known.turn.clone(), known.overlap.clone());
+        Self { under_way, token: token.0, place: known.seen, turn, overlap }
     }
 
     fn overlapped(&self) -> bool {
@@ -90,6 +118,7 @@ impl Drop for Entry<'_> {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use tokio::time::{advance, pause, sleep};
 
     use super::*;
 
@@ -120,11 +149,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_kept_of_requests_that_are_done() {
+    async fn a_third_in_a_row_waits_for_others_before_it_is_a_thief() {
+        pause();
+        let under_way = UnderWay::default();
+        let (theft, tabs) = (TokenHash([1; 32]), TokenHash([2; 32]));
+        for token in [theft, tabs] {
+            for _ in 0..HONOURED {
+                assert!(!under_way.enter(token).await.at_once);
+            }
+        }
+        let before = Instant::now();
+        assert!(!under_way.enter(theft).await.at_once);
+        assert!(before.elapsed() >= LINGER);
+        let later = async {
+            sleep(LINGER / 2).await;
+            under_way.enter(tabs).await.at_once
+        };
+        let (third, fourth) = tokio::join!(async { under_way.enter(tabs).await.at_once }, later);
+        assert!(third && fourth);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_of_requests_that_are_long_done() {
+        pause();
         let under_way = UnderWay::default();
         for number in 0..100 {
             drop(under_way.enter(TokenHash([number; 32])).await);
         }
+        advance(GRACE).await;
         drop(under_way.enter(TokenHash([200; 32])).await);
         assert!(under_way.0.lock().unwrap().len() <= 1);
     }
