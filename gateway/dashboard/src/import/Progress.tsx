@@ -46,7 +46,8 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
     }
     stir();
     // Only what this page has seen end is offered to be taken back: an earlier one has its button.
-    if (watched.current && state === 'done' && mayUndo(job))
+    // Once: an answer from before the end may still come after it.
+    if (watched.current && !offered.current && state === 'done' && mayUndo(job))
       offered.current = offer(t('import.said', { n: job.created + job.updated }), () => undoImport(id));
     watched.current = false;
     // oxlint-disable-next-line react-hooks/exhaustive-deps -- once for each end
