@@ -1,6 +1,8 @@
 //! Leads in MongoDB.
 
 mod alike;
+#[cfg(test)]
+mod costs;
 mod document;
 mod imports;
 mod list;

@@ -178,7 +178,11 @@ impl Lister<'_> {
         let holds = |field: &str, text: &str| {
             doc! { "$gte": [{ "$indexOfBytes": [field, { "$literal": text }] }, 0] }
         };
-        for Word { text, digits } in &self.filter.words {
+        for word in &self.filter.words {
+            let Word { text, digits } = word;
+            if word.is_gram() && gram == Some(text) {
+                continue;
+            }
             all.push(match digits {
                 None => doc! { "$expr": holds("$search", text) },
                 Some(digits) => {
