@@ -38,9 +38,17 @@ export default defineConfig({
         codeSplitting: {
           // Few files: over HTTP/1.1 a browser fetches six at a time, and each costs a round trip.
           groups: [
-            { name: (id, graph) => (isLibrary(id) && isFirst(id, graph) ? 'base' : null), priority: 3 },
-            { name: (id, graph) => (isFirst(id, graph) ? 'app' : null), priority: 2 },
-            { name: (id, graph) => (reached(DASHBOARD, graph).has(id) ? 'figures' : null), priority: 1 },
+            {
+              debugName: 'base',
+              name: (id, graph) => (isLibrary(id) && isFirst(id, graph) ? 'base' : null),
+              priority: 3,
+            },
+            { debugName: 'app', name: (id, graph) => (isFirst(id, graph) ? 'app' : null), priority: 2 },
+            {
+              debugName: 'figures',
+              name: (id, graph) => (reached(DASHBOARD, graph).has(id) ? 'figures' : null),
+              priority: 1,
+            },
             { name: 'icons', test: /node_modules[\\/]lucide-react[\\/]/ },
             {
               name: 'kit',

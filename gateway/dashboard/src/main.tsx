@@ -6,10 +6,10 @@ import { CSPProvider } from '@base-ui/react/csp-provider';
 import { I18nProvider } from '@lingui/react';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
-import { lazy, StrictMode, Suspense, useSyncExternalStore } from 'react';
+import { lazy, StrictMode, Suspense, useDeferredValue, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
 import { currentStanding, start } from './api/session';
-import { anySaid, onSaid } from './design/toasts';
+import { onSaid, waitingSaid } from './design/toasts';
 import { dashboardQuery } from './dashboard/queries';
 import { queryClient } from './query';
 import { type DashboardSearch, router } from './router';
@@ -20,7 +20,15 @@ import { i18n, preferredLanguage, speak, useLanguage } from './words';
 void start().catch(() => undefined);
 const whenIdle = (run: () => void) =>
   window.requestIdleCallback ? window.requestIdleCallback(run, { timeout: 2500 }) : setTimeout(run, 1200);
-const loadToasts = () => import('./design/Toasts');
+/** What shows notices, however long the connection takes to come back. */
+async function loadToasts(): Promise<typeof import('./design/Toasts')> {
+  try {
+    return await import('./design/Toasts');
+  } catch {
+    await new Promise((go) => addEventListener('online', go, { once: true }));
+    return loadToasts();
+  }
+}
 const Toasts = lazy(loadToasts);
 
 /** Runs once, when a page has shown what it came for. */
@@ -35,33 +43,37 @@ function onceSettled(run: () => void) {
     }, 600);
   });
 }
-let settled = false;
-const settle = new Set<() => void>();
 // What nobody needs in the first second comes once the page has settled.
-onceSettled(() => {
-  settled = true;
-  for (const tell of settle) tell();
-  void Promise.all([import('./design/OpenMenu'), import('./palette/Palette'), import('./leads/LeadDrawer')]).catch(
-    () => undefined,
-  );
-});
+onceSettled(
+  () =>
+    void Promise.all([import('./design/OpenMenu'), import('./palette/Palette'), import('./leads/LeadDrawer')]).catch(
+      () => undefined,
+    ),
+);
 
-/** What is said at the lower edge, from when anything is, or the page has settled: without a connection it could not be loaded. */
+/**
+ * What is said at the lower edge. Its code comes right after the first paint: what must be said may be that the server is out
+ * of reach. What is said before it is there, is said without its looks.
+ */
 function Notices() {
-  const due = useSyncExternalStore(
-    (tell) => {
-      settle.add(tell);
-      const off = onSaid(tell);
-      return () => (settle.delete(tell), off());
-    },
-    () => settled || anySaid(),
+  const waiting = useSyncExternalStore(onSaid, waitingSaid);
+  const painted = useDeferredValue(true, false);
+  const plain = (
+    <div role="alert" className={waiting.length ? 'plain-notices' : undefined}>
+      {waiting.map(({ id, title, description }) => (
+        <p key={id}>
+          {title}
+          {description && <small>{description}</small>}
+        </p>
+      ))}
+    </div>
   );
-  return (
-    due && (
-      <Suspense>
-        <Toasts />
-      </Suspense>
-    )
+  return painted ? (
+    <Suspense fallback={plain}>
+      <Toasts />
+    </Suspense>
+  ) : (
+    plain
   );
 }
 

@@ -8,6 +8,8 @@ import css from './toasts.module.css';
 const manager = Toast.createToastManager();
 
 export default function Toasts() {
+  // What was said before this was there to show it. Here, and not further in: the provider listens by now.
+  useEffect(() => showWith(manager), []);
   return (
     <Toast.Provider toastManager={manager} timeout={6000} limit={4}>
       <Toast.Portal>
@@ -20,8 +22,6 @@ export default function Toasts() {
 }
 
 function List() {
-  // What was said before this was there to show it.
-  useEffect(() => showWith(manager), []);
   return Toast.useToastManager().toasts.map((toast) => (
     <Toast.Root
       key={toast.id}

@@ -18,19 +18,20 @@ let waiting: Said[] = [];
 const listeners = new Set<() => void>();
 let count = 0;
 
-/** The queue of what is said. What shows it is loaded when the page has settled, or when something is to be said. */
+/** The queue of what is said. What shows it is loaded after the first paint. */
 export const toasts = {
   add(said: Said): string {
     const id = `said-${(count += 1)}`;
     const named = { ...said, id };
     if (shown) shown.add(named);
-    else waiting.push(named);
+    else waiting = [...waiting, named];
     for (const tell of listeners) tell();
     return id;
   },
   close(id: string) {
     waiting = waiting.filter((one) => one.id !== id);
     shown?.close(id);
+    for (const tell of listeners) tell();
   },
 };
 
@@ -39,9 +40,11 @@ export function showWith(next: Shown) {
   shown = next;
   for (const said of waiting) next.add(said);
   waiting = [];
+  for (const tell of listeners) tell();
 }
 
-export const anySaid = () => count > 0;
+/** What nothing has shown yet. */
+export const waitingSaid = () => waiting;
 export function onSaid(listener: () => void) {
   listeners.add(listener);
   return () => void listeners.delete(listener);

@@ -7,7 +7,7 @@ import { IconButton } from '../design/Button';
 import { Menu } from '../design/Menu';
 import { StageGlyph } from '../design/StageGlyph';
 import { NextStep } from '../leads/NextStep';
-import { ago } from '../time/format';
+import { age, ago } from '../time/format';
 import { useNow } from '../time/now';
 import { t } from '../words';
 import css from './pipeline.module.css';
@@ -66,8 +66,12 @@ export const Card = memo(
         {lead.company && <p>{lead.company}</p>}
         <div className={css.foot}>
           <NextStep lead={lead} small />
-          <span className={css.idle} data-idle={idle || undefined} title={t('pipeline.idle')}>
-            {ago(lead.lastActivityAt, now)}
+          <span
+            className={css.idle}
+            data-idle={idle || undefined}
+            title={`${t('pipeline.idle')}: ${ago(lead.lastActivityAt, now, 'long')}`}
+          >
+            {age(lead.lastActivityAt, now)}
           </span>
           {lead.owner && <Avatar name={lead.owner.name} size={22} title={lead.owner.name} />}
         </div>

@@ -70,6 +70,24 @@ export function ago(instant: number | string, now: number, style: 'narrow' | 'lo
   return relative(Math.round(minutes / (1440 * 365.25)), 'year', style);
 }
 
+/** How long ago something was, where there is room for two or three letters: 15h, 4d. */
+export function age(instant: string, now: number): string {
+  const minutes = Math.max(0, Math.round((now - Date.parse(instant)) / 60_000));
+  const [value, unit] =
+    minutes < 60
+      ? [minutes, 'minute']
+      : minutes < 1440
+        ? [Math.round(minutes / 60), 'hour']
+        : minutes < 1440 * 60
+          ? [Math.round(minutes / 1440), 'day']
+          : [Math.round(minutes / (1440 * 30.44)), 'month'];
+  return cached(
+    `u${unit}`,
+    // A narrow month is an m, as a minute is.
+    (l) => new Intl.NumberFormat(l, { style: 'unit', unit, unitDisplay: unit === 'month' ? 'short' : 'narrow' }),
+  ).format(value);
+}
+
 /** When something is due: the time today, the weekday within a week, else the date. */
 export function due(instant: string, now: number, zone: string, short = false): string {
   const at = Date.parse(instant);
