@@ -138,7 +138,7 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    fn parse(raw: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(raw: &[u8]) -> Result<Self, Problem> {
         let value = parse(raw).map_err(|error| {
             // The message of the parser tells a place, and nothing of what stands there.
             Problem::not_json(format!("the body can't be read: {error}"))

@@ -43,7 +43,7 @@ pub(crate) fn of(version: u64) -> HeaderValue {
 
 /// `None`: malformed. `Some(None)`: there is no condition.
 #[allow(clippy::option_option, reason = "one for the syntax, one for the presence")]
-fn parse(headers: &HeaderMap) -> Option<Option<Precondition>> {
+pub(crate) fn parse(headers: &HeaderMap) -> Option<Option<Precondition>> {
     let mut lines = headers.get_all(header::IF_MATCH).iter().peekable();
     if lines.peek().is_none() {
         return Some(None);

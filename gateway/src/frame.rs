@@ -228,7 +228,7 @@ fn protect(headers: &mut HeaderMap, area: Area) {
 }
 
 /// The request's id: the client's if it is sane, or a new one.
-fn request_id(headers: &HeaderMap) -> String {
+pub(crate) fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| {
         (1..=128).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
@@ -237,7 +237,7 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 /// `traceparent` (W3C Trace Context, version 00) if it is well-formed, or nothing.
-fn traceparent(headers: &HeaderMap) -> String {
+pub(crate) fn traceparent(headers: &HeaderMap) -> String {
     let sane = |text: &&str| {
         let parts: Vec<&str> = text.split('-').collect();
         let hex = |part: &str, length: usize| {

@@ -14,6 +14,8 @@ mod events;
 mod exports;
 mod frame;
 mod gateway;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod hostile;
 mod imports;
 mod kept;
 mod leads;

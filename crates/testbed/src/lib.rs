@@ -4,6 +4,7 @@
 //! A server that is not installed is an error that names the command which installs it; no test is skipped for it.
 
 mod folder;
+mod hostile;
 mod mongo;
 mod process;
 mod proxy;
@@ -12,6 +13,7 @@ mod replica_set;
 mod wait;
 
 pub use folder::Folder;
+pub use hostile::throw;
 pub use mongo::{Certificates, MONGODB_URL, Mongo, SharedMongo, mongo};
 pub use process::Process;
 pub use proxy::Proxy;

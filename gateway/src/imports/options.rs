@@ -167,7 +167,7 @@ impl Options {
     }
 }
 
-fn mapping(text: &str) -> Result<Vec<proto::ColumnMapping>, String> {
+pub(crate) fn mapping(text: &str) -> Result<Vec<proto::ColumnMapping>, String> {
     let refuse = || "must be a JSON object from header to field, each header once".to_owned();
     let Ok(Value::Object(members)) = body::parse(text.as_bytes()) else { return Err(refuse()) };
     let columns = members.into_iter().map(|(header, field)| match field {

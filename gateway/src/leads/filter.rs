@@ -1,7 +1,7 @@
 //! Which leads are meant: the filters of a list, which are those of a bulk change too.
 
 use leadline_proto::{leads as proto, types::TimeRange};
-use leadline_runtime::{caller::Caller, time::Millis, zone::Zone};
+use leadline_runtime::{caller::Caller, ids::UserId, time::Millis, zone::Zone};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -136,8 +136,13 @@ impl Range {
 impl Filter {
     /// Takes the filters out of a query.
     pub(crate) fn read(query: &mut Query, caller: &Caller) -> Self {
+        Self::read_for(query, caller.user)
+    }
+
+    /// The same, asked by somebody.
+    pub(crate) fn read_for(query: &mut Query, asker: UserId) -> Self {
         let owner = query.parsed("owner", |text| match text {
-            "me" => Ok(proto::lead_filter::Owner::OwnerId(caller.user.to_string())),
+            "me" => Ok(proto::lead_filter::Owner::OwnerId(asker.to_string())),
             "none" => Ok(proto::lead_filter::Owner::Unowned(true)),
             id => leadline_runtime::ids::parse_uuid(id)
                 .map(|id| proto::lead_filter::Owner::OwnerId(id.to_string()))

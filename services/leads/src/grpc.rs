@@ -9,6 +9,8 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use parse::filter as filter_of;
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::Stream;

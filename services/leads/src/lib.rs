@@ -10,6 +10,8 @@ pub mod fields;
 pub mod filter;
 pub mod follow_up;
 pub mod grpc;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod hostile;
 pub mod import;
 pub mod lead;
 pub mod likeness;

@@ -169,7 +169,7 @@ fn range(range: Option<types::TimeRange>) -> Range {
 }
 
 /// A filter, as it is meant now.
-pub(super) fn filter(violations: &mut Violations, given: &proto::LeadFilter, now: Millis) -> Filter {
+pub(crate) fn filter(violations: &mut Violations, given: &proto::LeadFilter, now: Millis) -> Filter {
     if given.q.chars().nth(LONGEST_QUESTION).is_some() {
         violations.add("q", format!("must be at most {LONGEST_QUESTION} characters long"));
     }
