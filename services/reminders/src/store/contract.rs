@@ -255,6 +255,59 @@ async fn reminders_go_with_a_merged_lead_and_come_back_with_it(store: Arc<dyn St
     assert_eq!(store.get(scope, of_a.id).await.unwrap(), None);
 }
 
+async fn news_of_many_leads_at_once_leave_what_they_leave_one_by_one(store: Arc<dyn Store>) {
+    let scopes = [scope(), scope()];
+    // What the first nine are told of has reminders already; the others are new.
+    let leads: Vec<KnownLead> =
+        (0..60).map(|nth| KnownLead { name: format!("Lead {nth}"), ..lead(1) }).collect();
+    let mut kept = Vec::new();
+    for lead in &leads[..9] {
+        for scope in scopes {
+            kept.push((scope, keep(&store, scope, lead, NOW.after(HOUR)).await.id));
+        }
+    }
+    let root = leads[3].id;
+    let news = |scope: Scope| {
+        let told = leads.iter().enumerate().flat_map(move |(nth, lead)| {
+            let named = KnownLead { version: 2, name: format!("{} Ltd", lead.name), ..lead.clone() };
+            let last = match nth % 5 {
+                0 => KnownLead { version: 3, deleted: true, ..named.clone() },
+                1 => KnownLead { version: 3, deleted: true, erased: true, ..named.clone() },
+                2 => KnownLead { version: 3, deleted: true, merged_into: Some(root), ..named.clone() },
+                _ => KnownLead { version: 3, name: format!("{} again", lead.name), ..named.clone() },
+            };
+            [lead.clone(), last, named]
+        });
+        told.map(move |lead| (scope, lead))
+    };
+    store.learn(news(scopes[0]).collect()).await.unwrap();
+    for one in news(scopes[1]) {
+        store.learn(vec![one]).await.unwrap();
+    }
+    let mut shown = [Vec::new(), Vec::new()];
+    for (scope, id) in kept {
+        let named = store.get(scope, id).await.unwrap();
+        shown[usize::from(scope == scopes[1])]
+            .push(named.map(|named| (named.reminder.lead, named.lead_name)));
+    }
+    assert_eq!(shown[0], shown[1]);
+    assert!(shown[0].contains(&None) && shown[0].contains(&Some((root, "Lead 3 again".to_owned()))));
+    // A reminder of each that was new says what is known of it now.
+    for lead in &leads[9..] {
+        let mut said = Vec::new();
+        for scope in scopes {
+            let new = reminder(lead, NOW.after(HOUR));
+            let answer = store.create(scope, new, lead.clone(), by(), None).await;
+            said.push(answer.map(|answer| match answer {
+                Answer::Fresh(named) => named.lead_name,
+                Answer::Replayed(_) => String::new(),
+            }));
+        }
+        let said: Vec<String> = said.into_iter().map(|said| format!("{said:?}")).collect();
+        assert_eq!(said[0], said[1]);
+    }
+}
+
 async fn a_reminder_that_falls_due_is_told_once_by_many_clocks(store: Arc<dyn Store>) {
     let (scope, lead) = (scope(), lead(1));
     let due = keep(&store, scope, &lead, NOW.after(HOUR)).await;
@@ -409,6 +462,7 @@ contract!(
     a_deleted_leads_reminders_disappear_and_come_back_with_it,
     an_erased_leads_reminders_are_erased,
     reminders_go_with_a_merged_lead_and_come_back_with_it,
+    news_of_many_leads_at_once_leave_what_they_leave_one_by_one,
     a_reminder_that_falls_due_is_told_once_by_many_clocks,
     a_resumed_stream_gets_what_fell_due_since,
     pages_give_every_row_once_in_order,

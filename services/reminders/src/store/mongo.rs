@@ -15,7 +15,7 @@ use leadline_runtime::{
     version::{Precondition, Version},
 };
 use leadline_storage::{Mongo, StorageError};
-use mongodb::{ClientSession, Collection};
+use mongodb::{ClientSession, Collection, Database};
 
 use super::{
     Answer, COUNTED, Named, Page, Query, Store, StoreError,
@@ -48,6 +48,7 @@ pub(super) struct MongoStore {
 /// The collections. Cheap to clone: transactions own what they use.
 #[derive(Clone)]
 struct Tables {
+    database: Database,
     reminders: Collection<Document>,
     leads: Collection<Document>,
     outbox: Collection<Document>,
@@ -78,6 +79,7 @@ impl MongoStore {
         mongo.wait_ready(async move { stop.stopping().await }).await?;
         mongo.migrate(migrations::MIGRATIONS).await?;
         let tables = Tables {
+            database: mongo.database().clone(),
             reminders: mongo.collection("reminders"),
             leads: mongo.collection("leads"),
             outbox: mongo.collection("outbox"),
@@ -253,14 +255,7 @@ impl Store for MongoStore {
 
     async fn learn(&self, news: Vec<(Scope, KnownLead)>) -> Result<(), StoreError> {
         let tables = self.tables.clone();
-        self.mongo
-            .transact(async move |session| {
-                for (scope, lead) in &news {
-                    tables.know(session, *scope, lead).await?;
-                }
-                Ok(())
-            })
-            .await
+        self.mongo.transact(async move |session| tables.learn(session, &news).await).await
     }
 
     async fn fire(&self, now: Millis, limit: usize) -> Result<usize, StoreError> {

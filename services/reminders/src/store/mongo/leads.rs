@@ -1,8 +1,11 @@
 //! What is known of leads, and which of them shows whose reminders: a lead's own go with it where it is merged.
 
-use bson::doc;
+use std::collections::{HashMap, HashSet};
+
+use bson::{Document, doc};
 use leadline_runtime::{caller::Scope, time::Millis};
-use mongodb::ClientSession;
+use leadline_storage::StorageError;
+use mongodb::{ClientSession, options::Hint};
 
 use super::{
     StoreError, Tables,
@@ -19,6 +22,46 @@ pub(super) struct Known {
     merged_into: Option<LeadId>,
 }
 
+impl Known {
+    fn of(row: &Document) -> Self {
+        Self {
+            name: row.get_str("name").unwrap_or_default().to_owned(),
+            version: row.get_i64("version").unwrap_or(0),
+            deleted: row.get_bool("deleted").unwrap_or(false),
+            revision: row.get_i64("revision").unwrap_or(0).cast_unsigned(),
+            merged_into: row.get_str("mergedInto").ok().and_then(|id| LeadId::parse(id).ok()),
+        }
+    }
+
+    fn is_older(&self, news: &KnownLead) -> bool {
+        self.version < news.version.cast_signed()
+    }
+
+    fn is_moved_by(&self, news: &KnownLead) -> bool {
+        self.deleted != news.deleted || self.merged_into != news.merged_into
+    }
+}
+
+/// What is written of a lead.
+fn news_of(scope: Scope, lead: &KnownLead) -> Document {
+    // An erased lead leaves its watermark, and nothing about the person.
+    let name = if lead.erased { "" } else { lead.name.as_str() };
+    doc! {
+        "$set": {
+            "workspaceId": scope.workspace().to_string(),
+            "version": lead.version.cast_signed(),
+            "name": name,
+            "deleted": lead.deleted,
+            "mergedInto": lead.merged_into.map(|into| into.to_string()),
+        },
+        "$setOnInsert": { "revision": 0_i64 },
+    }
+}
+
+fn by_id() -> Hint {
+    Hint::Name("_id_".to_owned())
+}
+
 impl Tables {
     pub(super) async fn known(
         &self,
@@ -27,13 +70,88 @@ impl Tables {
         lead: LeadId,
     ) -> Result<Option<Known>, StoreError> {
         let found = self.leads.find_one(doc! { "_id": lead_key(scope, lead) }).session(&mut *session).await?;
-        Ok(found.map(|row| Known {
-            name: row.get_str("name").unwrap_or_default().to_owned(),
-            version: row.get_i64("version").unwrap_or(0),
-            deleted: row.get_bool("deleted").unwrap_or(false),
-            revision: row.get_i64("revision").unwrap_or(0).cast_unsigned(),
-            merged_into: row.get_str("mergedInto").ok().and_then(|id| LeadId::parse(id).ok()),
-        }))
+        Ok(found.as_ref().map(Known::of))
+    }
+
+    /// Takes in news of many leads. Those that move no reminder, as nearly all do, cost a few commands together: an import
+    /// tells of thousands.
+    pub(super) async fn learn(
+        &self,
+        session: &mut ClientSession,
+        news: &[(Scope, KnownLead)],
+    ) -> Result<(), StoreError> {
+        let mut newest: HashMap<String, &(Scope, KnownLead)> = HashMap::new();
+        for told in news {
+            let (scope, lead) = told;
+            let known = newest.entry(lead_key(*scope, lead.id)).or_insert(told);
+            if known.1.version < lead.version {
+                *known = told;
+            }
+        }
+        let keys: Vec<&String> = newest.keys().collect();
+        let mut before = HashMap::new();
+        let mut cursor =
+            self.leads.find(doc! { "_id": { "$in": keys } }).hint(by_id()).session(&mut *session).await?;
+        while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+            before.insert(row.get_str("_id").unwrap_or_default().to_owned(), Known::of(&row));
+        }
+        newest.retain(|key, (_, lead)| before.get(key).is_none_or(|known| known.is_older(lead)));
+        let unknown: Vec<&(Scope, KnownLead)> =
+            newest.iter().filter(|(key, _)| !before.contains_key(*key)).map(|(_, told)| *told).collect();
+        let awaited = self.awaited(session, &unknown).await?;
+        let (mut plain, mut moving) = (Vec::new(), Vec::new());
+        for (key, told) in newest {
+            let (scope, lead) = told;
+            let moves = match before.get(&key) {
+                Some(known) => known.is_moved_by(lead),
+                None => lead.merged_into.is_some() || awaited.contains(&key),
+            };
+            match moves || lead.erased {
+                true => moving.push(told),
+                false => plain.push(doc! { "q": { "_id": key }, "u": news_of(*scope, lead), "upsert": true }),
+            }
+        }
+        if !plain.is_empty() {
+            let count = plain.len();
+            let command = doc! { "update": self.leads.name(), "updates": plain };
+            let done = self.database.run_command(command).session(&mut *session).await?;
+            if done.contains_key("writeErrors") {
+                return Err(
+                    StorageError::Internal(format!("news of {count} leads were not all taken in")).into()
+                );
+            }
+        }
+        for (scope, lead) in moving {
+            self.know(session, *scope, lead).await?;
+        }
+        Ok(())
+    }
+
+    /// The keys of those unknown leads that have reminders already, or into which others went.
+    async fn awaited(
+        &self,
+        session: &mut ClientSession,
+        unknown: &[&(Scope, KnownLead)],
+    ) -> Result<HashSet<String>, StoreError> {
+        let mut by_workspace: HashMap<Scope, Vec<String>> = HashMap::new();
+        for (scope, lead) in unknown {
+            by_workspace.entry(*scope).or_default().push(lead.id.to_string());
+        }
+        let mut awaited = HashSet::new();
+        for (scope, leads) in by_workspace {
+            let workspace = scope.workspace().to_string();
+            for (rows, field, index) in
+                [(&self.reminders, "originId", "by_origin"), (&self.leads, "mergedInto", "by_merged")]
+            {
+                let filter = doc! { "workspaceId": &workspace, field: { "$in": &leads } };
+                let found = rows.find(filter).projection(doc! { "_id": 0, field: 1 });
+                let mut cursor = found.hint(Hint::Name(index.to_owned())).session(&mut *session).await?;
+                while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+                    awaited.insert(format!("{workspace}/{}", row.get_str(field).unwrap_or_default()));
+                }
+            }
+        }
+        Ok(awaited)
     }
 
     /// Takes in news of a lead, unless something newer is known.
@@ -44,26 +162,11 @@ impl Tables {
         lead: &KnownLead,
     ) -> Result<(), StoreError> {
         let before = self.known(session, scope, lead.id).await?;
-        let version = lead.version.cast_signed();
-        if before.as_ref().is_some_and(|before| before.version >= version) {
+        if before.as_ref().is_some_and(|before| !before.is_older(lead)) {
             return Ok(());
         }
-        // An erased lead leaves its watermark, and nothing about the person.
-        let name = if lead.erased { "" } else { lead.name.as_str() };
         self.leads
-            .update_one(
-                doc! { "_id": lead_key(scope, lead.id) },
-                doc! {
-                    "$set": {
-                        "workspaceId": scope.workspace().to_string(),
-                        "version": version,
-                        "name": name,
-                        "deleted": lead.deleted,
-                        "mergedInto": lead.merged_into.map(|into| into.to_string()),
-                    },
-                    "$setOnInsert": { "revision": 0_i64 },
-                },
-            )
+            .update_one(doc! { "_id": lead_key(scope, lead.id) }, news_of(scope, lead))
             .upsert(true)
             .session(&mut *session)
             .await?;
@@ -71,9 +174,7 @@ impl Tables {
         if lead.erased {
             self.reminders.delete_many(of_lead).session(&mut *session).await?;
             self.reminders.delete_many(own(scope, &lead.id.to_string())).session(&mut *session).await?;
-        } else if before
-            .is_none_or(|before| before.deleted != lead.deleted || before.merged_into != lead.merged_into)
-        {
+        } else if before.is_none_or(|before| before.is_moved_by(lead)) {
             self.settle(session, scope, lead.id).await?;
         }
         Ok(())
