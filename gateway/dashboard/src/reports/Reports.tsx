@@ -88,7 +88,7 @@ export default function Reports() {
         </div>
         {query.error && report && <Stale at={query.dataUpdatedAt} onRetry={() => void query.refetch()} />}
         <span className={css.grow} />
-        <Button onClick={() => print()}>
+        <Button onClick={() => print()} className={css.print ?? ''}>
           <Printer size={15} aria-hidden="true" />
           {t('print')}
         </Button>
