@@ -3,7 +3,7 @@
 //! `scripts/bench` builds and runs it. Programs are started as people start them, with logs on and limits on sign-ins off;
 //! each connection sends its next request when it has read the answer to the last one. Settings, all optional:
 //! `LEADLINE_BENCH_LEADS` (10000), `_SECONDS` a measurement (4), `_ROUNDS` (3), `_CONNECTIONS` (16), `_MEMORY_LEADS` (100000;
-//! 0: don't measure memory).
+//! 0: don't measure memory), `_MODES` (`123`: which of the three, by number).
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
@@ -312,8 +312,12 @@ async fn main() -> Result<()> {
     let memory_leads = usize::try_from(of("MEMORY_LEADS", 100_000))?;
     let (time, rounds) = (Duration::from_secs(of("SECONDS", 4)), of("ROUNDS", 3));
 
+    let wanted = std::env::var("LEADLINE_BENCH_MODES").unwrap_or_else(|_| "123".to_owned());
+    let modes: Vec<(Mode, &str)> =
+        ('1'..).zip(MODES).filter(|(number, _)| wanted.contains(*number)).map(|(_, mode)| mode).collect();
+
     let mut benches = Vec::new();
-    for (mode, _) in MODES {
+    for (mode, _) in modes.clone() {
         let mut bench = Bench::start(mode).await?;
         bench.fill(leads, connections).await?;
         benches.push(bench);
@@ -339,13 +343,14 @@ async fn main() -> Result<()> {
     println!(
         "Requests a second, and the median / 95th / 99th percentile of what an answer takes, in milliseconds.\n"
     );
-    println!("| | {} |", MODES.map(|(_, name)| name).join(" | "));
-    println!("| --- | --- | --- | --- |");
+    println!("| | {} |", modes.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(" | "));
+    println!("| --- |{}", " --- |".repeat(modes.len()));
     for task in Task::ALL {
-        let cells = MODES.map(|(mode, _)| {
-            let Run { per_second, millis: [p50, p95, p99] } = Run::median(&runs[&(task, mode)]);
+        let cells = modes.iter().map(|(mode, _)| {
+            let Run { per_second, millis: [p50, p95, p99] } = Run::median(&runs[&(task, *mode)]);
             format!("{per_second:.0} · {p50:.1} / {p95:.1} / {p99:.1}")
         });
+        let cells: Vec<String> = cells.collect();
         println!("| {} | {} |", task.name(), cells.join(" | "));
     }
     if memory_leads > 0 {
