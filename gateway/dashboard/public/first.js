@@ -21,10 +21,13 @@
 
   // The files of the page that will be shown, which its code would name only when it runs. The build writes them.
   const files = JSON.parse(document.currentScript.dataset.files ?? '{}');
-  const language =
-    read('leadline.language') ??
-    navigator.languages.map((one) => one.slice(0, 2)).find((one) => one === 'en' || one === 'de');
-  for (const name of [...(files[known || outside ? path : '/sign-in'] ?? []), ...(files[language] ?? [])]) {
+  const speaks = (one) => ['en', 'de'].includes(one);
+  const chosen = read('leadline.language');
+  const language = speaks(chosen) ? chosen : navigator.languages.map((one) => one.slice(0, 2)).find(speaks);
+  for (const name of [
+    ...(files[known || outside ? path : '/sign-in'] ?? []),
+    ...((language === 'de' && files.de) || []),
+  ]) {
     const link = document.createElement('link');
     link.href = `/assets/${name}`;
     link.crossOrigin = '';
