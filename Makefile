@@ -1,5 +1,5 @@
 # Leadline. `make run` builds and starts everything; `make test` runs every test. Both install what they need.
-.PHONY: run demo test check check-deploy bench release up down tools dashboard program test-servers
+.PHONY: run demo test check check-deploy fuzz soak bench release up down tools dashboard program test-servers
 
 # Starts Leadline with SQLite inside, on http://127.0.0.1:8080, with its data in ./data.
 run: program
@@ -21,6 +21,14 @@ check: tools dashboard
 # The files of deploy/: images, compose, Kubernetes, metrics and alerts.
 check-deploy:
 	@scripts/check-deploy
+
+# Throws bytes at all that reads strangers' bytes, a minute each. `make test` does the same for a moment.
+fuzz:
+	@scripts/fuzz
+
+# Kills, cuts off and overloads it for an hour, with new seeds each round: MINUTES=10 for less. `make test` does a short round.
+soak:
+	@scripts/soak $(or $(MINUTES),60)
 
 # Measures, on this machine; nothing here fails a build.
 bench: tools dashboard

@@ -1,6 +1,6 @@
 //! All in one, killed at random moments under load: what was acknowledged stays, nothing else comes.
 //!
-//! `LEADLINE_TEST_KILLS` says how often (40), `LEADLINE_TEST_SEED` which draws; the seed of a run is printed.
+//! `LEADLINE_TEST_KILLS` says how often (60), `LEADLINE_TEST_SEED` which draws; the seed of a run is printed.
 
 #![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
 
@@ -21,7 +21,7 @@ use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_every_kill_and_nothing_else_comes() -> Result<()> {
-    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 40));
+    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 60));
     let mut draw = StdRng::seed_from_u64(seed);
     let mut system = System::start(Mode::AllInOne).await?;
     let mut grounds = [Ground::new(&system).await?, Ground::new(&system).await?];

@@ -1,7 +1,7 @@
-//! Five programs on a MongoDB and a RabbitMQ of their own, each of which is killed or stopped: the others go on, and
+//! Five programs, or one, on a MongoDB and a RabbitMQ of their own, each of which is killed or stopped: the others go on, and
 //! afterwards everything is there once.
 //!
-//! `LEADLINE_TEST_KILLS` says how often services are killed (a quarter of it; 40), `LEADLINE_TEST_SEED` which draws.
+//! `LEADLINE_TEST_KILLS` says how often services are killed (a quarter of it, in each mode; 60), `LEADLINE_TEST_SEED` which draws.
 
 #![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
 
@@ -39,9 +39,13 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Result<Self> {
+        Self::set_in(Mode::Distributed).await
+    }
+
+    async fn set_in(mode: Mode) -> Result<Self> {
         let (mongo, rabbit) = tokio::try_join!(Mongo::start_private(), Rabbit::start_private())?;
         let servers = Servers { mongodb: mongo.fresh_uri(), amqp: rabbit.uri() };
-        let system = System::start_on(Mode::Distributed, Some(servers), &[]).await?;
+        let system = System::start_on(mode, Some(servers), &[]).await?;
         Ok(Self { system, mongo, rabbit })
     }
 }
@@ -79,18 +83,29 @@ async fn down_part(system: &System) -> Result<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_service_may_be_killed_and_started_again_under_load() -> Result<()> {
+    killed_again_and_again(Mode::Distributed).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_program_on_servers_may_be_killed_and_started_again_under_load() -> Result<()> {
+    killed_again_and_again(Mode::OnServers).await
+}
+
+async fn killed_again_and_again(mode: Mode) -> Result<()> {
     let _turn = TURN.lock().await;
-    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 40) / 4);
+    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 60) / 4);
     let mut draw = StdRng::seed_from_u64(seed);
-    let mut stage = Stage::set().await?;
+    let mut stage = Stage::set_in(mode).await?;
+    let parts = stage.system.parts();
+    let began = Instant::now();
     let mut ground = Ground::new(&stage.system).await?;
     let watcher = Watcher::start(&ground.person).await?;
     ground.begin(6, seed);
     for kill in 0..kills {
         work_for(Duration::from_millis(draw.random_range(100..1_500))).await;
         // Each at least once, then at random.
-        let drawn = Part::DISTRIBUTED.choose(&mut draw).copied();
-        let part = Part::DISTRIBUTED.get(usize::try_from(kill)?).copied().or(drawn).unwrap_or(Part::Leads);
+        let drawn = parts.choose(&mut draw).copied();
+        let part = parts.get(usize::try_from(kill)?).copied().or(drawn).unwrap_or(Part::Leads);
         stage.system.kill(part).await?;
         work_for(Duration::from_millis(draw.random_range(0..700))).await;
         stage.system.launch(part)?;
@@ -100,6 +115,7 @@ async fn any_service_may_be_killed_and_started_again_under_load() -> Result<()> 
     }
     stage.system.ready().await?;
     ground.rest().await?;
+    let took = began.elapsed();
     if let Err(error) = ground.check(&stage.system).await {
         return Err(error.context(
             stage
@@ -117,8 +133,8 @@ async fn any_service_may_be_killed_and_started_again_under_load() -> Result<()> 
     }
     let person = Client::login(stage.system.base(), &ground.person.email).await?;
     let told = watcher.check(&person, SETTLE).await?;
-    println!("{kills} kills, {told} live events");
-    for part in Part::DISTRIBUTED {
+    println!("{kills} kills in {took:?}, {told} live events");
+    for part in parts {
         let code = stage.system.terminate(part).await?;
         ensure!(code == 0, "{} ended with {code}", part.program());
     }
