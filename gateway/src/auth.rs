@@ -1,5 +1,7 @@
 //! Accounts and sessions: signing in and out, and the refresh token's way in a cookie or in the body.
 
+pub(crate) mod erasure;
+
 use std::sync::Arc;
 
 use axum::{

@@ -456,6 +456,7 @@ mod tests {
             ("post", "/api/v1/auth/logout"),
             ("get", "/api/v1/auth/me"),
             ("patch", "/api/v1/auth/me"),
+            ("delete", "/api/v1/auth/me"),
             ("post", "/api/v1/auth/workspace"),
             ("post", "/api/v1/auth/me/password"),
             ("get", "/api/v1/auth/sessions"),

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use leadline_proto::auth::{ListPeopleRequest, auth_service_client::AuthServiceClient};
+use leadline_proto::auth::{ListPeopleRequest, auth_service_client::AuthServiceClient, list_people_response};
 use leadline_runtime::{caller::Caller, ids::WorkspaceId, refusal::Refusal, route::Route};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -84,7 +84,11 @@ impl People {
         let loaded = self.kept.get(caller.workspace, async || {
             let answer = self.auth.clone().list_people(caller.request(ListPeopleRequest {})).await;
             let people = answer.map_err(Refusal::from)?.into_inner().people;
-            let by_id = people.into_iter().map(|person| (person.id, person.name)).collect();
+            let named = |person: list_people_response::Person| {
+                let name = if person.erased { "Deleted user".to_owned() } else { person.name };
+                (person.id, name)
+            };
+            let by_id = people.into_iter().map(named).collect();
             Ok(Names { by_id, loaded: Instant::now(), known: true })
         });
         // A list without names is better than none.

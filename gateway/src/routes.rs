@@ -19,7 +19,7 @@ pub(crate) fn api() -> (Router<Arc<Gateway>>, utoipa::openapi::OpenApi) {
         .routes(routes!(auth::login))
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
-        .routes(routes!(auth::get_me, auth::update_me))
+        .routes(routes!(auth::get_me, auth::update_me, auth::erasure::delete_me))
         .routes(routes!(auth::change_password))
         .routes(routes!(auth::switch_workspace))
         .routes(routes!(auth::list_sessions))

@@ -6,6 +6,7 @@
 use std::{
     collections::HashSet,
     fmt::Write as _,
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,6 +16,7 @@ use tonic::metadata::MetadataMap;
 
 use crate::{
     caller::{Caller, put},
+    ids::{UserId, WorkspaceId},
     refusal::Refusal,
 };
 
@@ -31,7 +33,7 @@ const REPLAYED: &str = "leadline-once-replayed";
 /// A key as the service stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Once {
-    /// A hash over user, workspace, path and key: what is unique.
+    /// Workspace, user, and a hash over path and key: what is unique. All of a workspace, and of a person there, is one range.
     pub id: String,
     /// A hash over the request: what must be the same when the key comes again.
     pub fingerprint: String,
@@ -43,8 +45,21 @@ impl Once {
     pub fn of(metadata: &MetadataMap, caller: &Caller) -> Option<Self> {
         let text = |name: &str| metadata.get(name)?.to_str().ok();
         let (key, path, print) = (text(KEY)?, text(PATH)?, text(PRINT)?);
-        let id = hash(&[&caller.user.to_string(), &caller.workspace.to_string(), path, key]);
+        let id =
+            format!("{}{}/{}", Self::of_workspace(caller.workspace).start, caller.user, hash(&[path, key]));
         Some(Self { id, fingerprint: print.to_owned() })
+    }
+
+    /// The ids of all keys of a workspace, for those who erase it. The character after a slash is a zero.
+    #[must_use]
+    pub fn of_workspace(workspace: WorkspaceId) -> Range<String> {
+        format!("{workspace}/")..format!("{workspace}0")
+    }
+
+    /// Those of one person there.
+    #[must_use]
+    pub fn of_person(workspace: WorkspaceId, user: UserId) -> Range<String> {
+        format!("{workspace}/{user}/")..format!("{workspace}/{user}0")
     }
 
     /// Settles what to do when the store already has this key.

@@ -38,7 +38,7 @@ mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -130,6 +130,7 @@ struct Inner {
     writes: Arc<Queue<Box<dyn Job>>>,
     reads: Arc<Queue<Box<dyn Job>>>,
     committed: watch::Receiver<u64>,
+    empty_log: Arc<AtomicBool>,
     writer: Mutex<Vec<JoinHandle<()>>>,
     readers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -177,7 +178,9 @@ impl Sqlite {
             let reader = readers::Reader::open(&path, &options, reads.clone(), fatal.clone())?;
             readers.push(spawn("sqlite-read", move || reader.run())?);
         }
-        let writer = writer::Writer::new(connection, &options, writes.clone(), fatal, announce)?;
+        let empty_log = Arc::new(AtomicBool::new(false));
+        let writer =
+            writer::Writer::new(connection, &options, writes.clone(), fatal, announce, empty_log.clone())?;
         let writer = spawn("sqlite-write", move || writer.run())?;
         let inner = Inner {
             path,
@@ -185,6 +188,7 @@ impl Sqlite {
             writes,
             reads,
             committed,
+            empty_log,
             writer: Mutex::new(vec![writer]),
             readers: Mutex::new(readers),
         };
@@ -270,6 +274,12 @@ impl Sqlite {
     /// after the writes were answered. A relay waits on `changed()` and then reads what is new.
     pub fn committed(&self) -> watch::Receiver<u64> {
         self.inner.committed.clone()
+    }
+
+    /// Writes the log back into the file and empties it, soon: what was deleted stands in the log until then. While readers
+    /// hold on to it, it is tried again after every write, and when there is nothing else to do.
+    pub fn empty_log(&self) {
+        self.inner.empty_log.store(true, Ordering::Relaxed);
     }
 
     /// The file.

@@ -232,6 +232,14 @@ pub struct Person {
     pub member: bool,
 }
 
+impl Person {
+    /// Whether they have erased their account: no name is left then.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.name.as_str().is_empty()
+    }
+}
+
 /// Where somebody stands in a workspace: what an access token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {

@@ -112,6 +112,20 @@ impl From<StoreError> for Refusal {
                 "LAST_OWNER",
                 "the workspace would have no owner: make somebody else an owner first",
             ),
+            StoreError::LastOwnerOf(workspace) => Self::conflict(
+                "LAST_OWNER",
+                format!(
+                    "“{}” would have no owner: make another member its owner first, or remove all others",
+                    workspace.as_str()
+                ),
+            ),
+            StoreError::OnlyMemberOf(workspace) => Self::conflict(
+                "ONLY_MEMBER",
+                format!(
+                    "“{}” has no other member, and what is in it can't be left to nobody: make somebody else its owner first",
+                    workspace.as_str()
+                ),
+            ),
             StoreError::Denied(denied) => Self::Forbidden(denied.to_string()),
             StoreError::Gone => Self::Gone(
                 "the invitation was accepted or withdrawn, or has run out: ask for a new one".to_owned(),
@@ -166,6 +180,13 @@ impl AuthService for Auth {
         request: Request<ChangePasswordRequest>,
     ) -> Result<Response<ChangePasswordResponse>, Status> {
         Ok(self.new_password(request).await?)
+    }
+
+    async fn delete_me(
+        &self,
+        request: Request<DeleteMeRequest>,
+    ) -> Result<Response<DeleteMeResponse>, Status> {
+        Ok(self.erase_me(request).await?)
     }
 
     async fn list_sessions(

@@ -74,6 +74,12 @@ pub enum StoreError {
     /// The workspace would have no owner.
     #[error("the last owner")]
     LastOwner,
+    /// This workspace, in which others are, would have no owner.
+    #[error("the last owner of a workspace in which others are")]
+    LastOwnerOf(Name),
+    /// Nobody would be left in this workspace.
+    #[error("the only member of a workspace")]
+    OnlyMemberOf(Name),
     /// The actor's role does not allow it.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -111,6 +117,18 @@ impl From<leadline_storage::mongodb::error::Error> for StoreError {
     fn from(error: leadline_storage::mongodb::error::Error) -> Self {
         StorageError::from(error).into()
     }
+}
+
+/// What stands in the place of an erased person's address in what addresses are compared by. Without an `@`: nobody can
+/// register with it, and no two are the same.
+fn erased_key(user: UserId) -> String {
+    format!("erased/{user}")
+}
+
+/// Whether an answer that was kept tells of one of these addresses.
+fn tells_of(answer: &[u8], addresses: &[String]) -> bool {
+    let mut addresses = addresses.iter().filter(|address| !address.is_empty());
+    addresses.any(|address| answer.windows(address.len()).any(|part| part == address.as_bytes()))
 }
 
 /// A row that can't be what this service wrote.
@@ -291,6 +309,18 @@ pub trait Accounts {
     /// # Errors
     /// [`StoreError::PasswordChanged`] if the present hash is not `verified`, [`StoreError::Answered`].
     async fn change_password(&self, change: PasswordChange, act: Act) -> Result<Vec<Happened>, StoreError>;
+    /// Erases a person: name, address, password, where they signed in from, invitations to their address, what was answered to
+    /// them. All their sessions end, and they leave every workspace. What remains is their id, as what they did there bears it.
+    ///
+    /// # Errors
+    /// [`StoreError::PasswordChanged`] if the present hash is not `verified`, [`StoreError::LastOwnerOf`],
+    /// [`StoreError::OnlyMemberOf`].
+    async fn erase(
+        &self,
+        user: UserId,
+        verified: PasswordHash,
+        act: Act,
+    ) -> Result<Vec<Happened>, StoreError>;
     /// Where a person stands in a workspace; `None` if they are not a member.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c64_6c6e;
 /// Statements kept prepared on each connection.
 const STATEMENTS: usize = 128;
 /// How long a statement waits for another program's lock.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// The log is cut back to this many bytes once it has been written into the file.
 const LOG_LIMIT: u32 = 8 * 1024 * 1024;
 
@@ -59,6 +59,8 @@ pub(super) fn open(
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // What is deleted is overwritten: a person's data that is erased can't be read from the file's free pages.
+    connection.pragma_update(None, "secure_delete", true)?;
     migrate(&mut connection, path, migrations, found)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)

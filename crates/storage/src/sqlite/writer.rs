@@ -16,6 +16,8 @@ use crate::StorageError;
 
 /// The log is written back into the file when it has this many pages (4 MiB).
 const CHECKPOINT_PAGES: i32 = 1000;
+/// How long the writer waits for readers when the log is to be emptied.
+const EMPTYING: Duration = Duration::from_millis(100);
 /// A batch takes no further write after this long, so that the first in it does not wait for ever.
 const BATCH_TIME: Duration = Duration::from_millis(50);
 
@@ -30,6 +32,8 @@ pub(super) struct Writer {
     may_commit: Arc<AtomicBool>,
     /// Pages in the log after the last commit.
     log_pages: Arc<AtomicI32>,
+    /// Somebody wants the log to be emptied.
+    empty_log: Arc<AtomicBool>,
     file: String,
 }
 
@@ -43,6 +47,7 @@ impl Writer {
         queue: Arc<Queue<Box<dyn Job>>>,
         fatal: Fatal,
         committed: watch::Sender<u64>,
+        empty_log: Arc<AtomicBool>,
     ) -> Result<Self, StorageError> {
         let deadline = Deadline::on(&mut connection)?;
         let may_commit = Arc::new(AtomicBool::new(false));
@@ -66,6 +71,7 @@ impl Writer {
             committed,
             may_commit,
             log_pages,
+            empty_log,
             file,
         })
     }
@@ -81,15 +87,26 @@ impl Writer {
                             return;
                         }
                     }
-                    if self.log_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES
-                        && self.checkpoint("PASSIVE").is_err()
-                    {
+                    let done = if self.empty_log.load(Ordering::Relaxed) {
+                        self.empty_log()
+                    } else if self.log_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES {
+                        self.checkpoint("PASSIVE").map(drop)
+                    } else {
+                        Ok(())
+                    };
+                    if done.is_err() {
                         return;
                     }
                 }
                 Taken::Idle => {
                     let _ = self.connection.release_memory();
                     idle = None;
+                    if self.empty_log.load(Ordering::Relaxed) {
+                        if self.empty_log().is_err() {
+                            return;
+                        }
+                        idle = self.empty_log.load(Ordering::Relaxed).then_some(IDLE);
+                    }
                 }
                 Taken::Closed => break,
             }
@@ -232,12 +249,24 @@ impl Writer {
     }
 
     /// Writes the log back into the file. Done here and not inside the commit, since there SQLite keeps its errors to itself.
-    fn checkpoint(&self, mode: &str) -> Result<(), Broken> {
+    /// False: readers were in the way, and not all of it is done.
+    fn checkpoint(&self, mode: &str) -> Result<bool, Broken> {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
-        match self.connection.query_row(&sql, [], |_| Ok(())) {
-            Ok(()) => Ok(()),
-            Err(error) => self.explain("writing the log back into the file", error).map(drop),
+        match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
+            Ok(busy) => Ok(busy == 0),
+            Err(error) => self.explain("writing the log back into the file", error).map(|_| false),
         }
+    }
+
+    /// Empties the log, unless readers hold on to it for longer than others should wait.
+    fn empty_log(&self) -> Result<(), Broken> {
+        let _ = self.connection.busy_timeout(EMPTYING);
+        let emptied = self.checkpoint("TRUNCATE");
+        let _ = self.connection.busy_timeout(super::schema::BUSY);
+        if emptied? {
+            self.empty_log.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 

@@ -308,7 +308,13 @@ export interface paths {
         get: operations["get_me"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Erase my account
+         * @description For good: name, address, password, sessions, and invitations to the address. All tokens are void. What was done in a
+         *     workspace stays there and is shown as done by “Deleted user”. A wrong password: 422. Of a workspace that would be left
+         *     without a member (`only-member`) or an owner (`last-owner`), somebody else has to be made an owner first: 409.
+         */
+        delete: operations["delete_me"];
         options?: never;
         head?: never;
         /** Change my name */
@@ -1203,6 +1209,10 @@ export interface components {
             session?: components["schemas"]["SessionKind"] | null;
             /** @description The token that was shown to the inviter. */
             token: string;
+        };
+        /** @description The present password: who has only a session of somebody's can't erase them. */
+        AccountErasure: {
+            password: string;
         };
         /**
          * @description An entry of the log: one thing that was done to one lead. Entries never change.
@@ -3374,6 +3384,42 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    delete_me: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountErasure"];
+            };
+        };
+        responses: {
+            /** @description It is erased */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];

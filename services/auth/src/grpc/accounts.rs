@@ -1,8 +1,8 @@
 //! The caller themselves: name, password, sessions.
 
 use leadline_proto::auth::{
-    ChangePasswordRequest, ChangePasswordResponse, EndSessionRequest, EndSessionResponse, GetMeRequest,
-    ListSessionsRequest, ListSessionsResponse, Me, UpdateMeRequest,
+    ChangePasswordRequest, ChangePasswordResponse, DeleteMeRequest, DeleteMeResponse, EndSessionRequest,
+    EndSessionResponse, GetMeRequest, ListSessionsRequest, ListSessionsResponse, Me, UpdateMeRequest,
 };
 use leadline_runtime::{
     caller::Caller, ids::SessionId, once::mark_replayed, refusal::Refusal, time::Millis,
@@ -106,6 +106,35 @@ impl Auth {
                 Err(Refusal::invalid("currentPassword", "is not your password"))
             }
             (Err(error), _) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn erase_me(&self, request: Request<DeleteMeRequest>) -> Answered<DeleteMeResponse> {
+        let caller = self.admit(request.metadata()).await?;
+        let account = self.store.account(caller.user).await?.ok_or(Refusal::NotFound("user"))?;
+        let request = request.into_inner();
+        let mut violations = Violations::from_edge(request.faults);
+        let wrong = "is not your password";
+        let password = required(&mut violations, "password", request.password.as_deref(), Password::typed);
+        if let Some(password) = password {
+            // The same guesses as those of a change of password.
+            let taken = self.limits.change_password.take(&caller.user.to_string())?;
+            if self.hasher.verify(password, Some(&account.password)).await? {
+                taken.give_back();
+            } else {
+                taken.spend();
+                violations.add("password", wrong);
+            }
+        }
+        violations.check()?;
+        let act = Act::now(caller.user, caller.origin.clone());
+        match self.store.erase(caller.user, account.password, act).await {
+            Ok(happened) => {
+                self.void(&happened);
+                Ok(Response::new(DeleteMeResponse {}))
+            }
+            Err(StoreError::PasswordChanged) => Err(Refusal::invalid("password", wrong)),
+            Err(error) => Err(error.into()),
         }
     }
 

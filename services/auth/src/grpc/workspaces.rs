@@ -109,6 +109,7 @@ impl Auth {
                 id: person.id.to_string(),
                 name: person.name.as_str().to_owned(),
                 member: person.member,
+                erased: person.is_erased(),
             })
             .collect();
         Ok(Response::new(ListPeopleResponse { people }))

@@ -1,5 +1,6 @@
 //! What every store must do, tried on all of them.
 
+mod erasure;
 mod people;
 mod sessions;
 

@@ -5,6 +5,7 @@
 //! the user, for what their password is.
 
 mod accounts;
+mod erasure;
 mod invitations;
 mod outbox;
 mod rows;
@@ -237,6 +238,7 @@ mod tests {
             ("memberships", workspaces::former(scope), doc! { "removedAt": -1 }),
             ("invitations", invitations::open_before(scope, now, None), invitations::newest()),
             ("invitations", invitations::open_before(scope, now, after), invitations::newest()),
+            ("invitations", erasure::invited(&EmailKey::of("a@b.c")), none()),
             ("invitations", invitations::open_for(scope.workspace(), &EmailKey::of("a@b.c")), none()),
         ];
         queries.extend(sweeps(now).map(|(collection, filter)| (collection, filter, none())));

@@ -1,6 +1,7 @@
 //! Accounts in a SQLite file.
 
 mod accounts;
+mod erasure;
 mod invitations;
 mod outbox;
 mod rows;
@@ -20,8 +21,10 @@ use leadline_storage::{
 use super::{Answer, ENDED_KEPT, SETTLED_KEPT, Store, StoreError};
 use crate::{account::Happened, events};
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "accounts", sql: include_str!("sqlite/0001_accounts.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "accounts", sql: include_str!("sqlite/0001_accounts.sql") },
+    Migration { version: 2, name: "erasure", sql: include_str!("sqlite/0002_erasure.sql") },
+];
 
 /// The adapter.
 #[derive(Clone, Debug)]
@@ -125,8 +128,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&folder.path().join("auth.db")).unwrap();
         let texts = || std::iter::repeat_with(|| Value::Text(String::new()));
-        for sql in [accounts::QUERIES, sessions::QUERIES, workspaces::QUERIES, invitations::QUERIES, &SWEEPS]
-            .concat()
+        for sql in [
+            accounts::QUERIES,
+            erasure::QUERIES,
+            sessions::QUERIES,
+            workspaces::QUERIES,
+            invitations::QUERIES,
+            &SWEEPS,
+        ]
+        .concat()
         {
             let places = (1..10).take_while(|place| sql.contains(&format!("?{place}"))).count();
             let plan = store.db.explain(sql, texts().take(places).collect()).await.unwrap();

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     account::{Act, EmailKey, Happened, Name, What},
+    password::PasswordHash,
     store::{Account, Accounts, MOST_WORKSPACES, Me, PasswordChange, Registration, StoreError, broken},
 };
 
@@ -117,6 +118,16 @@ impl Accounts for Mongo {
                 Ok(happened)
             })
             .await
+    }
+
+    async fn erase(
+        &self,
+        user: UserId,
+        verified: PasswordHash,
+        act: Act,
+    ) -> Result<Vec<Happened>, StoreError> {
+        let all = self.all.clone();
+        self.db.transact(async move |session| all.erase(session, user, &verified, &act).await).await
     }
 
     async fn me(&self, user: UserId, scope: Scope) -> Result<Option<Me>, StoreError> {

@@ -10,8 +10,15 @@ use leadline_storage::{
     mongodb::{Database, IndexModel, options::IndexOptions},
 };
 
-pub(super) const MIGRATIONS: &[MongoMigration] =
-    &[MongoMigration { name: "0001 accounts", run: |db| Box::pin(accounts(db)) }];
+pub(super) const MIGRATIONS: &[MongoMigration] = &[
+    MongoMigration { name: "0001 accounts", run: |db| Box::pin(accounts(db)) },
+    MongoMigration { name: "0002 erasure", run: |db| Box::pin(erasure(db)) },
+];
+
+/// Across workspaces: all invitations of a person who is erased, settled ones too.
+async fn erasure(db: &Database) -> Result<(), StorageError> {
+    ensure_index(db, "invitations", index("invitations_email", doc! { "emailKey": 1 })).await
+}
 
 /// All fields must be there; those of a nullable type may be null.
 fn schema(fields: &[(&str, &str)]) -> Document {

@@ -24,7 +24,7 @@ use crate::{
     store::{MOST_COUNTED, MOST_PEOPLE, Page, Position, StoreError, Workspaces, broken},
 };
 
-fn members(scope: Scope) -> Document {
+pub(super) fn members(scope: Scope) -> Document {
     doc! { "workspaceId": scope.workspace().to_string(), "removedAt": null }
 }
 
@@ -65,7 +65,7 @@ impl Collections {
         Ok((actor.role()?, target.ok_or(StoreError::NotFound("member"))?))
     }
 
-    async fn keep_an_owner(
+    pub(super) async fn keep_an_owner(
         &self,
         session: &mut ClientSession,
         workspace: WorkspaceId,

@@ -9,7 +9,7 @@ use leadline_runtime::{
 use leadline_storage::rusqlite::{Connection, Row};
 
 use super::{
-    Sqlite, remember,
+    Sqlite, erasure, remember,
     rows::{self, all, one},
     sessions, tell,
 };
@@ -23,7 +23,7 @@ const BY_EMAIL: &str = "SELECT id, name, email, created_at, password_hash FROM u
 const EVERY_MEMBERSHIP: &str = "SELECT workspace_id FROM memberships WHERE user_id = ?1";
 const MEMBERSHIPS: &str = "SELECT m.workspace_id, w.name, m.role FROM memberships m JOIN workspaces w ON w.id = m.workspace_id \
      WHERE m.user_id = ?1 AND m.removed_at IS NULL ORDER BY m.joined_at LIMIT ?2";
-const LIVE: &str =
+pub(super) const LIVE: &str =
     "SELECT id FROM sessions WHERE user_id = ?1 AND ended_at IS NULL AND expires_at > ?2 AND id <> ?3";
 
 #[cfg(test)]
@@ -154,6 +154,22 @@ impl Accounts for Sqlite {
                 let kept = change.keep.map(|id| id.to_string()).unwrap_or_default();
                 let ended = all(conn, LIVE, (user.to_string(), act.at.0, kept), |row| rows::id(row, 0))?;
                 ended.into_iter().map(|id| sessions::end(conn, id.into(), user, &act)).collect()
+            })
+            .await
+    }
+
+    async fn erase(
+        &self,
+        user: UserId,
+        verified: PasswordHash,
+        act: Act,
+    ) -> Result<Vec<Happened>, StoreError> {
+        let db = self.db.clone();
+        self.db
+            .write(move |conn| {
+                let happened = erasure::erase(conn, user, &verified, &act)?;
+                db.empty_log();
+                Ok(happened)
             })
             .await
     }

@@ -41,7 +41,7 @@ fn member(row: &leadline_storage::rusqlite::Row<'_>) -> Result<Member, StoreErro
     Ok(Member { user: rows::user(row, 0)?, role: rows::role(row, 4)?, joined_at: rows::millis(row, 5)? })
 }
 
-fn load(conn: &Connection, workspace: WorkspaceId) -> Result<Workspace, StoreError> {
+pub(super) fn load(conn: &Connection, workspace: WorkspaceId) -> Result<Workspace, StoreError> {
     one(conn, rows::WORKSPACE, [workspace.to_string()], rows::workspace)?
         .ok_or(StoreError::NotFound("workspace"))
 }
@@ -58,7 +58,7 @@ fn actor_and_target(
     Ok((role, target.ok_or(StoreError::NotFound("member"))?))
 }
 
-fn keep_an_owner(
+pub(super) fn keep_an_owner(
     conn: &Connection,
     workspace: WorkspaceId,
     from: Role,
