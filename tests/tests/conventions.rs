@@ -68,7 +68,7 @@ async fn a_method_that_a_path_does_not_know_is_told_which_ones_it_does(
         ("DELETE", "/leads", vec!["GET", "POST"]),
         ("POST", lead.as_str(), vec!["DELETE", "GET", "PATCH", "PUT"]),
         ("BREW", "/leads", vec!["GET", "POST"]),
-        ("PUT", "/auth/me", vec!["GET", "PATCH"]),
+        ("PUT", "/auth/me", vec!["DELETE", "GET", "PATCH"]),
         ("GET", "/auth/login", vec!["POST"]),
         ("POST", "/analytics/summary", vec!["GET"]),
         ("DELETE", "/reminders", vec!["GET", "POST"]),
