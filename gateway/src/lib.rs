@@ -76,14 +76,14 @@ pub const SECURE_COOKIES: Setting = Setting::new(
 /// How many requests of signed-in people are worked on at once.
 pub const REQUESTS_AT_ONCE: Setting = Setting::new(
     "LEADLINE_REQUESTS_AT_ONCE",
-    "128",
+    "256",
     "Requests of signed-in people that are worked on at once: 1 to 1024. Others wait half a second for their turn and are then \
      answered 503",
 );
 /// How many of those may be one workspace's.
 pub const WORKSPACE_REQUESTS_AT_ONCE: Setting = Setting::new(
     "LEADLINE_WORKSPACE_REQUESTS_AT_ONCE",
-    "32",
+    "128",
     "How many of those may be one workspace's: 1 to 1024. Others of it wait as long and are then answered 429",
 );
 

@@ -82,6 +82,7 @@ impl UnaryService<ListPeopleRequest> for Membership {
             id: id.clone(),
             name: format!("Person {id}"),
             member: true,
+            erased: false,
         };
         let people = self.0.lock().unwrap().iter().map(person).collect();
         std::future::ready(Ok(Response::new(ListPeopleResponse { people })))

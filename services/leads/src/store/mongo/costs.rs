@@ -104,7 +104,7 @@ fn lead(number: usize, actor: UserId) -> NewLead {
             source: Source::ALL[number % 4],
             status: Status::ALL[number % 5],
             tags: Tags::parse(&["expo"]).unwrap(),
-            owner: (number % 3 == 0).then_some(actor),
+            owner: number.is_multiple_of(3).then_some(actor),
         },
     }
 }
