@@ -114,25 +114,31 @@ async fn an_unknown_address_takes_as_long_as_a_wrong_password() -> Result<()> {
     let system = System::start_on(Mode::AllInOne, None, &[]).await?;
     let una = system.register("Una").await?;
     let stranger = Client::stranger(system.base());
-    let mut times = [Vec::new(), Vec::new()];
-    // One after the other, so that whatever else this machine does falls on both alike.
-    for round in 0..41 {
-        let unknown = format!("nobody{round}@example.test");
-        for (place, email) in [una.email.as_str(), &unknown].into_iter().enumerate() {
-            let body = json!({ "email": email, "password": "not the right one at all" });
-            let started = Instant::now();
-            stranger.post("/auth/login", &body).await?.expect(401)?;
-            times[place].push(started.elapsed());
+    let mut seen = Vec::new();
+    // A machine that is busy with other tests may have a bad minute; a lookup without a hash would show in every series.
+    for _ in 0..3 {
+        let mut ratios = Vec::new();
+        for round in 0..31 {
+            let unknown = format!("nobody{round}@example.test");
+            let mut times = [0.0; 2];
+            // One after the other, so that whatever else this machine does falls on both alike.
+            for (place, email) in [una.email.as_str(), &unknown].into_iter().enumerate() {
+                let body = json!({ "email": email, "password": "not the right one at all" });
+                let started = Instant::now();
+                stranger.post("/auth/login", &body).await?.expect(401)?;
+                times[place] = started.elapsed().as_secs_f64();
+            }
+            ratios.push(times[1] / times[0]);
         }
+        ratios.sort_unstable_by(f64::total_cmp);
+        let median = ratios[ratios.len() / 2];
+        // Measured quietly they are within a tenth; a lookup without a hash would be an order of magnitude.
+        if (0.75..1.33).contains(&median) {
+            return Ok(());
+        }
+        seen.push(median);
     }
-    let [wrong, unknown] = times.map(|mut times| {
-        times.sort_unstable();
-        times[times.len() / 2]
-    });
-    let apart = wrong.abs_diff(unknown).as_secs_f64() / wrong.as_secs_f64();
-    // Measured quietly they are within a tenth; a lookup without a hash would be an order of magnitude.
-    ensure!(apart < 0.3, "{wrong:?} and {unknown:?}");
-    Ok(())
+    anyhow::bail!("an unknown address takes {seen:?} times as long")
 }
 
 #[tokio::test]
