@@ -105,3 +105,45 @@ test('the page speaks German and remembers it', async ({ someone: { page } }) =>
   await expect(page.getByRole('link', { name: 'Erinnerungen' }).first()).toBeVisible();
   await expect(page.locator('html')).toHaveAttribute('lang', 'de');
 });
+
+test('who deletes their account gives their password, and is gone', async ({ someone: { page }, browser, url }) => {
+  await page.goto('/settings');
+  const email = newEmail();
+  await page.getByLabel('Email').fill(email);
+  await page.getByRole('button', { name: 'Make the link' }).click();
+  const link = await page.locator('code').innerText();
+  const other = await (await browser.newContext({ baseURL: url })).newPage();
+  await other.goto(link);
+  await other.getByLabel('Your name').fill('Priya Nair');
+  await other.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await other.getByRole('button', { name: 'Join the workspace' }).click();
+  await expect(other.getByRole('heading', { name: 'Dashboard', level: 1 })).toBeVisible();
+
+  // The only owner is told what to do first.
+  await page.goto('/settings?tab=account');
+  await page.getByRole('button', { name: 'Delete my account…' }).click();
+  const asked = page.getByRole('dialog', { name: 'Delete your account?' });
+  await asked.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await asked.getByRole('button', { name: 'Delete for good' }).click();
+  await expect(asked.getByRole('alert')).toContainText('make another member its owner first');
+  await asked.getByRole('button', { name: 'Cancel' }).click();
+  await expect(asked).toHaveCount(0);
+
+  await other.goto('/settings?tab=account');
+  await other.getByRole('button', { name: 'Delete my account…' }).click();
+  const dialog = other.getByRole('dialog', { name: 'Delete your account?' });
+  await dialog.getByLabel('Password', { exact: true }).fill(`not ${PASSWORD}`);
+  await dialog.getByRole('button', { name: 'Delete for good' }).click();
+  await expect(dialog.getByText('is not your password')).toBeVisible();
+  await dialog.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await dialog.getByRole('button', { name: 'Delete for good' }).click();
+  await expect(other.getByRole('button', { name: 'Sign in' })).toBeVisible();
+  await other.getByLabel('Email').fill(email);
+  await other.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await other.getByRole('button', { name: 'Sign in' }).click();
+  await expect(other.getByRole('alert')).toBeVisible();
+  await page.goto('/settings');
+  await expect(page.getByText('Members', { exact: true }).first()).toBeVisible();
+  await expect(page.getByRole('list').getByText('Priya Nair')).toHaveCount(0);
+  await other.context().close();
+});

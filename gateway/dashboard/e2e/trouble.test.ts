@@ -76,3 +76,19 @@ test('a deleted lead comes back by undo, and from the trash', async ({ someone: 
   await page.getByRole('button', { name: 'Bring back' }).click();
   await expect.poll(count).toBe(1);
 });
+
+test('six tabs that a browser restores together stay signed in', async ({ someone: { page, caller } }) => {
+  await caller.post('/leads', { name: 'Ada Larsen' });
+  await page.goto('/');
+  await expect(page.getByRole('link', { name: /Total leads/ })).toContainText('1');
+  const tabs = await Promise.all(Array.from({ length: 5 }, () => page.context().newPage()));
+  const all = [page, ...tabs];
+  for (const again of ['opened', 'loaded once more']) {
+    await Promise.all(all.map((tab) => (tab === page || again !== 'opened' ? tab.reload() : tab.goto('/'))));
+    for (const tab of all) {
+      await tab.bringToFront();
+      await expect(tab.getByRole('link', { name: /Total leads/ }), again).toContainText('1', { timeout: 20_000 });
+    }
+  }
+  await Promise.all(tabs.map((tab) => tab.close()));
+});

@@ -37,14 +37,25 @@
   }
 
   if (!known || outside) return;
-  const refresh = fetch('/api/v1/auth/refresh', {
-    method: 'POST',
-    credentials: 'same-origin',
-    signal: AbortSignal.timeout(15_000),
+  const ask = () =>
+    fetch('/api/v1/auth/refresh', {
+      method: 'POST',
+      credentials: 'same-origin',
+      signal: AbortSignal.timeout(15_000),
+    });
+  // One tab asks at a time: of many that a browser restores together, the others wait for the first one's cookie.
+  const refresh = new Promise((resolve, reject) => {
+    if (!navigator.locks) return resolve(ask());
+    navigator.locks
+      .request('leadline.refresh', { ifAvailable: true }, (lock) => {
+        if (!lock) return reject(new Error('another tab asks'));
+        const asked = ask();
+        resolve(asked);
+        return asked.catch(() => undefined);
+      })
+      .catch(reject);
   });
   refresh.catch(() => undefined);
-  // Other tabs wait with a refresh of theirs. This one waits for none: the server takes two at the same moment for one.
-  void navigator.locks?.request('leadline.refresh', () => refresh.catch(() => undefined));
   const token = refresh.then(async (answer) => (await answer.clone().json()).accessToken);
   const wanted = ['/api/v1/auth/me'];
   if (path === '/') {

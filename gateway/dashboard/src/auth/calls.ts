@@ -28,6 +28,11 @@ export async function acceptInvitation(values: { token: string; name?: string; p
 /** Ends the session; a server that can't be reached does not keep anybody signed in on this page. */
 export async function signOut() {
   await ok(api.POST('/api/v1/auth/logout', {})).catch(() => undefined);
+  goOut();
+}
+
+/** Leaves the page of a session that is over. */
+export function goOut() {
   leave();
   queryClient.clear();
   location.assign('/sign-in');

@@ -28,6 +28,9 @@ interface Frame {
   className?: string;
 }
 
+/** What the browser finds and the field says in our words. */
+const SAID = ['valueMissing', 'typeMismatch', 'tooShort', 'tooLong', 'badInput'] as const;
+
 function Wrap({ name, label, hint, optional, className, children }: Frame & { children: ReactNode }) {
   return (
     <Base.Root name={name} className={`${css.field} ${className ?? ''}`}>
@@ -52,7 +55,10 @@ function Wrap({ name, label, hint, optional, className, children }: Frame & { ch
       <Base.Error match="badInput" className={css.error}>
         {t('field.bad')}
       </Base.Error>
-      <Base.Error match="customError" className={css.error} />
+      {/* What the server found; an error with a kind of its own is never shown for that. */}
+      <Base.Validity>
+        {({ validity }) => (SAID.some((kind) => validity[kind]) ? null : <Base.Error className={css.error} />)}
+      </Base.Validity>
     </Base.Root>
   );
 }

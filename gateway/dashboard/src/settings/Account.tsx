@@ -4,10 +4,11 @@ import { useState } from 'react';
 import { api, ok } from '../api/client';
 import type { Me, SessionInfo } from '../api/model';
 import { ApiError } from '../api/problem';
-import { signOut } from '../auth/calls';
+import { goOut, signOut } from '../auth/calls';
 import { Button } from '../design/Button';
 import { Card } from '../design/Card';
 import { Form, FormError, PasswordField, TextField, texts } from '../design/Field';
+import { Modal, ModalActions } from '../design/Modal';
 import { Failed, reason, Skeleton } from '../design/Small';
 import { meQuery, useMe } from '../shell/me';
 import { ago } from '../time/format';
@@ -24,6 +25,7 @@ export function Account() {
       <Profile />
       <Password />
       <Sessions />
+      <Erase />
     </>
   );
 }
@@ -196,6 +198,63 @@ function Sessions() {
         <Failed error={query.error} onRetry={() => void query.refetch()} />
       ) : (
         <Skeleton height={100} radius={12} />
+      )}
+    </Card>
+  );
+}
+
+function Erase() {
+  const { user } = useMe();
+  const [open, setOpen] = useState(false);
+  const [errors, setErrors] = useState<Record<string, string>>({});
+  const [fault, setFault] = useState('');
+  const [busy, setBusy] = useState(false);
+  const close = () => {
+    setOpen(false);
+    setErrors({});
+    setFault('');
+  };
+  const erase = async (form: HTMLFormElement) => {
+    setBusy(true);
+    setErrors({});
+    setFault('');
+    try {
+      await ok(api.DELETE('/api/v1/auth/me', { body: { password: String(new FormData(form).get('password')) } }));
+      goOut();
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 422) setErrors({ ...error.fields });
+      else setFault(reason(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <Card title={t('erase.title')} sub={t('erase.sub')}>
+      <p className={css.quiet}>{t('erase.what')}</p>
+      <div>
+        <Button kind="danger" onClick={() => setOpen(true)}>
+          {t('erase.open')}
+        </Button>
+      </div>
+      {open && (
+        <Modal title={t('erase.ask')} sub={t('erase.what')} onClose={close}>
+          <Form
+            errors={errors}
+            onSubmit={(event) => {
+              event.preventDefault();
+              void erase(event.currentTarget);
+            }}
+          >
+            <FormError>{fault}</FormError>
+            <input type="email" defaultValue={user.email} autoComplete="username" hidden readOnly />
+            <PasswordField name="password" label={t('auth.password')} required autoComplete="current-password" />
+            <ModalActions>
+              <Button onClick={close}>{t('cancel')}</Button>
+              <Button kind="danger" type="submit" busy={busy}>
+                {t('erase.do')}
+              </Button>
+            </ModalActions>
+          </Form>
+        </Modal>
       )}
     </Card>
   );
