@@ -24,16 +24,14 @@ use hyper::{
     client::conn::http1::{SendRequest, handshake},
 };
 use hyper_util::rt::TokioIo;
-use leadline_tests::{Client, Mode, Part, System, ground::number};
+use leadline_tests::{
+    Client, Mode, Part, System,
+    ground::{MODES, number, wanted_modes},
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinSet};
 
-const MODES: [(Mode, &str); 3] = [
-    (Mode::AllInOne, "all in one (SQLite)"),
-    (Mode::OnServers, "all in one (MongoDB, RabbitMQ)"),
-    (Mode::Distributed, "distributed (five processes)"),
-];
 const STAGES: [&str; 5] = ["New", "Contacted", "Qualified", "Converted", "Lost"];
 const SOURCES: [&str; 4] = ["Website", "Referral", "Ad", "Other"];
 const FIRST: [&str; 12] = [
@@ -312,9 +310,7 @@ async fn main() -> Result<()> {
     let memory_leads = usize::try_from(of("MEMORY_LEADS", 100_000))?;
     let (time, rounds) = (Duration::from_secs(of("SECONDS", 4)), of("ROUNDS", 3));
 
-    let wanted = std::env::var("LEADLINE_BENCH_MODES").unwrap_or_else(|_| "123".to_owned());
-    let modes: Vec<(Mode, &str)> =
-        ('1'..).zip(MODES).filter(|(number, _)| wanted.contains(*number)).map(|(_, mode)| mode).collect();
+    let modes = wanted_modes();
 
     let mut benches = Vec::new();
     for (mode, _) in modes.clone() {

@@ -1,7 +1,7 @@
 //! Measures files of leads, in and out, in the three modes: rows a second, and the memory that it takes. Prints a table in Markdown.
 //!
-//! `scripts/bench` runs it after the requests. Settings, both optional: `LEADLINE_BENCH_ROWS` (100000), `LEADLINE_BENCH_MODES` (3:
-//! all; 1: all in one only). Memory is the peak of what all of Leadline's processes hold, above what they held before.
+//! `scripts/bench` runs it after the requests. Settings, both optional: `LEADLINE_BENCH_ROWS` (100000), `_MODES` (`123`:
+//! which of the three, by number). Memory is the peak of what all of Leadline's processes hold, above what they held before.
 
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
@@ -15,14 +15,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use leadline_tests::{Client, Mode, System, ground::number, imports, text};
+use leadline_tests::{
+    Client, Mode, System,
+    ground::{number, wanted_modes},
+    imports, text,
+};
 use reqwest::Method;
 
-const MODES: [(Mode, &str); 3] = [
-    (Mode::AllInOne, "all in one (SQLite)"),
-    (Mode::OnServers, "all in one (MongoDB, RabbitMQ)"),
-    (Mode::Distributed, "distributed (five processes)"),
-];
 const STAGES: [&str; 5] = ["New", "Contacted", "Qualified", "Converted", "Lost"];
 const SOURCES: [&str; 4] = ["Website", "Referral", "Ad", "Other"];
 /// One file holds so many rows at most, so that it stays under the limit of a body.
@@ -158,10 +157,10 @@ async fn measure(mode: Mode, rows: u64) -> Result<Vec<Figure>> {
 #[tokio::main]
 async fn main() -> Result<()> {
     let rows = number("LEADLINE_BENCH_ROWS", 100_000);
-    let modes = usize::try_from(number("LEADLINE_BENCH_MODES", 3))?;
+    let modes = wanted_modes();
     println!("\n{rows} leads in files; memory is the peak above what was held before.\n");
     println!("| | | seconds | rows a second | MiB above |\n| --- | --- | --- | --- | --- |");
-    for (mode, name) in MODES.into_iter().take(modes) {
+    for (mode, name) in modes {
         for Figure { what, rows, took, memory } in measure(mode, rows).await? {
             let seconds = took.as_secs_f64();
             println!("| {name} | {what} | {seconds:.1} | {:.0} | {memory} |", rows as f64 / seconds);
