@@ -3,6 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
+use leadline_storage::{
+    bson::{RawDocumentBuf, doc},
+    mongodb,
+};
 use leadline_testbed::wait_until;
 use leadline_tests::{Answer, Client, Mode, PASSWORD, System, in_every_mode, text};
 use reqwest::Method;
@@ -37,11 +41,40 @@ fn stands_in(folder: &Path, what: &str) -> std::io::Result<bool> {
     Ok(false)
 }
 
+/// Whether these bytes are in a document of any database, but for the servers' own.
+async fn stands_in_documents(what: &str) -> Result<bool> {
+    let client = mongodb::Client::with_uri_str(leadline_testbed::mongo().await?.uri()).await?;
+    for name in client.list_database_names().await? {
+        if ["admin", "config", "local"].contains(&name.as_str()) {
+            continue;
+        }
+        let database = client.database(&name);
+        for collection in database.list_collection_names().await? {
+            let mut rows = database.collection::<RawDocumentBuf>(&collection).find(doc! {}).await?;
+            while rows.advance().await? {
+                if rows.current().as_bytes().windows(what.len()).any(|part| part == what.as_bytes()) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether these bytes are anywhere that this system keeps things.
+async fn is_kept(system: &System, what: &str) -> Result<bool> {
+    match system.mode {
+        Mode::AllInOne => Ok(stands_in(system.folder(), what)?),
+        Mode::OnServers | Mode::Distributed => stands_in_documents(what).await,
+    }
+}
+
 async fn an_erased_account_leaves_nothing_behind_but_an_id(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
-    let mut zed = una.invite("Zebulon Unmistakable-Quagga", "member").await?;
+    // Of one system only: two may share a server.
+    let name = &format!("Zebulon Unmistakable-Quagga {:?}", system.mode);
+    let mut zed = una.invite(name, "member").await?;
     let local = zed.email.split('@').next().unwrap_or_default().to_owned();
-    let name = "Zebulon Unmistakable-Quagga";
     let lead = zed.lead_of(&json!({ "name": "Somebody else", "ownerId": zed.user })).await?;
     let lead = text(&lead, "id").to_owned();
     // A few sign-ins and another name, so that pages and log hold old versions too.
@@ -50,10 +83,10 @@ async fn an_erased_account_leaves_nothing_behind_but_an_id(system: &'static Syst
         zed.patch("/auth/me", &json!({ "name": format!("{name} the Younger") })).await?.expect(200)?;
         zed.patch("/auth/me", &json!({ "name": name })).await?.expect(200)?;
     }
-    let folder = system.folder();
-    if system.mode == Mode::AllInOne {
-        ensure!(stands_in(folder, name)? && stands_in(folder, &local)?, "the search finds nothing at all");
-    }
+    ensure!(
+        is_kept(system, name).await? && is_kept(system, &local).await?,
+        "the search finds nothing at all"
+    );
 
     erase(&zed, PASSWORD).await?.expect(204)?;
     wait_until(MINUTE, "the tokens of an erased person are void", async || {
@@ -86,12 +119,10 @@ async fn an_erased_account_leaves_nothing_behind_but_an_id(system: &'static Syst
     );
     ensure!(una.get("/workspace/members").await?.items().len() == 1, "still a member");
 
-    if system.mode == Mode::AllInOne {
-        wait_until(MINUTE, "no file holds anything of an erased person", async || {
-            matches!((stands_in(folder, name), stands_in(folder, &local)), (Ok(false), Ok(false)))
-        })
-        .await?;
-    }
+    wait_until(MINUTE, "nothing that is kept holds anything of an erased person", async || {
+        matches!((is_kept(system, name).await, is_kept(system, &local).await), (Ok(false), Ok(false)))
+    })
+    .await?;
 
     let anew = json!({ "name": "Zed", "email": zed.email, "password": PASSWORD });
     let anew = zed.signed_out().post("/auth/register", &anew).await?.expect(201)?;
