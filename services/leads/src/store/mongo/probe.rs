@@ -130,7 +130,8 @@ impl Lister<'_> {
     /// Grams to be probed, those that look rarest first.
     pub(super) fn grams(self) -> Vec<String> {
         let mut grams: Vec<String> = self.filter.words.iter().flat_map(Word::grams).collect();
-        grams.sort_by_cached_key(|gram| commonness(gram));
+        // By the text too: two words may have a gram in common, and it is probed once.
+        grams.sort_by_cached_key(|gram| (commonness(gram), gram.clone()));
         grams.dedup();
         grams.truncate(MOST_GRAMS);
         grams
