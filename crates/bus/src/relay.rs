@@ -16,6 +16,8 @@ use crate::{
 
 /// So often an outbox is read from its start, commits or not.
 const POLL: Duration = Duration::from_secs(1);
+/// So late at most it is read from its start again: a row that was committed late behind the last page waits for that.
+const LATEST: Duration = Duration::from_secs(10);
 /// So often the gauges are set.
 const GAUGES: Duration = Duration::from_secs(5);
 
@@ -90,20 +92,23 @@ impl Reader {
         match self.outbox.pending(self.after.as_ref(), BATCH).await {
             Ok(page) => {
                 self.backoff.reset();
+                let mut took = began.elapsed();
                 if std::mem::take(&mut self.failing) {
                     tracing::info!(outbox = self.name, "the outbox is read again");
+                    // That was waiting for the store, not reading.
+                    took = Duration::ZERO;
                 }
                 self.more = page.len() >= BATCH;
                 if let Some(last) = page.last() {
                     self.after = Some(last.row.clone());
                 }
                 if let Some(spent) = self.scan {
-                    let spent = spent + began.elapsed();
+                    let spent = spent + took;
                     self.scan = Some(spent);
                     if !self.more {
-                        // At most a tenth of the time goes into reading again what is stuck.
+                        // About a tenth of the time goes into reading again what is stuck, more only where that takes long.
                         self.scan = None;
-                        self.scan_at = Instant::now() + jittered(POLL.max(spent * 10));
+                        self.scan_at = Instant::now() + jittered((spent * 10).clamp(POLL, LATEST));
                     }
                 }
                 page
@@ -173,5 +178,91 @@ pub(crate) async fn measure(name: &'static str, outbox: Arc<dyn Outbox>, stop: S
         if !stop.sleep(GAUGES).await {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::outbox::Backlog;
+
+    /// Rows that all wait, of a store that may be slow to answer.
+    #[derive(Default)]
+    struct Slow {
+        rows: Mutex<Vec<i64>>,
+        answers: Mutex<Vec<(Duration, bool)>>,
+    }
+
+    #[async_trait]
+    impl Outbox for Slow {
+        async fn pending(
+            &self,
+            after: Option<&OutboxRow>,
+            limit: usize,
+        ) -> Result<Vec<PendingEvent>, OutboxError> {
+            let answer = self.answers.lock().unwrap().pop();
+            if let Some((pause, good)) = answer {
+                tokio::time::sleep(pause).await;
+                if !good {
+                    return Err("away".into());
+                }
+            }
+            let after = after.and_then(OutboxRow::number).unwrap_or(0);
+            let mut rows = self.rows.lock().unwrap().clone();
+            rows.retain(|row| *row > after);
+            rows.sort_unstable();
+            Ok(rows
+                .into_iter()
+                .take(limit)
+                .map(|row| PendingEvent::new(row, "lead.created", Vec::new()))
+                .collect())
+        }
+
+        async fn mark_published(&self, _rows: &[OutboxRow]) -> Result<(), OutboxError> {
+            Ok(())
+        }
+
+        async fn park(&self, _row: &OutboxRow, _consumer: &str, _reason: &str) -> Result<(), OutboxError> {
+            Ok(())
+        }
+
+        async fn backlog(&self) -> Result<Backlog, OutboxError> {
+            Ok(Backlog::default())
+        }
+
+        fn committed(&self) -> watch::Receiver<u64> {
+            watch::channel(0).1
+        }
+    }
+
+    /// How long it takes until a row is read that was committed behind the last one, after answers like these.
+    async fn late_row_found_after(answers: &[(Duration, bool)]) -> Duration {
+        let outbox = Arc::new(Slow::default());
+        outbox.rows.lock().unwrap().push(2);
+        outbox.answers.lock().unwrap().extend(answers.iter().rev());
+        let mut reader = Reader::new("test", outbox.clone());
+        while reader.page().await.is_empty() {
+            reader.more(None).await;
+        }
+        outbox.rows.lock().unwrap().push(1);
+        let since = Instant::now();
+        loop {
+            reader.more(Some(Instant::now() + POLL)).await;
+            if reader.page().await.iter().any(|event| event.row == OutboxRow::Number(1)) {
+                return since.elapsed();
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_committed_late_is_found_within_seconds_also_after_the_store_was_away() {
+        let second = Duration::from_secs(1);
+        assert!(late_row_found_after(&[]).await < 2 * second);
+        assert!(late_row_found_after(&[(second / 10, false), (9 * second, true)]).await < 3 * second);
+        assert!(late_row_found_after(&[(9 * second, true)]).await < 15 * second);
     }
 }

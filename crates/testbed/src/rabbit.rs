@@ -316,7 +316,7 @@ fn set_environment(command: &mut Command, folder: &Folder, ports: Ports) {
 
 fn is_clash(error: &str) -> bool {
     let error = error.to_ascii_lowercase();
-    error.contains("already in use") || error.contains("eaddrinuse")
+    ["already in use", "eaddrinuse", "dist_port_already_used"].iter().any(|clash| error.contains(clash))
 }
 
 /// Erlang's port mapper, epmd.

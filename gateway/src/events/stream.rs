@@ -1,7 +1,7 @@
 //! One stream: tells what happens, and never silently passes anything over.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -202,55 +202,68 @@ impl Stream {
     /// `None`: more than can be told.
     async fn missed_since(&self, after: &str) -> Result<Option<Vec<Live>>, Refusal> {
         let (activities, due) = tokio::try_join!(self.activities_since(after), self.due_since(after))?;
-        let (Some(mut missed), Some(due)) = (activities, due) else { return Ok(None) };
-        missed.extend(due);
-        // UUIDv7 sorts by time.
-        missed.sort_by(|one, other| one.id.cmp(&other.id));
-        Ok((missed.len() <= MOST_MISSED).then_some(missed))
+        let (Some(mut missed), Some(mut due)) = (activities, due) else { return Ok(None) };
+        missed.0.append(&mut due.0);
+        Ok((missed.0.len() <= MOST_MISSED).then(|| missed.0.into_values().collect()))
     }
 
-    async fn activities_since(&self, after: &str) -> Result<Option<Vec<Live>>, Refusal> {
-        let (mut missed, mut after_id) = (Vec::new(), after.to_owned());
+    async fn activities_since(&self, after: &str) -> Result<Option<Missed>, Refusal> {
+        let (mut missed, mut after_id) = (Missed::default(), after.to_owned());
         loop {
             let request = ListActivityAfterRequest { after_id: after_id.clone(), limit: PAGE };
             let answer =
                 self.gateway.leads().list_activity_after(self.caller.request(request)).await?.into_inner();
-            let full = answer.activities.len() >= PAGE as usize;
-            let newest = answer.activities.iter().map(|activity| activity.id.clone()).max();
-            let activities = answer.activities.into_iter();
-            missed.extend(activities.map(|entry| Live { id: entry.id.clone(), what: What::Activity(entry) }));
-            if !answer.complete || missed.len() > MOST_MISSED {
+            let page = answer.activities.into_iter();
+            let newest = missed
+                .add(&after_id, page.map(|entry| Live { id: entry.id.clone(), what: What::Activity(entry) }));
+            if !answer.complete || missed.0.len() > MOST_MISSED {
                 return Ok(None);
             }
             match newest {
-                Some(newest) if full && newest > after_id => after_id = newest,
-                _ => return Ok(Some(missed)),
+                Some(newest) => after_id = newest,
+                None => return Ok(Some(missed)),
             }
         }
     }
 
-    async fn due_since(&self, after: &str) -> Result<Option<Vec<Live>>, Refusal> {
-        let (mut missed, mut after_id) = (Vec::new(), after.to_owned());
+    async fn due_since(&self, after: &str) -> Result<Option<Missed>, Refusal> {
+        let (mut missed, mut after_id) = (Missed::default(), after.to_owned());
         loop {
             let request = ListDueAfterRequest { after_id: after_id.clone(), limit: PAGE };
             let answer =
                 self.gateway.reminders().list_due_after(self.caller.request(request)).await?.into_inner();
-            let full = answer.items.len() >= PAGE as usize;
-            let newest = answer.items.iter().map(|due| due.event_id.clone()).max();
-            missed.extend(
-                answer
-                    .items
-                    .into_iter()
-                    .filter_map(|due| Some(Live { id: due.event_id, what: What::Due(due.reminder?) })),
+            let page = answer.items.into_iter();
+            let newest = missed.add(
+                &after_id,
+                page.filter_map(|due| Some(Live { id: due.event_id, what: What::Due(due.reminder?) })),
             );
-            if missed.len() > MOST_MISSED {
+            if missed.0.len() > MOST_MISSED {
                 return Ok(None);
             }
             match newest {
-                Some(newest) if full && newest > after_id => after_id = newest,
-                _ => return Ok(Some(missed)),
+                Some(newest) => after_id = newest,
+                None => return Ok(Some(missed)),
             }
         }
+    }
+}
+
+/// What was missed, by id: UUIDv7 sorts by time. Pages repeat what may have been committed late, and nothing counts twice.
+#[derive(Default)]
+struct Missed(BTreeMap<String, Live>);
+
+impl Missed {
+    /// Adds a page of what comes after an event. Gives the event after which to ask for more; `None`: that was all.
+    fn add(&mut self, after: &str, page: impl Iterator<Item = Live>) -> Option<String> {
+        let (mut new, mut newest) = (0, String::new());
+        for live in page {
+            if live.id.as_str() > after {
+                new += 1;
+                newest = newest.max(live.id.clone());
+            }
+            self.0.insert(live.id.clone(), live);
+        }
+        (new >= PAGE as usize).then_some(newest)
     }
 }
 
@@ -298,6 +311,16 @@ mod tests {
         }
         assert_eq!(told.ids.len(), REMEMBERED);
         assert!(told.add("a"), "forgotten long ago");
+    }
+
+    #[test]
+    fn what_pages_repeat_counts_once_and_asks_for_no_more() {
+        let live = |number: usize| Live { id: format!("{number:06}"), what: What::Figures(0) };
+        let (mut missed, page) = (Missed::default(), PAGE as usize);
+        assert_eq!(missed.add("000000", (1..=page).map(live)).as_deref(), Some("000500"));
+        // The second repeats the first, and has three new ones.
+        assert_eq!(missed.add("000500", (1..=page + 3).map(live)), None);
+        assert_eq!(missed.0.len(), page + 3);
     }
 
     #[test]
