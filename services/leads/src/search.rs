@@ -89,18 +89,37 @@ impl Haystack {
     #[must_use]
     pub fn grams(&self) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
+        self.each_word(|word| (1..=LONGEST_GRAM).for_each(|size| pieces_of(word, size, &mut all)));
+        all
+    }
+
+    /// For a store that finds grams by how they begin: the longest gram that begins at each character, a third of
+    /// [`grams`](Self::grams). Every gram is the beginning of one of them, and every beginning of one of them is a gram.
+    #[must_use]
+    pub fn longest_grams(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        self.each_word(|word| {
+            for (at, _) in word.char_indices() {
+                let end = word[at..].char_indices().nth(LONGEST_GRAM).map_or(word.len(), |(end, _)| at + end);
+                all.insert(word[at..end].to_owned());
+            }
+        });
+        all
+    }
+
+    /// Whatever a word may be found in: nothing that is found reaches over the end of one.
+    fn each_word(&self, mut each: impl FnMut(&str)) {
         for word in self.text.split_whitespace() {
-            pieces(word, &mut all);
+            each(word);
             // So that `+49(0)30`, written in a name, is found by its digits, like a phone.
             for run in word.split(|c| !is_phone_like(c)) {
                 let digits: String = run.chars().filter(char::is_ascii_digit).collect();
                 if digits.len() < run.len() {
-                    pieces(&digits, &mut all);
+                    each(&digits);
                 }
             }
         }
-        pieces(&self.digits, &mut all);
-        all
+        each(&self.digits);
     }
 }
 
@@ -108,12 +127,8 @@ fn is_phone_like(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '+' | '(' | ')' | '-' | '.')
 }
 
-/// All pieces of one, two and three characters.
-fn pieces(text: &str, into: &mut BTreeSet<String>) {
-    for size in 1..=3 {
-        pieces_of(text, size, into);
-    }
-}
+/// Pieces are so long at most, in characters.
+pub const LONGEST_GRAM: usize = 3;
 
 fn pieces_of(text: &str, size: usize, into: &mut BTreeSet<String>) {
     let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
@@ -158,7 +173,7 @@ impl Word {
     /// are not: those of a phone are pieces of its number, whatever stands between them.
     #[must_use]
     pub fn is_gram(&self) -> bool {
-        self.digits.is_none() && self.text.chars().count() <= 3
+        self.digits.is_none() && self.text.chars().count() <= LONGEST_GRAM
     }
 
     /// Grams that everything in which it is found has: at least one, the longest ones that there are.
@@ -166,7 +181,7 @@ impl Word {
     pub fn grams(&self) -> BTreeSet<String> {
         let text = self.digits.as_deref().unwrap_or(&self.text);
         let mut all = BTreeSet::new();
-        for size in (1..=3).rev() {
+        for size in (1..=LONGEST_GRAM).rev() {
             pieces_of(text, size, &mut all);
             if !all.is_empty() {
                 break;
@@ -256,6 +271,17 @@ mod tests {
                 prop_assert!(!word.grams().is_empty());
                 prop_assert!(word.grams().is_subset(&grams), "{:?} of {:?}", word.grams(), grams);
             }
+        }
+
+        #[test]
+        fn grams_are_what_the_longest_ones_begin_with(text in "[0-9a-cäß🦊 .+()-]{0,16}", phone in "[0-9+()]{0,9}") {
+            let lead = haystack(&text, &phone);
+            let begun: BTreeSet<String> = lead
+                .longest_grams()
+                .iter()
+                .flat_map(|gram| gram.char_indices().map(|(at, c)| gram[..at + c.len_utf8()].to_owned()).collect::<Vec<_>>())
+                .collect();
+            prop_assert_eq!(begun, lead.grams());
         }
 
         #[test]

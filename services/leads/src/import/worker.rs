@@ -34,8 +34,10 @@ const POLL: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 /// How often progress is told.
 const TOLD: Duration = Duration::from_millis(500);
-/// How long others may have to wait for a batch.
+/// How long others may have to wait for a batch, where a batch keeps them waiting.
 const PATIENCE: Duration = Duration::from_millis(60);
+/// How long a batch may take elsewhere: far less than a transaction may, so that little is done again after a conflict.
+const UNHURRIED: Duration = Duration::from_millis(500);
 /// The least rows of a batch, unless the file has no more.
 const SMALLEST_BATCH: usize = 25;
 /// Rows are handed over in portions of so many.
@@ -418,13 +420,20 @@ impl Job<'_> {
         self.import = taken.ok_or(Left::Lost)?;
         self.tell(false);
         let took = begun.elapsed();
-        // Others who write go between.
-        tokio::time::sleep((took / 10).min(PATIENCE)).await;
+        self.let_others_go(took).await;
         if self.stop.is_stopping() {
             return Err(Left::Stopping);
         }
-        let better = if took > PATIENCE { size / 2 } else { size + size / 2 };
+        let longest = if self.worker.imports.keeps_others_waiting() { PATIENCE } else { UNHURRIED };
+        let better = if took > longest { size / 2 } else { size + size / 2 };
         Ok(better.clamp(SMALLEST_BATCH, LARGEST_BATCH))
+    }
+
+    /// Where one writes at a time, others who write go between.
+    async fn let_others_go(&self, took: Duration) {
+        if self.worker.imports.keeps_others_waiting() {
+            tokio::time::sleep((took / 10).min(PATIENCE)).await;
+        }
     }
 
     /// Takes back what is left of it.
@@ -439,7 +448,7 @@ impl Job<'_> {
                 return Ok(State::Undone);
             }
             self.tell(false);
-            tokio::time::sleep((begun.elapsed() / 10).min(PATIENCE)).await;
+            self.let_others_go(begun.elapsed()).await;
             if self.stop.is_stopping() {
                 return Err(Left::Stopping);
             }

@@ -184,6 +184,10 @@ fn any_filter(crowd: &Crowd, random: &mut StdRng) -> Filter {
                     "42",
                     "zz",
                     "æg",
+                    "m",
+                    "o'",
+                    "(0",
+                    "a|",
                 ];
                 filter.words = words(question.choose(random).unwrap());
             }

@@ -136,6 +136,8 @@ async fn no_page_looks_at_more_however_many_leads_there_are() -> anyhow::Result<
         ("a time", Filter { created: range, ..all() }, by_name, TOTAL + probed + 2_500, 2_500),
         ("a common piece", of("ann"), newest, TOTAL + probed + 2_500, 2_500),
         ("a common piece by name", of("ann"), by_name, TOTAL + probed + 2_500, 2_500),
+        ("a beginning", of("an"), newest, TOTAL + probed + 2_500, 2_500),
+        ("a letter by name", of("a"), by_name, TOTAL + probed + 2_500, 2_500),
         ("a rare name", of("anna miller12345"), newest, 8 * FEW, FEW),
         ("a phone", of("2000012345"), newest, 8 * FEW, FEW),
         ("nothing", of("qqq"), newest, 10, 0),

@@ -106,7 +106,7 @@ pub(super) fn of_lead(scope: Scope, lead: &Lead, revision: i64) -> Document {
         "nameKey": sort_text(fields.name.as_str()),
         "companyKey": text(fields.company.as_ref().map(|company| sort_text(company.as_str())).as_deref()),
         "tagKeys": fields.tags.iter().map(Tag::key).collect::<Vec<_>>(),
-        "grams": haystack.grams().into_iter().collect::<Vec<_>>(),
+        "grams": haystack.longest_grams().into_iter().collect::<Vec<_>>(),
         "search": haystack.text,
         "digits": haystack.digits,
     };

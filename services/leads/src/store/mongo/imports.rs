@@ -405,6 +405,10 @@ impl Imports for MongoImports {
         Ok(())
     }
 
+    fn keeps_others_waiting(&self) -> bool {
+        false
+    }
+
     async fn take(&self, lease: Lease, rows: Rows, until: Millis) -> Result<Option<Import>, StoreError> {
         let (own, scope) = (self.clone(), lease.scope);
         let writer = Writer::new(self.db.database(), scope, self.encode);

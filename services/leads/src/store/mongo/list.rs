@@ -21,7 +21,7 @@ use super::{
 use crate::{
     filter::{Filter, FollowUp, Owner, Page, Position, Query, Range, Sort, SortBy, SortKey, Total},
     lead::{Lead, LeadId, Note, NoteId},
-    search::Word,
+    search::{LONGEST_GRAM, Word},
     stage::Status,
     store::{
         StoreError, WalkMark,
@@ -105,6 +105,26 @@ fn within(field: &str, range: Range) -> Document {
     doc! { field: bounds }
 }
 
+/// A lead has a gram. The longest ones are indexed; shorter ones are what those begin with.
+fn has_gram(gram: &str) -> Document {
+    if gram.chars().count() >= LONGEST_GRAM {
+        return doc! { "grams": gram };
+    }
+    // The server finds no bounds in an expression with a bar, and takes none with a zero.
+    if gram.contains(['|', '\0']) {
+        // Of an array two conditions may be met by two elements: this is one condition.
+        return doc! { "grams": { "$elemMatch": { "$gte": gram, "$lt": format!("{gram}{}", char::MAX) } } };
+    }
+    let mut beginning = String::from("^");
+    for c in gram.chars() {
+        if c.is_ascii_punctuation() {
+            beginning.push('\\');
+        }
+        beginning.push(c);
+    }
+    doc! { "grams": { "$regex": beginning } }
+}
+
 fn status_codes<'s>(statuses: impl IntoIterator<Item = &'s Status>) -> impl Iterator<Item = Bson> {
     statuses.into_iter().map(|status| Bson::Int32(status.rank().into())).collect::<Vec<_>>().into_iter()
 }
@@ -174,7 +194,7 @@ impl Lister<'_> {
     fn conditions(self, gram: Option<&str>) -> Vec<Document> {
         let mut all: Vec<Document> =
             accesses(self.filter).into_iter().flat_map(|access| self.condition(access)).collect();
-        all.extend(gram.map(|gram| doc! { "grams": gram }));
+        all.extend(gram.map(has_gram));
         let holds = |field: &str, text: &str| {
             doc! { "$gte": [{ "$indexOfBytes": [field, { "$literal": text }] }, 0] }
         };
@@ -200,7 +220,7 @@ impl Lister<'_> {
 
     /// The rows of one gram alone.
     pub(super) fn probe_gram(self, gram: &str) -> Find {
-        self.find("by_gram", vec![doc! { "grams": gram }])
+        self.find("by_gram", vec![has_gram(gram)])
     }
 
     /// Everything that matches.

@@ -46,6 +46,10 @@ fn everything() -> Vec<(Access, Filter)> {
     let all = Filter::default;
     vec![
         (Access::Grams, Filter { words: words("zoe müller 030"), ..all() }),
+        (Access::Grams, Filter { words: words("zo"), ..all() }),
+        (Access::Grams, Filter { words: words("ü"), ..all() }),
+        (Access::Grams, Filter { words: words("a."), ..all() }),
+        (Access::Grams, Filter { words: words("|"), ..all() }),
         (Access::Tags, Filter { tags: ["vip".to_owned()].into(), ..all() }),
         (Access::Tags, Filter { tags: ["vip".to_owned(), "cold".to_owned()].into(), ..all() }),
         (Access::Status, Filter { statuses: [Status::New].into(), ..all() }),

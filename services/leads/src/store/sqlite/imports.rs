@@ -482,6 +482,10 @@ impl Imports for SqliteImports {
             .await
     }
 
+    fn keeps_others_waiting(&self) -> bool {
+        true
+    }
+
     async fn take(&self, lease: Lease, rows: Rows, until: Millis) -> Result<Option<Import>, StoreError> {
         let encode = self.encode;
         self.db
