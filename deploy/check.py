@@ -92,7 +92,7 @@ def check_rights():
     """The broker's definitions against the topology in the sources, and the two places with MongoDB's rights."""
     definitions = json.loads((DEPLOY / "rabbitmq/leadline.json").read_text())
     topology = (ROOT / "crates/bus/src/topology.rs").read_text()
-    names = set(re.findall(r'Subscription \{ name: "([a-z]+)"', topology))
+    names = set(re.findall(r'Subscription \{ name: "([a-z-]+)"', topology))
     declare = (ROOT / "crates/bus/src/rabbit/declare.rs").read_text()
     limit = int(re.search(r"DELIVERIES: i32 = (\d+)", declare)[1])
     queues = {queue["name"]: queue["arguments"] for queue in definitions["queues"]}

@@ -185,6 +185,18 @@ impl Fields {
         }
     }
 
+    /// Yes or no; no if it is left out.
+    pub(crate) fn flag(&mut self, name: &str) -> bool {
+        match self.take(name) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(_) => {
+                self.fault(name, "must be true or false");
+                false
+            }
+        }
+    }
+
     /// Text that may be left out but not be `null`.
     pub(crate) fn patch_text(&mut self, name: &str) -> Option<String> {
         if self.members.get(name).is_some_and(Value::is_null) {

@@ -47,6 +47,7 @@ pub fn routing_key(event: &Event) -> &'static str {
             Some(Account::RoleChanged(_)) => "account.role_changed",
             Some(Account::PersonRenamed(_)) => "account.person_renamed",
             Some(Account::WorkspaceChanged(_)) => "account.workspace_changed",
+            Some(Account::WorkspaceErased(_)) => "account.workspace_erased",
             None => "account.unknown",
         },
         Some(Body::AnalyticsChanged(_)) => "analytics.changed",

@@ -25,5 +25,16 @@ pub const REMINDERS: Subscription = Subscription { name: "reminders", keys: &["l
 /// Leads learn of the next open reminder.
 pub const LEADS: Subscription = Subscription { name: "leads", keys: &["reminder.#"] };
 
+/// Erased workspaces. Queues of their own: a process of an older version, which knows nothing of erasures, takes nothing out
+/// of them while others are of this one already.
+const ERASURE: &[&str] = &["account.workspace_erased"];
+/// Leads of erased workspaces are to go.
+pub const LEADS_ERASURE: Subscription = Subscription { name: "leads-erasure", keys: ERASURE };
+/// Reminders of erased workspaces are to go.
+pub const REMINDERS_ERASURE: Subscription = Subscription { name: "reminders-erasure", keys: ERASURE };
+/// Figures of erased workspaces are to go.
+pub const ANALYTICS_ERASURE: Subscription = Subscription { name: "analytics-erasure", keys: ERASURE };
+
 /// All of them.
-pub const ALL: [Subscription; 3] = [ANALYTICS, REMINDERS, LEADS];
+pub const ALL: [Subscription; 6] =
+    [ANALYTICS, REMINDERS, LEADS, LEADS_ERASURE, REMINDERS_ERASURE, ANALYTICS_ERASURE];

@@ -54,6 +54,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Superseded => Self::conflict("SUPERSEDED", error.to_string()),
+            StoreError::Erased => Self::NotFound("workspace"),
             StoreError::Storage(error) if error.is_passing() => {
                 tracing::warn!(%error, "the store does not answer");
                 Self::Unavailable("the figures can't be read just now: try again".to_owned())

@@ -7,6 +7,7 @@
 pub mod calendar;
 pub mod counts;
 pub mod day;
+pub mod erasure;
 pub mod figures;
 mod grpc;
 pub mod lead;
@@ -30,10 +31,13 @@ use leadline_runtime::{
     tokens::Verifier,
 };
 use leadline_storage::StoreUrl;
+use tokio::sync::Notify;
 use tonic::service::Routes;
 
 pub use crate::program::{program, run};
-use crate::{projection::Projection, rebuild::LeadsService, signal::Signals, store::Store};
+use crate::{
+    erasure::Erasures, projection::Projection, rebuild::LeadsService, signal::Signals, store::Store,
+};
 
 /// The full name of the gRPC service.
 pub const NAME: &str = "leadline.analytics.v1.AnalyticsService";
@@ -88,7 +92,10 @@ pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service,
     let signals = Signals::new(parts.bus.clone(), stop.clone());
     let projection = Projection::new(store.clone(), signals);
     parts.bus.consume(topology::ANALYTICS, Arc::new(projection), stop);
-    stop.spawn(tidy(store.clone(), stop.clone()));
+    let discarded = Arc::new(Notify::new());
+    let erasures = Erasures::new(store.clone(), discarded.clone());
+    parts.bus.consume(topology::ANALYTICS_ERASURE, Arc::new(erasures), stop);
+    stop.spawn(tidy(store.clone(), discarded, stop.clone()));
     let server = grpc::Server {
         store: store.clone(),
         leads: Arc::new(LeadsService { route: parts.leads, secret: parts.secret.clone() }),
@@ -106,15 +113,21 @@ pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service,
     Ok(Service { routes, health, store })
 }
 
-/// Sweeps up what rebuilds have left behind.
-async fn tidy(store: Arc<dyn Store>, stop: Stop) {
-    while stop.sleep(TIDYING).await {
+/// Sweeps up what rebuilds and erased workspaces have left behind.
+async fn tidy(store: Arc<dyn Store>, discarded: Arc<Notify>, stop: Stop) {
+    loop {
+        tokio::select! {
+            () = discarded.notified() => {}
+            slept = stop.sleep(TIDYING) => if !slept {
+                return;
+            }
+        }
         loop {
             match store.sweep(Millis::now().before(store::ABANDONED)).await {
                 Ok(true) if stop.sleep(REST).await => {}
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "leftovers of a rebuild can't be swept up now");
+                    tracing::warn!(%error, "leftovers can't be swept up now");
                     break;
                 }
             }

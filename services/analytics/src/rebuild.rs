@@ -138,7 +138,11 @@ async fn rebuild_one(
     leads: &dyn Leads,
     workspace: WorkspaceId,
 ) -> Result<u64, RebuildError> {
-    let building = store.begin(Scope::of_own_row(workspace)).await?;
+    let building = match store.begin(Scope::of_own_row(workspace)).await {
+        // Its last leads are on their way out.
+        Err(StoreError::Erased) => return Ok(0),
+        begun => begun?,
+    };
     let rebuilt = fill(store, leads, building).await;
     if rebuilt.is_err()
         && let Err(error) = store.give_up(building).await

@@ -35,6 +35,9 @@ pub enum StoreError {
         "another rebuild of the workspace has taken over, or this one stood still for too long: start it again"
     )]
     Superseded,
+    /// The workspace is erased.
+    #[error("the workspace is erased")]
+    Erased,
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -81,7 +84,7 @@ pub struct Building {
 pub trait Store: Send + Sync {
     /// Takes in snapshots that events brought, of which the newest happened at `at`: those that are newer than what is known
     /// replace it, and the difference goes to the counters, in one transaction. Snapshots in any order, repeated, and long
-    /// known ones change nothing. A lead must not occur twice in `snapshots` (see [`crate::lead::newest`]).
+    /// known ones change nothing, nor does anything of an erased workspace. A lead must not occur twice in `snapshots` (see [`crate::lead::newest`]).
     async fn apply(&self, scope: Scope, snapshots: Vec<Snapshot>, at: Millis) -> Result<Applied, StoreError>;
 
     /// Reads all that figures need, from one snapshot of the live generation.
@@ -89,6 +92,9 @@ pub trait Store: Send + Sync {
 
     /// Begins a rebuild: from its return on, every event goes to the new generation too. A rebuild of the same workspace that
     /// was under way is superseded.
+    ///
+    /// # Errors
+    /// [`StoreError::Erased`].
     async fn begin(&self, scope: Scope) -> Result<Building, StoreError>;
 
     /// Takes snapshots of the leads service into a new generation, as [`Store::apply`] would, but gives the difference back
@@ -115,11 +121,14 @@ pub trait Store: Send + Sync {
     /// Gives a rebuild up; its generation is to be swept. Does nothing if it was superseded.
     async fn give_up(&self, building: Building) -> Result<(), StoreError>;
 
+    /// Marks a workspace as erased, for ever, and leaves all that is kept of it to be swept; a rebuild of it is superseded.
+    async fn erase(&self, scope: Scope, at: Millis) -> Result<(), StoreError>;
+
     /// Takes away a bounded number of rows of generations that nobody needs, of any workspace, and gives up rebuilds that did
     /// not go on since `abandoned_before`. True: there is more to do. Safe beside other replicas.
     async fn sweep(&self, abandoned_before: Millis) -> Result<bool, StoreError>;
 
-    /// The workspaces that have figures, in the order of their ids, after `after`, at most [`STEP`]. For rebuilds and checks.
+    /// The workspaces that have figures, erased ones left out, in the order of their ids, after `after`, at most [`STEP`]. For rebuilds and checks.
     async fn workspaces(&self, after: Option<WorkspaceId>) -> Result<Vec<WorkspaceId>, StoreError>;
 
     /// Counts the rows of the live generation anew and compares: gives the slots whose counters are not what the rows say.

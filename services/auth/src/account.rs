@@ -374,6 +374,8 @@ pub enum What {
     PersonRenamed(UserId),
     /// The workspace has another name or zone.
     WorkspaceChanged,
+    /// The workspace went with its last member.
+    WorkspaceErased,
 }
 
 /// Tokens that are void.

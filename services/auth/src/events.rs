@@ -14,7 +14,7 @@ use crate::account::{Happened, Void, What};
 pub fn to_proto(happened: &Happened) -> Event {
     use account_event::{
         MemberJoined, MemberRemoved, PersonRenamed, RoleChanged, SessionEnded, What as Proto,
-        WorkspaceChanged,
+        WorkspaceChanged, WorkspaceErased,
     };
     let what = match happened.what {
         What::SessionEnded { session, user } => {
@@ -25,6 +25,7 @@ pub fn to_proto(happened: &Happened) -> Event {
         What::RoleChanged(user) => Proto::RoleChanged(RoleChanged { user_id: user.to_string() }),
         What::PersonRenamed(user) => Proto::PersonRenamed(PersonRenamed { user_id: user.to_string() }),
         What::WorkspaceChanged => Proto::WorkspaceChanged(WorkspaceChanged {}),
+        What::WorkspaceErased => Proto::WorkspaceErased(WorkspaceErased {}),
     };
     Event {
         id: happened.id.to_string(),

@@ -119,13 +119,17 @@ impl From<StoreError> for Refusal {
                     workspace.as_str()
                 ),
             ),
-            StoreError::OnlyMemberOf(workspace) => Self::conflict(
-                "ONLY_MEMBER",
-                format!(
-                    "“{}” has no other member, and what is in it can't be left to nobody: make somebody else its owner first",
-                    workspace.as_str()
-                ),
-            ),
+            StoreError::OnlyMemberOf(workspaces) => {
+                let names: Vec<_> = workspaces.iter().map(|name| format!("“{}”", name.as_str())).collect();
+                Self::conflict(
+                    "ONLY_MEMBER",
+                    format!(
+                        "nobody else is a member of {}: make somebody else an owner first, or send \"deleteWorkspace\": true to erase \
+                         all leads, notes, reminders, imports and figures in it too, for good",
+                        names.join(" and of ")
+                    ),
+                )
+            }
             StoreError::Denied(denied) => Self::Forbidden(denied.to_string()),
             StoreError::Gone => Self::Gone(
                 "the invitation was accepted or withdrawn, or has run out: ask for a new one".to_owned(),

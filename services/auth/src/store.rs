@@ -77,9 +77,9 @@ pub enum StoreError {
     /// This workspace, in which others are, would have no owner.
     #[error("the last owner of a workspace in which others are")]
     LastOwnerOf(Name),
-    /// Nobody would be left in this workspace.
+    /// Nobody would be left in these workspaces, and they are not to be erased.
     #[error("the only member of a workspace")]
-    OnlyMemberOf(Name),
+    OnlyMemberOf(Vec<Name>),
     /// The actor's role does not allow it.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -311,6 +311,8 @@ pub trait Accounts {
     async fn change_password(&self, change: PasswordChange, act: Act) -> Result<Vec<Happened>, StoreError>;
     /// Erases a person: name, address, password, where they signed in from, invitations to their address, what was answered to
     /// them. All their sessions end, and they leave every workspace. What remains is their id, as what they did there bears it.
+    /// With `workspaces`, those of which nobody else is a member are erased too: their names, invitations and answers here, and
+    /// by the event that tells of it what other services keep of them. Of such a workspace id and time remain.
     ///
     /// # Errors
     /// [`StoreError::PasswordChanged`] if the present hash is not `verified`, [`StoreError::LastOwnerOf`],
@@ -319,6 +321,7 @@ pub trait Accounts {
         &self,
         user: UserId,
         verified: PasswordHash,
+        workspaces: bool,
         act: Act,
     ) -> Result<Vec<Happened>, StoreError>;
     /// Where a person stands in a workspace; `None` if they are not a member.

@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod backfill;
+pub mod erasure;
 pub mod event;
 pub mod fields;
 pub mod filter;
@@ -44,6 +45,7 @@ use leadline_storage::StoreUrl;
 use tonic::service::Routes;
 
 use crate::{
+    erasure::Erasures,
     follow_up::FollowUps,
     grpc::{Leads, imports::Imports},
     import::worker::{self, Worker},
@@ -99,6 +101,10 @@ pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service,
         .await
         .map_err(|error| Failure::new(format!("the store of leads at {}: {error}", config.store)))?;
     parts.bus.consume(topology::LEADS, Arc::new(FollowUps::new(store.clone())), stop);
+    let erased = Arc::new(tokio::sync::Notify::new());
+    let erasures = Erasures::new(store.clone(), erased.clone());
+    parts.bus.consume(topology::LEADS_ERASURE, Arc::new(erasures), stop);
+    stop.spawn(erasure::run(store.clone(), erased, stop.clone()));
     parts.bus.relay("leads", store.outbox(), stop);
     stop.spawn(sweep::run(store.clone(), stop.clone()));
     let pinged = store.clone();

@@ -143,6 +143,17 @@ pub struct BulkPart {
     pub once: Option<Keyed<Bulk>>,
 }
 
+/// What is left of an erased workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erasing {
+    /// Some went, and there may be more.
+    More,
+    /// Nothing but what waits to be published.
+    Waiting,
+    /// Nothing.
+    Gone,
+}
+
 /// Leads that are to become one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergePart {
@@ -345,6 +356,21 @@ pub trait Store: Send + Sync {
 
     /// Makes merges from before a time final, at most so many; how many they were.
     async fn forget_merges(&self, before: Millis, limit: usize) -> Result<u64, StoreError>;
+
+    /// Marks a workspace as erased, for ever; a second time changes nothing.
+    async fn mark_erased(&self, scope: Scope, at: Millis) -> Result<(), StoreError>;
+
+    /// Erased workspaces of which rows may be left, those that were marked first, and since when; at most 100.
+    async fn to_erase(&self) -> Result<Vec<(Scope, Millis)>, StoreError>;
+
+    /// Takes about so many rows of a workspace away, whatever they are.
+    async fn erase_some(&self, scope: Scope, limit: usize) -> Result<Erasing, StoreError>;
+
+    /// No rows of an erased workspace need be looked for any more.
+    async fn done_erasing(&self, scope: Scope) -> Result<(), StoreError>;
+
+    /// Sees to it that what was deleted is not in the store's own log any more either, soon.
+    async fn empty_log(&self);
 
     /// Stores leads with all that was done to them, in one transaction.
     async fn insert(&self, scope: Scope, histories: Vec<History>) -> Result<(), StoreError>;

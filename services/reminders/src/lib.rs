@@ -6,6 +6,7 @@
 mod backfill;
 mod clock;
 mod consumer;
+mod erasure;
 mod event;
 mod grpc;
 pub mod reminder;
@@ -84,6 +85,10 @@ impl Service {
 pub async fn start(config: Config, parts: Parts, stop: &Stop) -> Result<Service, Failure> {
     let store = store::open(&config.store, stop).await?;
     parts.bus.consume(topology::REMINDERS, Arc::new(consumer::LeadNews::new(store.clone())), stop);
+    let erased = Arc::new(tokio::sync::Notify::new());
+    let erasures = erasure::Erasures::new(store.clone(), erased.clone());
+    parts.bus.consume(topology::REMINDERS_ERASURE, Arc::new(erasures), stop);
+    stop.spawn(erasure::run(store.clone(), erased, stop.clone()));
     parts.bus.relay("reminders", store.clone().outbox(), stop);
     stop.spawn(clock::run(store.clone(), stop.clone()));
     stop.spawn(clock::sweep(store.clone(), stop.clone()));

@@ -51,6 +51,17 @@ impl From<mongodb::error::Error> for StoreError {
     }
 }
 
+/// What is left of an erased workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erasing {
+    /// Some went, and there may be more.
+    More,
+    /// Nothing but what waits to be published.
+    Waiting,
+    /// Nothing.
+    Gone,
+}
+
 /// A reminder with its lead's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
@@ -161,7 +172,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Due>, StoreError>;
 
-    /// Takes in what the leads service told. Old news is passed over; the same again changes nothing.
+    /// Takes in what the leads service told. News of erased workspaces are passed over. Old news is passed over; the same again changes nothing.
     async fn learn(&self, news: Vec<(Scope, KnownLead)>) -> Result<(), StoreError>;
 
     /// Tells of up to `limit` reminders that have fallen due, each once, whatever number of replicas ask. Gives how many.
@@ -175,6 +186,21 @@ pub trait Store: Send + Sync + 'static {
         items: Vec<(Reminder, KnownLead)>,
         by: By,
     ) -> Result<(), StoreError>;
+
+    /// Marks a workspace as erased, for ever; a second time changes nothing.
+    async fn mark_erased(&self, scope: Scope, at: Millis) -> Result<(), StoreError>;
+
+    /// Erased workspaces of which rows may be left, those that were marked first, and since when; at most 100.
+    async fn to_erase(&self) -> Result<Vec<(Scope, Millis)>, StoreError>;
+
+    /// Takes about so many rows of a workspace away, whatever they are.
+    async fn erase_some(&self, scope: Scope, limit: usize) -> Result<Erasing, StoreError>;
+
+    /// No rows of an erased workspace need be looked for any more.
+    async fn done_erasing(&self, scope: Scope) -> Result<(), StoreError>;
+
+    /// Sees to it that what was deleted is not in the store's own log any more either, soon.
+    async fn empty_log(&self);
 
     /// Forgets idempotency keys and published events that are past their time.
     async fn sweep(&self, now: Millis) -> Result<(), StoreError>;

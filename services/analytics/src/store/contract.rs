@@ -92,6 +92,7 @@ rules!(
     the_later_of_two_rebuilds_wins,
     a_rebuild_that_stands_still_is_given_up,
     wrong_counters_are_found,
+    an_erased_workspace_leaves_nothing_and_late_events_bring_nothing_back,
 );
 
 fn sample(seed: u8, leads: usize) -> Story {
@@ -400,4 +401,29 @@ async fn wrong_counters_are_found(store: &Arc<dyn Store>, _: &Arc<dyn Store>) ->
     story.heard.iter().for_each(|batch| known.commit(batch));
     rebuild(store, &known, Some(scope.workspace())).await?;
     assert_recount(store, scope, &story).await
+}
+
+async fn an_erased_workspace_leaves_nothing_and_late_events_bring_nothing_back(
+    store: &Arc<dyn Store>,
+    other: &Arc<dyn Store>,
+) -> anyhow::Result<()> {
+    let (gone, stays, story) = (workspace(), workspace(), sample(1, 30));
+    hear(store, gone, &story.heard).await?;
+    hear(store, stays, &story.heard).await?;
+    let building = store.begin(gone).await?;
+    other.erase(gone, Millis(7)).await?;
+    store.erase(gone, Millis(8)).await?;
+    assert_eq!(total(store, gone).await?, 0);
+    // A rebuild that is under way ends, and none begins.
+    assert_eq!(store.count(building, Default::default()).await, Err(StoreError::Superseded));
+    assert_eq!(store.begin(gone).await, Err(StoreError::Erased));
+    // Events that come late.
+    hear(other, gone, &story.heard).await?;
+    while store.sweep(Millis::MIN).await? {}
+    hear(other, gone, &story.heard).await?;
+    assert_eq!(total(other, gone).await?, 0);
+    assert!(!store.sweep(Millis::MIN).await?, "something came back");
+    assert_eq!(store.read(gone, Need::default()).await?.as_of, None);
+    assert_eq!(store.workspaces(None).await?, [stays.workspace()]);
+    assert_recount(store, stays, &story).await
 }

@@ -67,7 +67,8 @@ impl MongoStore {
     async fn read_at_one_moment(&self, scope: Scope, need: &Need) -> Result<Read, StoreError> {
         let (rows, kept, need) = (self.rows.clone(), self.kept.clone(), need.clone());
         let read = async move |session: &mut ClientSession| -> Result<Read, StoreError> {
-            let Some(state) = rows.state(session, scope).await? else { return Ok(None) };
+            let state = rows.state(session, scope).await?.filter(|state| !state.erased);
+            let Some(state) = state else { return Ok(None) };
             let live = Generation { scope, number: state.live };
             let key = (scope.workspace(), need.pages());
             let pages = match kept.get(&key, state) {
@@ -112,6 +113,9 @@ impl Store for MongoStore {
                 .transact(async move |session| -> Result<Option<Applied>, StoreError> {
                     let newer = doc! { "$max": { "asOf": at.0 } };
                     let Some(state) = rows.hold(session, scope, newer).await? else { return Ok(None) };
+                    if state.erased {
+                        return Ok(Some(Applied { changed: false, as_of: at }));
+                    }
                     let mut changed = false;
                     for number in [Some(state.live), state.building].into_iter().flatten() {
                         let generation = Generation { scope, number };
@@ -150,6 +154,9 @@ impl Store for MongoStore {
             .transact(async move |session| {
                 let touch = doc! { "$set": { "touchedAt": Millis::now().0 } };
                 let state = rows.hold(session, scope, touch).await?.ok_or(StoreError::Superseded)?;
+                if state.erased {
+                    return Err(StoreError::Erased);
+                }
                 if let Some(number) = state.building {
                     rows.discard(session, Generation { scope, number }).await?;
                 }
@@ -235,6 +242,24 @@ impl Store for MongoStore {
         }
     }
 
+    async fn erase(&self, scope: Scope, at: Millis) -> Result<(), StoreError> {
+        self.ensure(scope).await?;
+        let rows = self.rows.clone();
+        self.mongo
+            .transact(async move |session| {
+                let mark = doc! {
+                    "$set": { "erasedAt": at.0 },
+                    "$unset": { "building": "", "touchedAt": "", "asOf": "" },
+                };
+                let state = rows.hold(session, scope, mark).await?.ok_or(StoreError::Superseded)?;
+                for number in [Some(state.live), state.building].into_iter().flatten() {
+                    rows.discard(session, Generation { scope, number }).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
     async fn sweep(&self, abandoned_before: Millis) -> Result<bool, StoreError> {
         let dead = doc! { "touchedAt": { "$lt": abandoned_before.0 } };
         if let Some(found) = self.mongo.run(self.rows.workspaces.find_one(dead)).await?
@@ -288,7 +313,11 @@ impl Store for MongoStore {
 
     async fn workspaces(&self, after: Option<WorkspaceId>) -> Result<Vec<WorkspaceId>, StoreError> {
         let after = after.map_or_else(String::new, |id| id.to_string());
-        let found = self.rows.workspaces.find(doc! { "_id": { "$gt": after } }).sort(doc! { "_id": 1 });
+        let found = self
+            .rows
+            .workspaces
+            .find(doc! { "_id": { "$gt": after }, "erasedAt": null })
+            .sort(doc! { "_id": 1 });
         let found = found.projection(doc! { "_id": 1 }).limit(i64::try_from(STEP).unwrap_or(i64::MAX));
         let found: Vec<Document> = self.mongo.run(async { found.await?.try_collect().await }).await?;
         Ok(found.iter().filter_map(|row| WorkspaceId::parse(row.get_str("_id").ok()?).ok()).collect())
@@ -302,6 +331,9 @@ impl Store for MongoStore {
         let Some(state) = self.rows.workspaces.find_one(id).session(&mut *session).await? else {
             return Ok(Vec::new());
         };
+        if State::of(&state).erased {
+            return Ok(Vec::new());
+        }
         let live = Generation { scope, number: State::of(&state).live };
         let mut recount = Delta::default();
         let mut found = self.rows.leads.find(live.those(live.ids())).session(&mut *session).await?;

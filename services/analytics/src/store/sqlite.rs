@@ -47,6 +47,9 @@ impl Store for SqliteStore {
             .write(move |conn| {
                 let rows = Rows::new(conn, scope);
                 let state = rows.state_to_change()?;
+                if state.erased {
+                    return Ok(Applied { changed: false, as_of: at });
+                }
                 let mut changed = false;
                 for generation in [Some(state.live), state.building].into_iter().flatten() {
                     let delta = rows.take(generation, &snapshots)?;
@@ -71,6 +74,9 @@ impl Store for SqliteStore {
             .write(move |conn| {
                 let rows = Rows::new(conn, scope);
                 let state = rows.state_to_change()?;
+                if state.erased {
+                    return Err(StoreError::Erased);
+                }
                 if let Some(superseded) = state.building {
                     rows.discard(superseded)?;
                 }
@@ -143,6 +149,25 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn erase(&self, scope: Scope, at: Millis) -> Result<(), StoreError> {
+        self.db
+            .write(move |conn| {
+                let rows = Rows::new(conn, scope);
+                let state = rows.state_to_change()?;
+                if state.erased {
+                    return Ok(());
+                }
+                for generation in [Some(state.live), state.building].into_iter().flatten() {
+                    rows.discard(generation)?;
+                }
+                rows.set_state(State { building: None, as_of: None, ..state }, None)?;
+                let sql = "UPDATE workspaces SET erased_at = ?2 WHERE id = ?1";
+                conn.prepare_cached(sql)?.execute(params![rows.workspace, at.0])?;
+                Ok(())
+            })
+            .await
+    }
+
     async fn sweep(&self, abandoned_before: Millis) -> Result<bool, StoreError> {
         self.db
             .write(move |conn| {
@@ -180,8 +205,9 @@ impl Store for SqliteStore {
         let after = after.map(|id| id.uuid().into_bytes().to_vec()).unwrap_or_default();
         self.db
             .read(move |conn| {
-                let mut statement =
-                    conn.prepare_cached("SELECT id FROM workspaces WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+                let mut statement = conn.prepare_cached(
+                    "SELECT id FROM workspaces WHERE id > ?1 AND erased_at IS NULL ORDER BY id LIMIT ?2",
+                )?;
                 let ids =
                     statement.query_map(params![after, limit(STEP)], |row| row.get::<_, [u8; 16]>(0))?;
                 let ids: Result<Vec<[u8; 16]>, _> = ids.collect();
@@ -194,7 +220,8 @@ impl Store for SqliteStore {
         self.db
             .read_within(RECOUNT, move |conn| {
                 let rows = Rows::new(conn, scope);
-                let Some(state) = rows.state()? else { return Ok(Vec::new()) };
+                let state = rows.state()?.filter(|state| !state.erased);
+                let Some(state) = state else { return Ok(Vec::new()) };
                 let mut recount = Delta::default();
                 let sql = format!("SELECT {FACTS} FROM leads WHERE workspace = ?1 AND generation = ?2");
                 let mut statement = conn.prepare_cached(&sql)?;

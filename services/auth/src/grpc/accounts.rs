@@ -128,7 +128,8 @@ impl Auth {
         }
         violations.check()?;
         let act = Act::now(caller.user, caller.origin.clone());
-        match self.store.erase(caller.user, account.password, act).await {
+        let erased = self.store.erase(caller.user, account.password, request.delete_workspace, act).await;
+        match erased {
             Ok(happened) => {
                 self.void(&happened);
                 Ok(Response::new(DeleteMeResponse {}))

@@ -239,6 +239,7 @@ mod tests {
             ("invitations", invitations::open_before(scope, now, None), invitations::newest()),
             ("invitations", invitations::open_before(scope, now, after), invitations::newest()),
             ("invitations", erasure::invited(&EmailKey::of("a@b.c")), none()),
+            ("invitations", erasure::invited_by(scope.workspace()), none()),
             ("invitations", invitations::open_for(scope.workspace(), &EmailKey::of("a@b.c")), none()),
         ];
         queries.extend(sweeps(now).map(|(collection, filter)| (collection, filter, none())));

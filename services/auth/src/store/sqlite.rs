@@ -24,6 +24,11 @@ use crate::{account::Happened, events};
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "accounts", sql: include_str!("sqlite/0001_accounts.sql") },
     Migration { version: 2, name: "erasure", sql: include_str!("sqlite/0002_erasure.sql") },
+    Migration {
+        version: 3,
+        name: "erased workspaces",
+        sql: include_str!("sqlite/0003_erased_workspaces.sql"),
+    },
 ];
 
 /// The adapter.

@@ -2,6 +2,7 @@
 
 mod alike;
 mod bulk;
+mod erase;
 mod imports;
 mod lists;
 mod log;
@@ -99,6 +100,9 @@ rules! {
     log::a_stream_resumes_behind_what_it_has,
     log::every_entry_waits_in_the_outbox_until_it_is_published,
     log::a_parked_event_is_kept_once_for_each_consumer,
+    erase::all_rows_of_an_erased_workspace_go_and_no_others,
+    erase::what_comes_late_into_an_erased_workspace_goes_too,
+    imports::an_import_of_an_erased_workspace_stops,
     imports::an_import_is_read_as_it_was_queued,
     imports::a_key_queues_one_import,
     imports::a_workspace_has_only_so_many_imports_waiting,

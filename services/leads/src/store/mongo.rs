@@ -4,6 +4,7 @@ mod alike;
 #[cfg(test)]
 mod costs;
 mod document;
+mod erase;
 mod imports;
 mod list;
 mod log;
@@ -28,8 +29,8 @@ use leadline_storage::{
 };
 
 use super::{
-    Bulk, BulkPart, History, Keyed, LogQuery, Logged, MergePart, NextFollowUp, Reply, Store, StoreError,
-    UnmergePart, WalkMark, Written, imports::Imports,
+    Bulk, BulkPart, Erasing, History, Keyed, LogQuery, Logged, MergePart, NextFollowUp, Reply, Store,
+    StoreError, UnmergePart, WalkMark, Written, imports::Imports,
 };
 use crate::{
     activity::{ActivityId, Encode},
@@ -311,6 +312,25 @@ impl Store for MongoStore {
     async fn forget_merges(&self, before: Millis, limit: usize) -> Result<u64, StoreError> {
         merge::forget_old(&self.db, before, limit).await
     }
+
+    async fn mark_erased(&self, scope: Scope, at: Millis) -> Result<(), StoreError> {
+        erase::mark(&self.db, scope, at).await
+    }
+
+    async fn to_erase(&self) -> Result<Vec<(Scope, Millis)>, StoreError> {
+        erase::to_erase(&self.db).await
+    }
+
+    async fn erase_some(&self, scope: Scope, limit: usize) -> Result<Erasing, StoreError> {
+        let imports = imports::MongoImports::new(self.db.clone(), self.encode);
+        erase::some(&self.db, &imports, scope, limit).await
+    }
+
+    async fn done_erasing(&self, scope: Scope) -> Result<(), StoreError> {
+        erase::done(&self.db, scope).await
+    }
+
+    async fn empty_log(&self) {}
 
     async fn insert(&self, scope: Scope, histories: Vec<History>) -> Result<(), StoreError> {
         let writer = self.writer(scope);

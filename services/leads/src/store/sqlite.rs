@@ -1,6 +1,7 @@
 //! Leads in a SQLite file.
 
 mod alike;
+mod erase;
 mod imports;
 mod list;
 mod log;
@@ -22,8 +23,8 @@ use leadline_storage::{
 };
 
 use super::{
-    Bulk, BulkPart, History, Keyed, LogQuery, Logged, MergePart, NextFollowUp, Reply, Store, StoreError,
-    UnmergePart, WalkMark, Written, imports::Imports,
+    Bulk, BulkPart, Erasing, History, Keyed, LogQuery, Logged, MergePart, NextFollowUp, Reply, Store,
+    StoreError, UnmergePart, WalkMark, Written, imports::Imports,
 };
 use crate::{
     activity::{ActivityId, Encode},
@@ -309,6 +310,26 @@ impl Store for SqliteStore {
 
     async fn forget_merges(&self, before: Millis, limit: usize) -> Result<u64, StoreError> {
         self.db.write(move |conn| merge::forget_old(conn, before, limit)).await
+    }
+
+    async fn mark_erased(&self, scope: Scope, at: Millis) -> Result<(), StoreError> {
+        self.db.write(move |conn| erase::mark(conn, scope, at)).await
+    }
+
+    async fn to_erase(&self) -> Result<Vec<(Scope, Millis)>, StoreError> {
+        self.db.read(erase::to_erase).await
+    }
+
+    async fn erase_some(&self, scope: Scope, limit: usize) -> Result<Erasing, StoreError> {
+        self.db.write(move |conn| erase::some(conn, scope, limit)).await
+    }
+
+    async fn done_erasing(&self, scope: Scope) -> Result<(), StoreError> {
+        self.db.write(move |conn| erase::done(conn, scope)).await
+    }
+
+    async fn empty_log(&self) {
+        self.db.empty_log();
     }
 
     async fn insert(&self, scope: Scope, histories: Vec<History>) -> Result<(), StoreError> {

@@ -424,6 +424,75 @@ async fn a_sweep_forgets_old_keys_and_published_events_only(store: Arc<dyn Store
     assert_eq!(told(&store).await.len(), 2, "what is not published stays");
 }
 
+/// A key of somebody in a workspace.
+fn key(scope: Scope) -> Once {
+    Once {
+        id: format!("{}x", Once::of_person(scope.workspace(), UserId::new()).start),
+        fingerprint: "f".into(),
+    }
+}
+
+async fn publish(store: &Arc<dyn Store>) {
+    let pending = store.clone().outbox().pending(None, 10_000).await.unwrap();
+    let rows: Vec<_> = pending.into_iter().map(|pending| pending.row).collect();
+    store.clone().outbox().mark_published(&rows).await.unwrap();
+}
+
+async fn an_erased_workspace_leaves_nothing_and_late_news_bring_nothing_back(store: Arc<dyn Store>) {
+    let (gone, stays, stop) = (scope(), scope(), Stop::new());
+    let known = lead(1);
+    let (gone_key, stays_key) = (key(gone), key(stays));
+    for (scope, once) in [(gone, &gone_key), (stays, &stays_key)] {
+        for hours in 1..4 {
+            keep(&store, scope, &known, NOW.after(HOUR * hours)).await;
+        }
+        let reminder = reminder(&known, NOW);
+        store.create(scope, reminder, known.clone(), by(), Some(once.clone())).await.unwrap();
+    }
+    let before = store.list(stays, all(10)).await.unwrap();
+    let now = Millis::now();
+    store.mark_erased(gone, now).await.unwrap();
+    store.mark_erased(gone, Millis(now.0 + 5)).await.unwrap();
+    assert_eq!(store.to_erase().await.unwrap(), [(gone, now)]);
+    let left = loop {
+        match store.erase_some(gone, 2).await.unwrap() {
+            Erasing::More => {}
+            left => break left,
+        }
+    };
+    // What waits to be published stays until it is.
+    assert_eq!(left, Erasing::Waiting);
+    publish(&store).await;
+    crate::erasure::once(&store, now, &stop).await.unwrap();
+    assert_eq!(store.erase_some(gone, 2).await.unwrap(), Erasing::Gone);
+    assert_eq!(store.list(gone, all(10)).await.unwrap().items, []);
+    assert!(store.answered(&gone_key).await.unwrap().is_none());
+    assert_eq!(store.list(stays, all(10)).await.unwrap(), before);
+    assert!(store.answered(&stays_key).await.unwrap().is_some());
+
+    // Late news: of the lead, of one that is erased, of one that went into another.
+    let newer = KnownLead { version: 9, ..known.clone() };
+    let erased = KnownLead { erased: true, ..lead(3) };
+    let merged = KnownLead { merged_into: Some(LeadId::new()), ..lead(3) };
+    let news = [&newer, &erased, &merged].map(|lead| (gone, lead.clone())).to_vec();
+    store.learn(news).await.unwrap();
+    assert_eq!(store.erase_some(gone, 2).await.unwrap(), Erasing::Gone);
+    // Others are heard in the same batch.
+    store
+        .learn(vec![(gone, newer.clone()), (stays, KnownLead { name: "Eve".into(), ..newer })])
+        .await
+        .unwrap();
+    assert_eq!(store.list(stays, all(10)).await.unwrap().items[0].lead_name, "Eve");
+    assert_eq!(store.erase_some(gone, 2).await.unwrap(), Erasing::Gone);
+
+    // Rows are looked for as long as tokens live, and then no more; the event may come again.
+    crate::erasure::once(&store, now, &stop).await.unwrap();
+    assert_eq!(store.to_erase().await.unwrap().len(), 1);
+    crate::erasure::once(&store, now.after(leadline_runtime::revoked::KEPT), &stop).await.unwrap();
+    store.mark_erased(gone, now).await.unwrap();
+    assert_eq!(store.to_erase().await.unwrap(), []);
+}
+
 macro_rules! contract {
     ($($rule:ident),* $(,)?) => {
         mod on_sqlite {
@@ -452,6 +521,7 @@ macro_rules! contract {
 }
 
 contract!(
+    an_erased_workspace_leaves_nothing_and_late_news_bring_nothing_back,
     a_reminder_comes_back_as_it_was_put,
     another_workspace_sees_nothing,
     every_change_is_told_with_the_next_follow_up_and_a_rising_revision,

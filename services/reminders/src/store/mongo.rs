@@ -18,7 +18,7 @@ use leadline_storage::{Mongo, StorageError};
 use mongodb::{ClientSession, Collection, Database};
 
 use super::{
-    Answer, COUNTED, Named, Page, Query, Store, StoreError,
+    Answer, COUNTED, Erasing, Named, Page, Query, Store, StoreError,
     sqlite::{PUBLISHED_KEPT, SWEPT, whole},
 };
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     reminder::{By, Change, Kind, KnownLead, LeadId, Reminder, ReminderId},
 };
 
+mod erase;
 mod leads;
 mod migrations;
 mod outbox;
@@ -54,6 +55,7 @@ struct Tables {
     outbox: Collection<Document>,
     parked: Collection<Document>,
     once: Collection<Document>,
+    erased: Collection<Document>,
 }
 
 impl MongoStore {
@@ -85,6 +87,7 @@ impl MongoStore {
             outbox: mongo.collection("outbox"),
             parked: mongo.collection("parked"),
             once: mongo.collection("once"),
+            erased: mongo.collection("erased"),
         };
         Ok(Self { mongo, tables })
     }
@@ -333,6 +336,24 @@ impl Store for MongoStore {
         }
         Ok(())
     }
+
+    async fn mark_erased(&self, scope: Scope, at: Millis) -> Result<(), StoreError> {
+        erase::mark(&self.mongo, &self.tables, scope, at).await
+    }
+
+    async fn to_erase(&self) -> Result<Vec<(Scope, Millis)>, StoreError> {
+        erase::to_erase(&self.mongo, &self.tables).await
+    }
+
+    async fn erase_some(&self, scope: Scope, limit: usize) -> Result<Erasing, StoreError> {
+        erase::some(&self.mongo, &self.tables, scope, limit).await
+    }
+
+    async fn done_erasing(&self, scope: Scope) -> Result<(), StoreError> {
+        erase::done(&self.mongo, &self.tables, scope).await
+    }
+
+    async fn empty_log(&self) {}
 
     async fn sweep(&self, now: Millis) -> Result<(), StoreError> {
         let keys = doc! { "at": { "$lt": now.before(once::KEPT).0 } };

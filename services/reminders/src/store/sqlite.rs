@@ -14,12 +14,13 @@ use leadline_runtime::{
 use leadline_storage::{Sqlite, SqliteOptions, StorageError};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, types::Value};
 
-use super::{Answer, COUNTED, Named, Page, Query, Store, StoreError};
+use super::{Answer, COUNTED, Erasing, Named, Page, Query, Store, StoreError};
 use crate::{
     event::{self, Due, Encoded, FollowUp},
     reminder::{By, Change, Kind, KnownLead, LeadId, Message, Reminder, ReminderId, Status},
 };
 
+mod erase;
 mod leads;
 mod migrations;
 mod outbox;
@@ -227,6 +228,26 @@ impl Store for SqliteStore {
                 Ok(())
             })
             .await
+    }
+
+    async fn mark_erased(&self, scope: Scope, at: Millis) -> Result<(), StoreError> {
+        self.db.write(move |conn| erase::mark(conn, scope, at)).await
+    }
+
+    async fn to_erase(&self) -> Result<Vec<(Scope, Millis)>, StoreError> {
+        self.db.read(erase::to_erase).await
+    }
+
+    async fn erase_some(&self, scope: Scope, limit: usize) -> Result<Erasing, StoreError> {
+        self.db.write(move |conn| erase::some(conn, scope, limit)).await
+    }
+
+    async fn done_erasing(&self, scope: Scope) -> Result<(), StoreError> {
+        self.db.write(move |conn| erase::done(conn, scope)).await
+    }
+
+    async fn empty_log(&self) {
+        self.db.empty_log();
     }
 
     async fn sweep(&self, now: Millis) -> Result<(), StoreError> {
@@ -520,9 +541,10 @@ mod tests {
         statements.push(Statement { sql: FIRE.to_owned(), values: vec![Value::Integer(1)] });
         statements.push(Statement { sql: FIRE_CHECK.to_owned(), values: vec![Value::Integer(1)] });
         let text = || Value::Text("x".to_owned());
-        for sql in [leads::UNDER, leads::OWN] {
+        for sql in [leads::UNDER, leads::OWN, erase::KEYS].into_iter().chain(erase::ROWS) {
             statements.push(Statement { sql: sql.to_owned(), values: vec![text(), text()] });
         }
+        statements.push(Statement { sql: erase::WAITING.to_owned(), values: vec![text()] });
         for statement in statements {
             let plan = store.db.explain(&statement.sql, statement.values.clone()).await.unwrap();
             for line in &plan {

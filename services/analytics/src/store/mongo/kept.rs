@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn state(revision: i64) -> State {
-        State { live: 1, building: None, newest: 1, as_of: Some(Millis(5)), revision }
+        State { live: 1, building: None, newest: 1, as_of: Some(Millis(5)), revision, erased: false }
     }
 
     #[test]

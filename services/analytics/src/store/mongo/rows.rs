@@ -31,6 +31,7 @@ pub(super) struct State {
     pub(super) as_of: Option<Millis>,
     /// Another one after every change.
     pub(super) revision: i64,
+    pub(super) erased: bool,
 }
 
 impl State {
@@ -42,6 +43,7 @@ impl State {
             newest: number("newest").unwrap_or(1),
             as_of: number("asOf").map(Millis),
             revision: number("revision").unwrap_or(0),
+            erased: number("erasedAt").is_some(),
         }
     }
 }

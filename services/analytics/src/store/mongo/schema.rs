@@ -1,36 +1,45 @@
 //! Collections, validators and indexes.
 
-use bson::doc;
+use bson::{Document, doc};
 use leadline_storage::{MongoMigration, StorageError, mongo as schema};
 use mongodb::{Database, IndexModel, options::IndexOptions};
 
 use crate::lead::Moment;
 
 /// All migrations.
-pub(super) const MIGRATIONS: &[MongoMigration] =
-    &[MongoMigration { name: "0001 figures", run: |db| Box::pin(figures(db)) }];
+pub(super) const MIGRATIONS: &[MongoMigration] = &[
+    MongoMigration { name: "0001 figures", run: |db| Box::pin(figures(db)) },
+    MongoMigration { name: "0002 erased workspaces", run: |db| Box::pin(erased(db)) },
+];
+
+/// Of an erased workspace the document stays, so that late events bring nothing back.
+async fn erased(db: &Database) -> Result<(), StorageError> {
+    schema::ensure_collection(db, "workspaces", workspaces(doc! { "erasedAt": { "bsonType": "long" } })).await
+}
+
+fn workspaces(more: Document) -> Document {
+    let long = doc! { "bsonType": "long" };
+    let mut properties = doc! {
+        "_id": { "bsonType": "string" },
+        "live": &long,
+        "building": &long,
+        "newest": &long,
+        "touchedAt": &long,
+        "asOf": &long,
+        "revision": &long,
+    };
+    properties.extend(more);
+    doc! { "$jsonSchema": {
+        "bsonType": "object",
+        "required": ["_id", "live", "newest", "revision"],
+        "additionalProperties": false,
+        "properties": properties,
+    } }
+}
 
 async fn figures(db: &Database) -> Result<(), StorageError> {
     let long = doc! { "bsonType": "long" };
-    schema::ensure_collection(
-        db,
-        "workspaces",
-        doc! { "$jsonSchema": {
-            "bsonType": "object",
-            "required": ["_id", "live", "newest", "revision"],
-            "additionalProperties": false,
-            "properties": {
-                "_id": { "bsonType": "string" },
-                "live": &long,
-                "building": &long,
-                "newest": &long,
-                "touchedAt": &long,
-                "asOf": &long,
-                "revision": &long,
-            },
-        } },
-    )
-    .await?;
+    schema::ensure_collection(db, "workspaces", workspaces(doc! {})).await?;
     schema::ensure_collection(
         db,
         "leads",

@@ -22,7 +22,8 @@ pub(super) const FACTS: &str = "status, source, created_at, reached_new, reached
                      reached_converted, contacted_at, qualified_at, converted_at, lost_at";
 
 /// What is known of a workspace.
-pub(super) const FIND_STATE: &str = "SELECT live, building, newest, as_of FROM workspaces WHERE id = ?1";
+pub(super) const FIND_STATE: &str =
+    "SELECT live, building, newest, as_of, erased_at IS NOT NULL FROM workspaces WHERE id = ?1";
 /// One page.
 pub(super) const FIND_PAGE: &str =
     "SELECT sum, counts, times FROM pages WHERE workspace = ?1 AND generation = ?2 AND day = ?3";
@@ -34,6 +35,7 @@ pub(super) struct State {
     pub(super) building: Option<i64>,
     pub(super) newest: i64,
     pub(super) as_of: Option<i64>,
+    pub(super) erased: bool,
 }
 
 /// A workspace's rows in one connection.
@@ -49,7 +51,13 @@ impl<'c> Rows<'c> {
 
     pub(super) fn state(&self) -> Result<Option<State>, StoreError> {
         let state = self.conn.prepare_cached(FIND_STATE)?.query_row(params![self.workspace], |row| {
-            Ok(State { live: row.get(0)?, building: row.get(1)?, newest: row.get(2)?, as_of: row.get(3)? })
+            Ok(State {
+                live: row.get(0)?,
+                building: row.get(1)?,
+                newest: row.get(2)?,
+                as_of: row.get(3)?,
+                erased: row.get(4)?,
+            })
         });
         Ok(state.optional()?)
     }
@@ -58,7 +66,7 @@ impl<'c> Rows<'c> {
     pub(super) fn state_to_change(&self) -> Result<State, StoreError> {
         let sql = "INSERT OR IGNORE INTO workspaces (id, live, newest) VALUES (?1, 1, 1)";
         self.conn.prepare_cached(sql)?.execute(params![self.workspace])?;
-        Ok(self.state()?.unwrap_or(State { live: 1, building: None, newest: 1, as_of: None }))
+        Ok(self.state()?.unwrap_or(State { live: 1, building: None, newest: 1, as_of: None, erased: false }))
     }
 
     /// That of a rebuild which goes on.
@@ -195,7 +203,8 @@ impl<'c> Rows<'c> {
 
     pub(super) fn tally(&self, need: &Need) -> Result<Tally, StoreError> {
         let mut tally = Tally::default();
-        let Some(State { live, as_of, .. }) = self.state()? else { return Ok(tally) };
+        let state = self.state()?.filter(|state| !state.erased);
+        let Some(State { live, as_of, .. }) = state else { return Ok(tally) };
         tally.as_of = as_of.map(Millis);
         if need.all {
             tally.all = self.page(live, Slot::All)?;

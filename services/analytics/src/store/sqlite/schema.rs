@@ -5,7 +5,16 @@ use leadline_storage::Migration;
 // Ids are stored as 16 bytes: four indexes begin with one, and as text they would be twice as large. `live`, `building` and
 // `newest` are generations. `leads.status` is null when the lead is deleted: then only its version is kept.
 /// All migrations.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+pub(super) const MIGRATIONS: &[Migration] = &[FIRST, ERASED];
+
+/// Of an erased workspace the row stays, so that late events bring nothing back.
+const ERASED: Migration = Migration {
+    version: 2,
+    name: "erased workspaces",
+    sql: "ALTER TABLE workspaces ADD COLUMN erased_at INTEGER;",
+};
+
+const FIRST: Migration = Migration {
     version: 1,
     name: "figures",
     sql: "
@@ -60,4 +69,4 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
         PRIMARY KEY (workspace, generation)
     ) STRICT, WITHOUT ROWID;
     ",
-}];
+};

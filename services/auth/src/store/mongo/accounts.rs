@@ -124,10 +124,13 @@ impl Accounts for Mongo {
         &self,
         user: UserId,
         verified: PasswordHash,
+        workspaces: bool,
         act: Act,
     ) -> Result<Vec<Happened>, StoreError> {
         let all = self.all.clone();
-        self.db.transact(async move |session| all.erase(session, user, &verified, &act).await).await
+        self.db
+            .transact(async move |session| all.erase(session, user, &verified, workspaces, &act).await)
+            .await
     }
 
     async fn me(&self, user: UserId, scope: Scope) -> Result<Option<Me>, StoreError> {

@@ -27,6 +27,11 @@ pub(super) fn invited(email: &EmailKey) -> Document {
     doc! { "emailKey": email.as_str() }
 }
 
+/// Invitations into a workspace, whatever became of them.
+pub(super) fn invited_by(workspace: WorkspaceId) -> Document {
+    doc! { "workspaceId": workspace.to_string() }
+}
+
 fn keys(range: &Range<String>) -> Document {
     doc! { "_id": { "$gte": &range.start, "$lt": &range.end } }
 }
@@ -38,6 +43,7 @@ impl Collections {
         session: &mut ClientSession,
         user: UserId,
         verified: &PasswordHash,
+        workspaces: bool,
         act: &Act,
     ) -> Result<Vec<Happened>, StoreError> {
         let id = doc! { "_id": user.to_string() };
@@ -70,8 +76,22 @@ impl Collections {
         let mut found =
             self.memberships.find(accounts::every_membership_of(user)).session(&mut *session).await?;
         let places: Vec<MembershipRow> = found.stream(session).try_collect().await?;
+        let (mut alone, mut left) = (Vec::new(), Vec::new());
+        for place in places.iter().filter(|place| place.removed_at.is_none()) {
+            if self.leaves_nobody(session, place).await? {
+                left.push(self.name_of(session, place).await?);
+                alone.push(place.id.clone());
+            }
+        }
+        if !left.is_empty() && !workspaces {
+            return Err(StoreError::OnlyMemberOf(left));
+        }
         for place in places {
-            happened.push(self.leave_for_good(session, user, &place, act).await?);
+            let alone = alone.contains(&place.id);
+            happened.push(self.leave_for_good(session, user, &place, alone, act).await?);
+            if alone {
+                happened.push(self.erase_workspace(session, &place, act).await?);
+            }
         }
         self.forget_invited(session, &email).await?;
         Ok(happened)
@@ -83,14 +103,21 @@ impl Collections {
         session: &mut ClientSession,
         user: UserId,
         place: &MembershipRow,
+        alone: bool,
         act: &Act,
     ) -> Result<Happened, StoreError> {
         let workspace: WorkspaceId = rows::id(&place.workspace_id)?.into();
         // Where they were once, their name is another one now: none.
         let mut what = What::PersonRenamed(user);
         if place.removed_at.is_none() {
-            self.touch_people(session, workspace).await?;
-            self.may_leave_for_good(session, workspace, place).await?;
+            if !alone {
+                match self.keep_an_owner(session, workspace, place.role()?, None).await {
+                    Err(StoreError::LastOwner) => {
+                        return Err(StoreError::LastOwnerOf(self.name_of(session, place).await?));
+                    }
+                    other => other?,
+                }
+            }
             what = What::MemberRemoved(user);
             let set = doc! { "$set": { "removedAt": act.at.0, "voidBefore": act.void_before().0 } };
             self.memberships.update_one(doc! { "_id": &place.id }, set).session(&mut *session).await?;
@@ -102,26 +129,43 @@ impl Collections {
         Ok(told)
     }
 
-    /// Whether a member leaves others there, and an owner among them.
-    async fn may_leave_for_good(
+    /// Whether a member is the only one; nobody else changes who is in the workspace meanwhile.
+    async fn leaves_nobody(
         &self,
         session: &mut ClientSession,
-        workspace: WorkspaceId,
         place: &MembershipRow,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let workspace = rows::id(&place.workspace_id)?.into();
+        self.touch_people(session, workspace).await?;
         let members = workspaces::members(Scope::of_own_row(workspace));
-        let alone = self.memberships.count_documents(members).limit(2).session(&mut *session).await? < 2;
-        let kept = match self.keep_an_owner(session, workspace, place.role()?, None).await {
-            Err(StoreError::LastOwner) => false,
-            other => other.map(|()| true)?,
-        };
-        if kept && !alone {
-            return Ok(());
-        }
-        let found = self.workspaces.find_one(doc! { "_id": workspace.to_string() });
+        Ok(self.memberships.count_documents(members).limit(2).session(&mut *session).await? < 2)
+    }
+
+    async fn name_of(&self, session: &mut ClientSession, place: &MembershipRow) -> Result<Name, StoreError> {
+        let found = self.workspaces.find_one(doc! { "_id": &place.workspace_id });
         let found = found.session(&mut *session).await?;
-        let name = Name::stored(found.map(|row| row.name).unwrap_or_default());
-        Err(if alone { StoreError::OnlyMemberOf(name) } else { StoreError::LastOwnerOf(name) })
+        Ok(Name::stored(found.map(|row| row.name).unwrap_or_default()))
+    }
+
+    /// Erases a workspace of which nobody is a member any more. Their tokens for it are void: they have been taken out of it.
+    /// What remains is that it was.
+    async fn erase_workspace(
+        &self,
+        session: &mut ClientSession,
+        place: &MembershipRow,
+        act: &Act,
+    ) -> Result<Happened, StoreError> {
+        let workspace: WorkspaceId = rows::id(&place.workspace_id)?.into();
+        self.once.delete_many(keys(&Once::of_workspace(workspace))).session(&mut *session).await?;
+        self.invitations.delete_many(invited_by(workspace)).session(&mut *session).await?;
+        let nothing = doc! {
+            "$set": { "name": "", "timezone": "UTC", "erasedAt": act.at.0 }, "$inc": { "version": 1_i64 },
+        };
+        let id = doc! { "_id": &place.workspace_id };
+        self.workspaces.update_one(id, nothing).session(&mut *session).await?;
+        let told = act.did(Some(workspace), What::WorkspaceErased);
+        self.tell(session, &told).await?;
+        Ok(told)
     }
 
     /// Takes away invitations to an address, and what was answered to those who invited it.

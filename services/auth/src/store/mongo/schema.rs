@@ -13,11 +13,17 @@ use leadline_storage::{
 pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0001 accounts", run: |db| Box::pin(accounts(db)) },
     MongoMigration { name: "0002 erasure", run: |db| Box::pin(erasure(db)) },
+    MongoMigration { name: "0003 erased workspaces", run: |db| Box::pin(erased(db)) },
 ];
 
 /// Across workspaces: all invitations of a person who is erased, settled ones too.
 async fn erasure(db: &Database) -> Result<(), StorageError> {
     ensure_index(db, "invitations", index("invitations_email", doc! { "emailKey": 1 })).await
+}
+
+/// All invitations of a workspace that is erased, settled ones too.
+async fn erased(db: &Database) -> Result<(), StorageError> {
+    ensure_index(db, "invitations", index("invitations_workspace", doc! { "workspaceId": 1 })).await
 }
 
 /// All fields must be there; those of a nullable type may be null.

@@ -162,12 +162,13 @@ impl Accounts for Sqlite {
         &self,
         user: UserId,
         verified: PasswordHash,
+        workspaces: bool,
         act: Act,
     ) -> Result<Vec<Happened>, StoreError> {
         let db = self.db.clone();
         self.db
             .write(move |conn| {
-                let happened = erasure::erase(conn, user, &verified, &act)?;
+                let happened = erasure::erase(conn, user, &verified, workspaces, &act)?;
                 db.empty_log();
                 Ok(happened)
             })

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{Team, ago, fresh, named};
 use crate::{
     activity::Kind,
+    erasure,
     fields::{Company, Email, Patch},
     import::{
         Import, ImportId, MOST_ATTEMPTS, MOST_WAITING, Named, OnDuplicate, State, Task,
@@ -103,6 +104,30 @@ fn rows(import: &Import, team: &Team, lines: &[&str]) -> Rows {
         row::read(&import.task, nth, RawRow { line: nth + 2, cells }, Millis::now())
     };
     Rows { import: import.clone(), rows: (from..).zip(lines).map(row).collect(), by }
+}
+
+pub(super) async fn an_import_of_an_erased_workspace_stops(team: Team) -> anyhow::Result<()> {
+    let others = team.others();
+    let task = task(&["Name"], OnDuplicate::Create);
+    let import = team.queue(task.clone(), &[7; 2_500]).await?;
+    let (lease, claimed) = team.claim().await?.expect("one waits");
+    assert_eq!(claimed.id, import.id);
+    let coming = team.begin().await?;
+    assert!(team.imports().keep(team.scope, coming, 0, vec![1; 10]).await?);
+    let kept = others.queue(task, &[7; 2_500]).await?;
+
+    team.store.mark_erased(team.scope, Millis::now()).await?;
+    // The first step is enough to stop it.
+    team.store.erase_some(team.scope, 1).await?;
+    erasure::once(&team.store, Millis::now(), &Stop::new()).await?;
+    assert!(!team.imports().renew(lease, None, soon()).await?);
+    assert_eq!(team.imports().import(team.scope, import.id).await?, None);
+    assert_eq!(team.imports().piece(team.scope, import.id, 0).await?, None);
+    assert!(!team.imports().keep(team.scope, coming, 1, vec![1; 10]).await?);
+    assert_eq!(team.imports().imports(team.scope, None, 10).await?.items, []);
+    assert_eq!(others.imports().import(others.scope, kept.id).await?, Some((kept.clone(), Vec::new())));
+    assert!(others.imports().piece(others.scope, kept.id, 2).await?.is_some());
+    Ok(())
 }
 
 pub(super) async fn an_import_is_read_as_it_was_queued(team: Team) -> anyhow::Result<()> {

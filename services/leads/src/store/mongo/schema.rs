@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0004 merges", run: |db| Box::pin(merges(db)) },
     MongoMigration { name: "0005 stages ever reached", run: |db| Box::pin(reached(db)) },
     MongoMigration { name: "0006 the log counted by keys alone", run: |db| Box::pin(counted(db)) },
+    MongoMigration { name: "0007 erased workspaces", run: |db| Box::pin(erased(db)) },
 ];
 
 async fn first(db: &Database) -> Result<(), StorageError> {
@@ -227,6 +228,13 @@ async fn counted(db: &Database) -> Result<(), StorageError> {
         replace_index(db, "activity", partial(name, keys, doc! { "hidden": false })).await?;
     }
     Ok(())
+}
+
+/// Workspaces that are erased: kept for ever, without a name.
+async fn erased(db: &Database) -> Result<(), StorageError> {
+    let rules = doc! { "_id": { "bsonType": "string" }, "at": { "bsonType": "long" }, "done": { "bsonType": "bool" } };
+    ensure_collection(db, "erased", object(&["_id", "at", "done"], rules)).await?;
+    ensure_index(db, "erased", partial("open", doc! { "at": 1 }, doc! { "done": false })).await
 }
 
 fn partial(name: &str, keys: Document, only: Document) -> IndexModel {

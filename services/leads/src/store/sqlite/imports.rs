@@ -14,6 +14,8 @@ use leadline_storage::{
 };
 use uuid::Uuid;
 
+pub(super) use batch::clear;
+
 use super::{
     number_of,
     row::{self, count, sql_limit},

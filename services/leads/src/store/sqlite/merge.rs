@@ -258,7 +258,7 @@ impl Writer<'_> {
 }
 
 /// Takes away all that is kept of a merge.
-fn forget(conn: &Connection, merge: [u8; 16]) -> Result<(), StoreError> {
+pub(super) fn forget(conn: &Connection, merge: [u8; 16]) -> Result<(), StoreError> {
     for sql in FORGET {
         conn.prepare_cached(sql)?.execute([merge])?;
     }

@@ -292,4 +292,17 @@ ALTER TABLE leads ADD COLUMN furthest INTEGER GENERATED ALWAYS AS (
 CREATE INDEX leads_by_furthest ON leads (workspace, trashed, furthest, created_at, id);
 ",
     },
+    Migration {
+        version: 7,
+        name: "erased workspaces",
+        // Kept for ever, without a name.
+        sql: "
+CREATE TABLE erased (
+    workspace BLOB    PRIMARY KEY,
+    at        INTEGER NOT NULL,
+    done      INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX erased_open ON erased (at) WHERE done = 0;
+",
+    },
 ];

@@ -80,9 +80,14 @@ impl Tables {
         session: &mut ClientSession,
         news: &[(Scope, KnownLead)],
     ) -> Result<(), StoreError> {
+        let erased = self.erased_among(session, news.iter().map(|(scope, _)| *scope)).await?;
         let mut newest: HashMap<String, &(Scope, KnownLead)> = HashMap::new();
         for told in news {
             let (scope, lead) = told;
+            // Late news of an erased workspace bring nothing back.
+            if erased.contains(scope) {
+                continue;
+            }
             let known = newest.entry(lead_key(*scope, lead.id)).or_insert(told);
             if known.1.version < lead.version {
                 *known = told;

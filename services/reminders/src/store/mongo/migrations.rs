@@ -7,7 +7,23 @@ use mongodb::{Database, IndexModel, options::IndexOptions};
 pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0001 reminders", run: |db| Box::pin(reminders(db)) },
     MongoMigration { name: "0002 merged leads", run: |db| Box::pin(merged(db)) },
+    MongoMigration { name: "0003 erased workspaces", run: |db| Box::pin(erased(db)) },
 ];
+
+/// Workspaces that are erased: kept for ever, without a name.
+async fn erased(db: &Database) -> Result<(), StorageError> {
+    let rules = doc! {
+        "_id": { "bsonType": "string" }, "at": { "bsonType": "long" }, "done": { "bsonType": "bool" },
+    };
+    let rules = doc! { "$jsonSchema": { "required": ["at", "done"], "properties": rules } };
+    mongo::ensure_collection(db, "erased", rules).await?;
+    let open = IndexOptions::builder()
+        .name("open".to_owned())
+        .partial_filter_expression(doc! { "done": false })
+        .build();
+    mongo::ensure_index(db, "erased", IndexModel::builder().keys(doc! { "at": 1 }).options(open).build())
+        .await
+}
 
 /// A reminder's own lead is `originId`; `leadId` is the one that shows it, where its own went.
 async fn merged(db: &Database) -> Result<(), StorageError> {

@@ -4,7 +4,7 @@ use leadline_runtime::{caller::Scope, time::Millis};
 use leadline_storage::StorageError;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Named, StoreError, named, tell};
+use super::{Named, StoreError, erase, named, tell};
 use crate::reminder::{By, Kind, KnownLead, LeadId, Reminder};
 
 /// What is known of a lead.
@@ -28,6 +28,10 @@ pub(super) fn known(conn: &Connection, scope: Scope, lead: LeadId) -> Result<Opt
 /// Takes in news of a lead, unless something newer is known.
 pub(super) fn know(conn: &Connection, scope: Scope, lead: &KnownLead) -> Result<(), StoreError> {
     let (workspace, id) = (scope.workspace().to_string(), lead.id.to_string());
+    // Late news of an erased workspace bring nothing back.
+    if erase::is_marked(conn, scope)? {
+        return Ok(());
+    }
     let before = known(conn, scope, lead.id)?;
     let version = lead.version.cast_signed();
     if before.as_ref().is_some_and(|before| before.version >= version) {

@@ -79,4 +79,18 @@ UPDATE reminders SET origin = lead;
 CREATE INDEX reminders_by_origin ON reminders (workspace, origin);
 ",
     },
+    Migration {
+        version: 3,
+        name: "erased workspaces",
+        // Kept for ever, without a name.
+        sql: "
+CREATE TABLE erased (
+    workspace TEXT PRIMARY KEY,
+    at        INTEGER NOT NULL,
+    done      INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX erased_open ON erased (at) WHERE done = 0;
+CREATE INDEX outbox_by_workspace ON outbox (workspace);
+",
+    },
 ];

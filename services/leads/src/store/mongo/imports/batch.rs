@@ -11,11 +11,11 @@ use leadline_storage::{
 
 use super::{
     MongoImports,
-    row::{broken, by_id, bytes, long, number},
+    row::{COMING, broken, by_id, bytes, long, number, open},
 };
 use crate::{
     import::{
-        ImportId, Trace,
+        ImportId, State, Trace,
         batch::{Batch, Found, Rows},
     },
     lead::LeadId,
@@ -214,6 +214,31 @@ impl MongoImports {
             }
         }
         Ok(all)
+    }
+
+    /// Takes a part of an import of an erased workspace away; whether there was one. Whoever carries it on has lost it; a file
+    /// that is coming in is not waited for any more.
+    pub(in crate::store::mongo) async fn erase_one(
+        &self,
+        scope: Scope,
+        limit: usize,
+    ) -> Result<bool, StoreError> {
+        let one = self.imports.find_one(of_workspace(scope)).projection(doc! { "state": 1 });
+        let one = self.db.run(one.hint(Hint::Name("by_workspace".to_owned()))).await?;
+        let Some(one) = one else { return Ok(false) };
+        let id = one.get_str("_id").unwrap_or_default();
+        let stop = |from: Bson, to: i32| {
+            let stopped = doc! {
+                "$set": { "state": to, "createdAt": 0_i64, "leasedUntil": 0_i64 }, "$unset": { "holder": "" },
+            };
+            self.db.run(self.imports.update_one(doc! { "_id": id, "state": from }, stopped))
+        };
+        stop(Bson::Int32(COMING), COMING).await?;
+        stop(Bson::Document(open()), State::Failed.code().into()).await?;
+        if self.clear(id, limit).await? {
+            self.db.run(self.imports.delete_one(doc! { "_id": id })).await?;
+        }
+        Ok(true)
     }
 }
 

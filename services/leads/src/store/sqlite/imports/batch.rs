@@ -142,7 +142,11 @@ pub(super) fn traces(conn: &Connection, place: Place, most: usize) -> Result<Vec
 }
 
 /// Takes away what belongs to an import, at most so many rows of each kind; whether that was all.
-fn clear(conn: &Connection, place: Place, limit: usize) -> Result<bool, StoreError> {
+pub(in crate::store::sqlite) fn clear(
+    conn: &Connection,
+    place: Place,
+    limit: usize,
+) -> Result<bool, StoreError> {
     let mut all = true;
     // A piece is as large as a thousand rows.
     let some = (limit / 100).max(1);
