@@ -8,7 +8,11 @@ use leadline_storage::{
     mongodb,
 };
 use leadline_testbed::wait_until;
-use leadline_tests::{Answer, Client, Mode, PASSWORD, System, in_every_mode, text};
+use leadline_tests::{
+    Answer, Client, Mode, PASSWORD, Part, System,
+    imports::{counted, import, recounted, send},
+    in_every_mode, text,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -16,12 +20,19 @@ in_every_mode!(
     an_erased_account_leaves_nothing_behind_but_an_id,
     nobody_leaves_a_workspace_to_nobody,
     an_account_is_erased_with_its_password_only,
+    a_workspace_goes_with_its_last_member_if_they_say_so,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 async fn erase(client: &Client, password: &str) -> Result<Answer> {
     client.send(client.request(Method::DELETE, "/auth/me").json(&json!({ "password": password }))).await
+}
+
+/// With the workspaces in which nobody else is.
+async fn erase_all(client: &Client) -> Result<Answer> {
+    let body = json!({ "password": PASSWORD, "deleteWorkspace": true });
+    client.send(client.request(Method::DELETE, "/auth/me").json(&body)).await
 }
 
 /// Whether these bytes are in a file below a folder.
@@ -151,5 +162,120 @@ async fn an_account_is_erased_with_its_password_only(system: &'static System) ->
     bob.send(bob.request(Method::DELETE, "/auth/me").json(&json!({}))).await?.refused(422, &["password"])?;
     bob.get("/auth/me").await?.expect(200)?;
     erase(&bob, PASSWORD).await?.expect(204)?;
+    Ok(())
+}
+
+/// Fills a workspace: leads with notes and tags, one in the trash, two merged, reminders, an import, an invitation, an answer.
+async fn fill(client: &Client, mark: &str) -> Result<()> {
+    let mut leads = Vec::new();
+    for nth in 0..12 {
+        let fields = json!({
+            "name": format!("{mark} lead {nth}"), "company": format!("{mark} Ltd"), "tags": [format!("{mark}-tag")],
+            "email": format!("{mark}-{nth}@example.com"),
+        });
+        let lead = client.lead_of(&fields).await?;
+        leads.push(text(&lead, "id").to_owned());
+    }
+    for lead in &leads[..6] {
+        let note = json!({ "text": format!("{mark} note") });
+        client.post(&format!("/leads/{lead}/notes"), &note).await?.expect(201)?;
+        let due =
+            json!({ "leadId": lead, "dueAt": "2099-01-01T10:00:00Z", "message": format!("{mark} call") });
+        client.post("/reminders", &due).await?.expect(201)?;
+    }
+    client.delete(&format!("/leads/{}", leads[0])).await?.expect(204)?;
+    let from = json!({ "from": [leads[2]] });
+    client.post(&format!("/leads/{}/merge", leads[1]), &from).await?.expect(200)?;
+    let keyed = json!({ "name": format!("{mark} keyed") });
+    client.with(("Idempotency-Key", "k-1"), Method::POST, "/leads", &keyed).await?.expect(201)?;
+    let rows: String =
+        (0..300).map(|nth| format!("{mark} row {nth},{mark}-row-{nth}@example.com\n")).collect();
+    import(client, format!("Name,Email\n{rows}"), &[]).await?;
+    let invited = json!({ "email": format!("{mark}-invited@example.com"), "role": "member" });
+    client.post("/workspace/invitations", &invited).await?.expect(201)?;
+    Ok(())
+}
+
+/// What a workspace shows: to be the same later.
+async fn shown(client: &Client) -> Result<Vec<String>> {
+    let mut shown = Vec::new();
+    for path in ["/leads?limit=200", "/reminders?limit=200", "/workspace/invitations", "/leads/imports"] {
+        shown.push(client.get(path).await?.expect(200)?.body.to_string());
+    }
+    Ok(shown)
+}
+
+async fn a_workspace_goes_with_its_last_member_if_they_say_so(system: &'static System) -> Result<()> {
+    // Of one system only: two may share a server.
+    let (mark, other) = (&format!("zorillo{:?}", system.mode), &format!("okapi{:?}", system.mode));
+    let (una, eve) = (system.register(&format!("Una {mark}")).await?, system.register("Eve").await?);
+    fill(&una, mark).await?;
+    fill(&eve, other).await?;
+    counted(&una, 311).await?;
+    counted(&eve, 311).await?;
+    let before = shown(&eve).await?;
+    ensure!(is_kept(system, mark).await?, "the search finds nothing at all");
+
+    erase(&una, PASSWORD).await?.problem(409, "only-member")?;
+    let body = json!({ "password": PASSWORD, "deleteWorkspace": "yes" });
+    let mistyped = una.send(una.request(Method::DELETE, "/auth/me").json(&body)).await?;
+    mistyped.refused(422, &["deleteWorkspace"])?;
+    una.get("/leads").await?.expect(200)?;
+    // An import that waits or is under way.
+    let rows: String =
+        (0..3_000).map(|nth| format!("{mark} late {nth},{mark}-late-{nth}@example.com\n")).collect();
+    send(&una, format!("Name,Email\n{rows}"), &[]).await?.expect(202)?;
+    erase_all(&una).await?.expect(204)?;
+    wait_until(MINUTE, "the tokens of an erased workspace are void", async || {
+        let mut out = true;
+        for path in ["/auth/me", "/leads", "/reminders", "/analytics/summary"] {
+            out &= una.get(path).await.is_ok_and(|answer| answer.status == 401);
+        }
+        out
+    })
+    .await?;
+
+    wait_until(MINUTE * 2, "nothing that is kept holds anything of an erased workspace", async || {
+        matches!(is_kept(system, mark).await, Ok(false))
+    })
+    .await?;
+    ensure!(shown(&eve).await? == before, "another workspace was touched");
+    ensure!(recounted(&eve).await? == 311, "figures of another workspace");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_in_one_killed_while_it_erases_goes_on() -> Result<()> {
+    killed(System::start(Mode::AllInOne).await?, &[Part::Leadline]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_killed_while_they_erase_go_on() -> Result<()> {
+    killed(System::start(Mode::Distributed).await?, &[Part::Leads, Part::Reminders, Part::Analytics]).await
+}
+
+async fn killed(mut system: System, parts: &[Part]) -> Result<()> {
+    let mark = &format!("tarsier{:?}", system.mode);
+    let (una, eve) = (system.register("Una").await?, system.register("Eve").await?);
+    fill(&una, mark).await?;
+    let rows: String = (0..4_000).map(|nth| format!("{mark} row {nth},{mark}-{nth}@example.org\n")).collect();
+    import(&una, format!("Name,Email\n{rows}"), &[]).await?;
+    let kept = eve.lead("Somebody").await?;
+    erase_all(&una).await?.expect(204)?;
+    for _ in 0..3 {
+        for part in parts {
+            system.kill(*part).await?;
+        }
+        for part in parts {
+            system.launch(*part)?;
+        }
+        system.ready().await?;
+    }
+    wait_until(MINUTE * 2, "nothing that is kept holds anything of an erased workspace", async || {
+        matches!(is_kept(&system, mark).await, Ok(false))
+    })
+    .await?;
+    eve.get(&format!("/leads/{}", text(&kept, "id"))).await?.expect(200)?;
+    counted(&eve, 1).await?;
     Ok(())
 }

@@ -178,7 +178,8 @@ impl Sqlite {
             let reader = readers::Reader::open(&path, &options, reads.clone(), fatal.clone())?;
             readers.push(spawn("sqlite-read", move || reader.run())?);
         }
-        let empty_log = Arc::new(AtomicBool::new(false));
+        // A process that was ended before it could do so may have left what was deleted in the log.
+        let empty_log = Arc::new(AtomicBool::new(true));
         let writer =
             writer::Writer::new(connection, &options, writes.clone(), fatal, announce, empty_log.clone())?;
         let writer = spawn("sqlite-write", move || writer.run())?;

@@ -121,12 +121,11 @@ impl From<StoreError> for Refusal {
             ),
             StoreError::OnlyMemberOf(workspaces) => {
                 let names: Vec<_> = workspaces.iter().map(|name| format!("“{}”", name.as_str())).collect();
+                let names = names.join(", ");
                 Self::conflict(
                     "ONLY_MEMBER",
                     format!(
-                        "nobody else is a member of {}: make somebody else an owner first, or send \"deleteWorkspace\": true to erase \
-                         all leads, notes, reminders, imports and figures in it too, for good",
-                        names.join(" and of ")
+                        "nobody else is a member of {names}: make somebody else an owner first, or send deleteWorkspace: true to erase all leads, notes, reminders, imports and figures there too"
                     ),
                 )
             }

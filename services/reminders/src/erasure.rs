@@ -76,8 +76,8 @@ pub async fn once(store: &Arc<dyn Store>, now: Millis, stop: &Stop) -> Result<()
     for (scope, since) in store.to_erase().await? {
         let mut some = false;
         let left = loop {
-            match store.erase_some(scope, STEP).await? {
-                Erasing::More => some = true,
+            match store.erase_some(scope, STEP).await {
+                Ok(Erasing::More) => some = true,
                 left => break left,
             }
             if !stop.sleep(REST).await {
@@ -86,6 +86,9 @@ pub async fn once(store: &Arc<dyn Store>, now: Millis, stop: &Stop) -> Result<()
         };
         if some {
             store.empty_log().await;
+        }
+        let left = left?;
+        if some {
             tracing::info!(workspace = %scope.workspace(), "what was kept of an erased workspace is gone");
         }
         if left == Erasing::Gone && since <= now.before(revoked::KEPT) {
