@@ -147,3 +147,18 @@ test('who deletes their account gives their password, and is gone', async ({ som
   await expect(page.getByRole('list').getByText('Priya Nair')).toHaveCount(0);
   await other.context().close();
 });
+
+test('who is alone in a workspace is told what goes with their account', async ({ someone: { page } }) => {
+  await page.goto('/settings?tab=account');
+  await page.getByRole('button', { name: 'Delete my account…' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Delete your account?' });
+  await dialog.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await dialog.getByRole('button', { name: 'Delete for good' }).click();
+  await expect(dialog.getByRole('alert')).toContainText('All leads, notes, reminders, imports and figures');
+  await expect(dialog.getByRole('link', { name: 'to the leads' })).toBeVisible();
+  // Nothing goes without a yes.
+  await expect(dialog.getByRole('button', { name: 'Delete for good' })).toBeDisabled();
+  await dialog.getByText('Yes, erase all of it too').click();
+  await dialog.getByRole('button', { name: 'Delete for good' }).click();
+  await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible();
+});

@@ -11,6 +11,8 @@ export class ApiError extends Error {
   readonly requestId: string | undefined;
   /** Seconds to wait, if the server said so. */
   readonly retryAfter: number | undefined;
+  /** What kind of problem it is: the last word of its type. */
+  readonly kind: string | undefined;
 
   constructor(
     status: number,
@@ -18,6 +20,7 @@ export class ApiError extends Error {
     fields: Record<string, string> = {},
     requestId?: string,
     retryAfter?: number,
+    kind?: string,
   ) {
     super(message);
     this.name = 'ApiError';
@@ -25,6 +28,7 @@ export class ApiError extends Error {
     this.fields = fields;
     this.requestId = requestId;
     this.retryAfter = retryAfter;
+    this.kind = kind;
   }
 
   /** Whether the request may never have reached the server. */
@@ -49,5 +53,6 @@ export function problem(body: unknown, response: Response): ApiError {
     fields,
     known.requestId ?? response.headers.get('X-Request-Id') ?? undefined,
     Number.isFinite(wait) && wait > 0 ? wait : undefined,
+    known.type?.split('/').pop(),
   );
 }

@@ -311,8 +311,10 @@ export interface paths {
         /**
          * Erase my account
          * @description For good: name, address, password, sessions, and invitations to the address. All tokens are void. What was done in a
-         *     workspace stays there and is shown as done by “Deleted user”. A wrong password: 422. Of a workspace that would be left
-         *     without a member (`only-member`) or an owner (`last-owner`), somebody else has to be made an owner first: 409.
+         *     workspace stays there and is shown as done by “Deleted user”. A wrong password: 422. Of a workspace in which others are
+         *     and which would be left without an owner (`last-owner`), somebody else has to be made an owner first: 409. A workspace in
+         *     which nobody else is goes too, with all that is in it, if `deleteWorkspace` is true; otherwise: 409 (`only-member`). Its
+         *     data are gone within about a minute, of a large workspace within minutes.
          */
         delete: operations["delete_me"];
         options?: never;
@@ -1212,6 +1214,11 @@ export interface components {
         };
         /** @description The present password: who has only a session of somebody's can't erase them. */
         AccountErasure: {
+            /**
+             * @description Erase each workspace too in which nobody else is, with all leads, notes, reminders, imports and figures. Without it: 409.
+             * @default false
+             */
+            deleteWorkspace?: boolean | null;
             password: string;
         };
         /**

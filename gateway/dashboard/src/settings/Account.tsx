@@ -1,4 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { MonitorSmartphone } from 'lucide-react';
 import { useState } from 'react';
 import { api, ok } from '../api/client';
@@ -9,7 +10,7 @@ import { Button } from '../design/Button';
 import { Card } from '../design/Card';
 import { Form, FormError, PasswordField, TextField, texts } from '../design/Field';
 import { Modal, ModalActions } from '../design/Modal';
-import { Failed, reason, Skeleton } from '../design/Small';
+import { Failed, reason, Skeleton, Switch } from '../design/Small';
 import { meQuery, useMe } from '../shell/me';
 import { ago } from '../time/format';
 import { useNow } from '../time/now';
@@ -204,13 +205,18 @@ function Sessions() {
 }
 
 function Erase() {
-  const { user } = useMe();
+  const { user, workspace } = useMe();
   const [open, setOpen] = useState(false);
+  // The server has said that nobody else is in these workspaces: they go too, if that is confirmed.
+  const [alone, setAlone] = useState('');
+  const [sure, setSure] = useState(false);
   const [errors, setErrors] = useState<Record<string, string>>({});
   const [fault, setFault] = useState('');
   const [busy, setBusy] = useState(false);
   const close = () => {
     setOpen(false);
+    setAlone('');
+    setSure(false);
     setErrors({});
     setFault('');
   };
@@ -219,10 +225,14 @@ function Erase() {
     setErrors({});
     setFault('');
     try {
-      await ok(api.DELETE('/api/v1/auth/me', { body: { password: String(new FormData(form).get('password')) } }));
+      const password = String(new FormData(form).get('password'));
+      const deleteWorkspace = alone !== '';
+      await ok(api.DELETE('/api/v1/auth/me', { body: { password, ...(deleteWorkspace && { deleteWorkspace }) } }));
       goOut();
     } catch (error) {
       if (error instanceof ApiError && error.status === 422) setErrors({ ...error.fields });
+      else if (error instanceof ApiError && error.kind === 'only-member')
+        setAlone(error.message.match(/[“„].+[”“]/s)?.[0] ?? workspace.name);
       else setFault(reason(error));
       setBusy(false);
     }
@@ -245,11 +255,25 @@ function Erase() {
             }}
           >
             <FormError>{fault}</FormError>
+            {alone && (
+              <div role="alert">
+                <p>{t('erase.alone', { names: alone })}</p>
+                <p className={css.quiet}>
+                  {t('erase.export')}{' '}
+                  <Link to="/leads" onClick={close}>
+                    {t('erase.leads')}
+                  </Link>
+                </p>
+              </div>
+            )}
             <input type="email" defaultValue={user.email} autoComplete="username" hidden readOnly />
             <PasswordField name="password" label={t('auth.password')} required autoComplete="current-password" />
+            {alone && (
+              <Switch label={t('erase.sure')} checked={sure} onChange={(event) => setSure(event.target.checked)} />
+            )}
             <ModalActions>
               <Button onClick={close}>{t('cancel')}</Button>
-              <Button kind="danger" type="submit" busy={busy}>
+              <Button kind="danger" type="submit" busy={busy} disabled={alone !== '' && !sure}>
                 {t('erase.do')}
               </Button>
             </ModalActions>
