@@ -298,3 +298,34 @@ async fn merges_and_what_they_moved_are_looked_up_by_their_own_indexes() -> anyh
     db.close().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn rows_of_an_erased_workspace_are_found_by_indexes() -> anyhow::Result<()> {
+    let db = database().await?;
+    let scope = leadline_runtime::caller::Scope::of_own_row(WorkspaceId::new());
+    let mut log = super::erase::shown(scope);
+    log.insert("published", true);
+    let all = super::of_workspace;
+    for (collection, filter) in [
+        ("erased", super::erase::open()),
+        ("leads", all(scope)),
+        ("notes", all(scope)),
+        ("merged", all(scope)),
+        ("merges", all(scope)),
+        ("imports", all(scope)),
+        ("activity", super::erase::shown(scope)),
+        ("activity", log),
+    ] {
+        let sort = if collection == "erased" {
+            doc! { "at": 1 }
+        } else {
+            doc! {}
+        };
+        let command = doc! { "find": collection, "filter": filter, "sort": sort };
+        let stages = plan_stages(&db.explain(command).await?);
+        assert!(stages.iter().any(|stage| stage.starts_with("IXSCAN")), "{collection}: {stages:?}");
+        assert!(!stages.iter().any(|stage| stage == "COLLSCAN"), "{collection}: {stages:?}");
+    }
+    db.close().await;
+    Ok(())
+}

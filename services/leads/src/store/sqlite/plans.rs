@@ -3,7 +3,7 @@
 use leadline_storage::{Sqlite, SqliteOptions, rusqlite::types::Value};
 
 use super::{
-    Number,
+    Number, erase,
     list::{Lister, Part, Sql, walk_sql},
     log, merge, row, schema, write,
 };
@@ -306,6 +306,32 @@ async fn merges_and_what_they_moved_are_looked_up_by_their_own_indexes() -> anyh
     for sql in merge::FORGET {
         let lines = file.explain(sql, vec![id()]).await?;
         assert!(lines.iter().all(|line| line.starts_with("SEARCH")), "{sql}\n{lines:#?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_of_an_erased_workspace_are_found_by_indexes() -> anyhow::Result<()> {
+    let file = File::new()?;
+    let number = || Value::Integer(1);
+    let text = || Value::Text("x".to_owned());
+    let mut asked = vec![
+        (erase::TO_ERASE, vec![]),
+        (erase::LEADS, vec![number(), number()]),
+        (erase::MERGES, vec![number(), number()]),
+        (erase::WAITING, vec![number()]),
+        (erase::KEYS, vec![text(), text(), number()]),
+    ];
+    asked.extend(erase::IMPORTS.map(|sql| (sql, vec![number()])));
+    asked.extend(erase::LOOSE.map(|sql| (sql, vec![number(), number()])));
+    for (sql, values) in asked {
+        let lines = file.explain(sql, values).await?;
+        // Uploads that are coming in, and what is yet to be erased, are few in any file.
+        let few = ["imports_coming", "erased_open"];
+        assert!(
+            lines.iter().all(|line| !line.starts_with("SCAN ") || few.iter().any(|few| line.contains(few))),
+            "{sql}\n{lines:#?}"
+        );
     }
     Ok(())
 }
