@@ -88,7 +88,7 @@ pub async fn once(store: &Arc<dyn Store>, now: Millis, stop: &Stop) -> Result<()
             store.empty_log().await;
         }
         let left = left?;
-        if some {
+        if some && left == Erasing::Gone {
             tracing::info!(workspace = %scope.workspace(), "what was kept of an erased workspace is gone");
         }
         if left == Erasing::Gone && since <= now.before(revoked::KEPT) {
