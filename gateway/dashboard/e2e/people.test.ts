@@ -141,7 +141,7 @@ test('who deletes their account gives their password, and is gone', async ({ som
   await other.getByLabel('Email').fill(email);
   await other.getByLabel('Password', { exact: true }).fill(PASSWORD);
   await other.getByRole('button', { name: 'Sign in' }).click();
-  await expect(other.getByRole('alert')).toBeVisible();
+  await expect(other.getByText('That email and password don’t match.')).toBeVisible();
   await page.goto('/settings');
   await expect(page.getByText('Members', { exact: true }).first()).toBeVisible();
   await expect(page.getByRole('list').getByText('Priya Nair')).toHaveCount(0);
