@@ -1,5 +1,5 @@
 # Leadline. `make run` builds and starts everything; `make test` runs every test. Both install what they need.
-.PHONY: run demo test check check-deploy fuzz soak bench release up down tools dashboard program test-servers
+.PHONY: run demo test check check-deploy fuzz soak rehearse bench release up down tools dashboard program test-servers
 
 # Starts Leadline with SQLite inside, on http://127.0.0.1:8080, with its data in ./data.
 run: program
@@ -29,6 +29,12 @@ fuzz:
 # Kills, cuts off and overloads it for an hour, with new seeds each round: MINUTES=10 for less. `make test` does a short round.
 soak:
 	@scripts/soak $(or $(MINUTES),60)
+
+# The small cluster of deploy/kubernetes on this machine without containers: each program in a network and a root of its own, all of
+# them replaced under load, and not one request may fail. Needs root, kubectl and iproute2.
+rehearse: tools dashboard
+	cargo build --quiet --locked --bins
+	@scripts/rehearse
 
 # Measures, on this machine; nothing here fails a build.
 bench: tools dashboard

@@ -29,8 +29,14 @@ const SOURCES: [&str; 4] = ["Website", "Referral", "Ad", "Other"];
 struct Load {
     journal: Arc<Journal>,
     stop: AtomicBool,
+    /// Requests, again those that were sent again.
+    asked: AtomicU64,
     /// Writes of which a part was down: a 5xx.
     failed: AtomicU64,
+    /// What a client would call a failure: see [`Traffic::troubles`].
+    troubled: AtomicU64,
+    /// The first of them.
+    troubles: std::sync::Mutex<Vec<String>>,
     /// Answers that should never come, for the test to see.
     wrong: std::sync::Mutex<Vec<String>>,
     slowest: AtomicU64,
@@ -49,7 +55,10 @@ impl Traffic {
         let load = Arc::new(Load {
             journal: journal.clone(),
             stop: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            troubled: AtomicU64::new(0),
+            troubles: std::sync::Mutex::default(),
             wrong: std::sync::Mutex::default(),
             slowest: AtomicU64::new(0),
         });
@@ -71,6 +80,20 @@ impl Traffic {
         self.load.failed.load(Ordering::Relaxed)
     }
 
+    /// How many requests were sent so far.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.load.asked.load(Ordering::Relaxed)
+    }
+
+    /// What failed so far in a client's eyes, how often, and the first of it: a 5xx, a connection that broke, a token that does
+    /// not hold.
+    #[must_use]
+    pub fn troubles(&self) -> (u64, Vec<String>) {
+        let first = self.load.troubles.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        (self.load.troubled.load(Ordering::Relaxed), first)
+    }
+
     /// The longest that an answer took so far.
     #[must_use]
     pub fn slowest(&self) -> Duration {
@@ -89,6 +112,23 @@ impl Traffic {
         let wrong = self.load.wrong.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         ensure!(wrong.is_empty(), "answers that should never come:\n{}", wrong.join("\n"));
         Ok(())
+    }
+}
+
+impl Load {
+    fn look_at(&self, answer: &Result<Answer>) {
+        let trouble = match answer {
+            Ok(answer) if answer.status.is_server_error() || answer.status.as_u16() == 401 => {
+                format!("{}: {} {}", answer.asked, answer.status, answer.body)
+            }
+            Ok(_) => return,
+            Err(error) => format!("{error:#}"),
+        };
+        self.troubled.fetch_add(1, Ordering::Relaxed);
+        let mut troubles = self.troubles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if troubles.len() < 20 {
+            troubles.push(format!("{} {trouble}", chrono::Utc::now().format("%H:%M:%S%.3f")));
+        }
     }
 }
 
@@ -250,8 +290,10 @@ impl Worker {
             }
             let began = std::time::Instant::now();
             let answer = self.person.send(request).await;
+            self.load.asked.fetch_add(1, Ordering::Relaxed);
             let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.load.slowest.fetch_max(took, Ordering::Relaxed);
+            self.load.look_at(&answer);
             left |= !answer.as_ref().is_err_and(never_left);
             let status = answer.as_ref().map_or(0, |answer| answer.status.as_u16());
             match (&answer, status) {

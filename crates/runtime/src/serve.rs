@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::Stream;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -32,6 +32,9 @@ use crate::{
 pub const MOST_CONNECTIONS: usize = 4096;
 /// The time in which a client must have sent its headers.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// Connections that clients keep are not cut as soon as the signal is given: a request might be on its way. For so long the
+/// next answer on each of them says that it is the last one (RFC 9112, section 9.6).
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Takes an address to serve at, before anything else is touched: one that is taken is told at once.
 ///
@@ -142,6 +145,7 @@ where
 }
 
 /// Serves HTTP/1.1 and HTTP/2 (prior knowledge) until `stop`, then lets requests under way finish, until [`LAST_REQUESTS`].
+/// A client that keeps its connection and has asked within two seconds is told to close it, and loses no request.
 /// The peer's address is in each request's extensions, as a [`SocketAddr`].
 pub async fn http<S, B>(listener: TcpListener, service: S, stop: Stop)
 where
@@ -190,9 +194,19 @@ where
             }
         };
         let _ = stream.set_nodelay(true);
-        let service = service.clone().map_request(move |mut request: Request<Incoming>| {
+        let (service, ending) = (service.clone(), stop.clone());
+        let service = tower::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert::<SocketAddr>(peer);
-            request
+            // HTTP/2 has no such header, and says its farewell in a frame of its own.
+            let (is_kept, ending) = (request.version() < Version::HTTP_2, ending.clone());
+            let answer = service.clone().oneshot(request);
+            async move {
+                let mut answer = answer.await?;
+                if is_kept && ending.is_stopping() {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         let watcher = graceful.watcher();
         let builder = builder.clone();
@@ -207,10 +221,70 @@ where
         });
     }
     drop(listener);
+    let all_places = u32::try_from(MOST_CONNECTIONS).unwrap_or(u32::MAX);
+    tokio::select! {
+        _ = places.acquire_many(all_places) => return,
+        () = stop.over(FAREWELL) => {}
+    }
     tokio::select! {
         () = graceful.shutdown() => {}
         () = stop.over(LAST_REQUESTS) => {
             tracing::warn!("requests were still under way when the time to stop was over");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        time::Instant,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_keeps_its_connection_is_told_to_close_it_before_it_is_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer =
+            |_: Request<Incoming>| std::future::ready(Ok(Response::new(Empty::<bytes::Bytes>::new())));
+        let stop = Stop::new();
+        let served = tokio::spawn(http(listener, tower::service_fn(answer), stop.clone()));
+        let mut kept = TcpStream::connect(address).await.unwrap();
+        let mut head = [0; 1024];
+        let mut ask = async |kept: &mut TcpStream| {
+            kept.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            let length = kept.read(&mut head).await.unwrap();
+            String::from_utf8_lossy(&head[..length]).to_lowercase()
+        };
+        let before = ask(&mut kept).await;
+        assert!(before.starts_with("http/1.1 200") && !before.contains("connection: close"), "{before}");
+        stop.now();
+        let told = Instant::now();
+        tokio::task::yield_now().await;
+        let after = ask(&mut kept).await;
+        assert!(after.starts_with("http/1.1 200") && after.contains("connection: close"), "{after}");
+        assert_eq!(kept.read(&mut [0; 8]).await.unwrap(), 0, "and it is closed");
+        served.await.unwrap();
+        assert!(told.elapsed() < FAREWELL, "nobody is waited for who has gone: {:?}", told.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_keeps_its_connection_and_asks_nothing_is_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer =
+            |_: Request<Incoming>| std::future::ready(Ok(Response::new(Empty::<bytes::Bytes>::new())));
+        let stop = Stop::new();
+        let served = tokio::spawn(http(listener, tower::service_fn(answer), stop.clone()));
+        let mut kept = TcpStream::connect(address).await.unwrap();
+        kept.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert!(kept.read(&mut [0; 1024]).await.unwrap() > 0);
+        stop.now();
+        assert_eq!(kept.read(&mut [0; 8]).await.unwrap(), 0);
+        served.await.unwrap();
     }
 }

@@ -15,7 +15,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, future::select_ok};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, select_ok},
+};
 use http::{Request, Response, Uri, uri::Authority};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -34,6 +37,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(2);
 const LOOK_UP: Duration = Duration::from_secs(5);
 /// How long a replica that did not answer is left alone, as long as another one does.
 const REST: Duration = Duration::from_millis(500);
+/// How long it is held to be true that nobody is behind a name: for those who ask at the same time.
+const NOBODY: Duration = Duration::from_millis(50);
 /// So often a call that has not left is offered to a connection.
 const OFFERS: usize = 6;
 /// A replica that is stopped or cut off is noticed by its silence.
@@ -50,10 +55,16 @@ pub(super) struct Place {
     pub(super) tls: Option<Arc<Tls>>,
 }
 
+/// Tells what a name and a port stand for.
+type Names = Box<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+
 /// The replicas that a list of addresses stands for.
 pub(super) struct Peers {
     places: Vec<Place>,
+    names: Names,
     known: Mutex<Known>,
+    /// Held by whoever looks up names.
+    looking: tokio::sync::Mutex<()>,
     turn: AtomicUsize,
 }
 
@@ -61,6 +72,8 @@ pub(super) struct Peers {
 struct Known {
     peers: Vec<Arc<Peer>>,
     looked_up: Option<Instant>,
+    /// Why there are none.
+    trouble: String,
 }
 
 /// A replica.
@@ -87,7 +100,15 @@ struct Unsent {
 
 impl Peers {
     pub(super) fn new(places: Vec<Place>) -> Arc<Self> {
-        Arc::new(Self { places, known: Mutex::default(), turn: AtomicUsize::new(0) })
+        let names: Names = Box::new(|host, port| {
+            async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) }.boxed()
+        });
+        Self::with_names(places, names)
+    }
+
+    fn with_names(places: Vec<Place>, names: Names) -> Arc<Self> {
+        let (known, looking) = (Mutex::default(), tokio::sync::Mutex::default());
+        Arc::new(Self { places, names, known, looking, turn: AtomicUsize::new(0) })
     }
 
     /// Makes a call. Whatever keeps it from an answer is told as UNAVAILABLE.
@@ -146,8 +167,13 @@ impl Peers {
 
     /// A connection that stands, each in turn; if none does, the first that can be made.
     async fn standing(self: &Arc<Self>) -> Result<(Arc<Peer>, SendRequest<Body>), String> {
-        let peers = self.peers().await?;
-        let standing: Vec<_> = peers.iter().filter_map(|peer| Some((peer.clone(), peer.sender()?))).collect();
+        let mut peers = self.peers().await?;
+        let mut standing = standing(&peers);
+        if standing.is_empty() {
+            // Who was there when somebody last asked may have been replaced since: that costs no call.
+            peers = self.looked_up_within(REST).await?;
+            standing = self::standing(&peers);
+        }
         if standing.is_empty() {
             let tries = peers
                 .into_iter()
@@ -166,21 +192,33 @@ impl Peers {
     /// Who is behind the addresses. What a name stands for is looked up again every few seconds, beside the calls.
     async fn peers(self: &Arc<Self>) -> Result<Vec<Arc<Peer>>, String> {
         let (peers, is_old) = {
-            let mut known = self.known();
-            let is_old = known.looked_up.is_none_or(|at| at.elapsed() > LOOK_UP);
-            if is_old && !known.peers.is_empty() {
-                known.looked_up = Some(Instant::now());
-            }
-            (known.peers.clone(), is_old)
+            let known = self.known();
+            (known.peers.clone(), known.looked_up.is_none_or(|at| at.elapsed() > LOOK_UP))
         };
         if peers.is_empty() {
-            return self.look_up().await;
+            return self.looked_up_within(REST).await;
         }
-        if is_old && self.places.iter().any(Place::is_name) {
+        if is_old && self.places.iter().any(Place::is_name) && self.looking.try_lock().is_ok() {
             let peers = self.clone();
-            tokio::spawn(async move { peers.look_up().await });
+            tokio::spawn(async move { peers.looked_up_within(LOOK_UP).await });
         }
         Ok(peers)
+    }
+
+    /// Who is behind the addresses, looked up no longer ago than this: by one for all who ask at the same time.
+    async fn looked_up_within(&self, age: Duration) -> Result<Vec<Arc<Peer>>, String> {
+        let _looking = self.looking.lock().await;
+        let known = {
+            let known = self.known();
+            let age = if known.peers.is_empty() { NOBODY } else { age };
+            let is_new = known.looked_up.is_some_and(|at| at.elapsed() < age);
+            is_new.then(|| (known.peers.clone(), known.trouble.clone()))
+        };
+        match known {
+            Some((peers, trouble)) if peers.is_empty() => Err(trouble),
+            Some((peers, _)) => Ok(peers),
+            None => self.look_up().await,
+        }
     }
 
     async fn look_up(&self) -> Result<Vec<Arc<Peer>>, String> {
@@ -189,14 +227,10 @@ impl Peers {
         let mut trouble = String::new();
         for place in &self.places {
             let of_place = |peer: &&Arc<Peer>| peer.place.authority == place.authority;
-            match tokio::time::timeout(
-                CONNECT_TIME,
-                tokio::net::lookup_host((place.host.as_str(), place.port)),
-            )
-            .await
-            {
+            let asking = (self.names)(place.host.clone(), place.port);
+            match tokio::time::timeout(CONNECT_TIME, asking).await {
                 Ok(Ok(found)) => {
-                    let found: HashSet<SocketAddr> = found.collect();
+                    let found: HashSet<SocketAddr> = found.into_iter().collect();
                     peers.extend(found.into_iter().map(|address| {
                         let known = before.iter().filter(of_place).find(|peer| peer.address == address);
                         known.cloned().unwrap_or_else(|| Arc::new(Peer::new(place.clone(), address)))
@@ -213,18 +247,19 @@ impl Peers {
                 }
             }
         }
-        if peers.is_empty() {
-            return Err(trouble);
-        }
         let mut known = self.known();
-        known.looked_up = Some(Instant::now());
-        known.peers.clone_from(&peers);
-        Ok(peers)
+        *known = Known { peers: peers.clone(), looked_up: Some(Instant::now()), trouble: trouble.clone() };
+        if peers.is_empty() { Err(trouble) } else { Ok(peers) }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Those of them to whom a connection stands.
+fn standing(peers: &[Arc<Peer>]) -> Vec<(Arc<Peer>, SendRequest<Body>)> {
+    peers.iter().filter_map(|peer| Some((peer.clone(), peer.sender()?))).collect()
 }
 
 impl Place {
@@ -333,4 +368,87 @@ fn only_reads(path: &str) -> bool {
     let method = path.rsplit('/').next().unwrap_or_default();
     // `grpc.health.v1`'s own answers.
     ["Get", "List", "Find", "Check"].iter().any(|verb| method.starts_with(verb))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::{net::TcpListener, task::JoinHandle};
+    use tonic::service::Routes;
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+    use super::*;
+    use crate::{health::HealthCheck, serve, stop::Stop};
+
+    async fn replica() -> (SocketAddr, Stop, JoinHandle<()>) {
+        let stop = Stop::new();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let well = HealthCheck::new(|| std::future::ready(Ok(())));
+        let routes = Routes::default();
+        let routes = serve::with_health_and_reflection(routes, "replica", well, &stop).await.unwrap();
+        let ended = stop.clone();
+        let task = tokio::spawn(async move { serve::grpc(listener, routes, None, ended).await.unwrap() });
+        (address, stop, task)
+    }
+
+    /// The way to a name that stands for what the test says, and how often it was looked up.
+    fn peers(stands_for: &Arc<Mutex<Vec<SocketAddr>>>) -> (Arc<Peers>, Arc<AtomicUsize>) {
+        let authority = Authority::from_static("replicas:1");
+        let place = Place { authority, host: "replicas".to_owned(), port: 1, tls: None };
+        let (stands_for, times) = (stands_for.clone(), Arc::new(AtomicUsize::new(0)));
+        let counted = times.clone();
+        let names: Names = Box::new(move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let found = stands_for.lock().unwrap().clone();
+            std::future::ready(Ok(found)).boxed()
+        });
+        (Peers::with_names(vec![place], names), times)
+    }
+
+    async fn ask(peers: &Arc<Peers>) -> Result<(), Status> {
+        let peers = peers.clone();
+        let service = tower::service_fn(move |request| {
+            let peers = peers.clone();
+            async move { Ok::<_, std::convert::Infallible>(peers.call(request).await) }
+        });
+        let request = HealthCheckRequest { service: "replica".to_owned() };
+        HealthClient::new(service).check(request).await.map(|_| ())
+    }
+
+    #[tokio::test]
+    async fn replicas_that_were_all_replaced_while_nobody_called_cost_no_call() {
+        let (first, first_stop, first_task) = replica().await;
+        let stands_for = Arc::new(Mutex::new(vec![first]));
+        let (peers, _) = peers(&stands_for);
+        ask(&peers).await.unwrap();
+        let (second, second_stop, second_task) = replica().await;
+        *stands_for.lock().unwrap() = vec![second];
+        first_stop.now();
+        first_task.await.unwrap();
+        tokio::time::sleep(REST).await;
+        for _ in 0..20 {
+            ask(&peers).await.unwrap();
+        }
+        second_stop.now();
+        second_task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_is_behind_is_looked_up_once_for_all_who_ask() {
+        let stands_for = Arc::default();
+        let (peers, times) = peers(&stands_for);
+        let asked = futures::future::join_all((0..50).map(|_| ask(&peers))).await;
+        assert!(
+            asked.iter().all(|answer| answer.as_ref().is_err_and(|s| s.code() == tonic::Code::Unavailable))
+        );
+        assert_eq!(times.load(Ordering::SeqCst), 1);
+        let (address, stop, task) = replica().await;
+        stands_for.lock().unwrap().push(address);
+        tokio::time::sleep(NOBODY).await;
+        ask(&peers).await.unwrap();
+        stop.now();
+        task.await.unwrap();
+    }
 }
