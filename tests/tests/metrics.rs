@@ -80,6 +80,11 @@ async fn every_metric_is_described_and_every_description_is_true() -> Result<()>
             Ok(())
         })
         .await?;
+        let told = metrics.get("//metrics").await?.expect(200)?;
+        let told = told.body.as_str().context("no text")?;
+        for name in &expected {
+            ensure!(told.contains(&format!("# HELP {name} ")), "{name} is not described where it is told");
+        }
         seen.extend(exported(&metrics).await?);
     }
     for (name, kind) in &seen {

@@ -74,6 +74,7 @@ pub async fn serve_metrics(address: SocketAddr, stop: &Stop) -> std::io::Result<
     if metrics::set_global_recorder(recorder).is_err() {
         return Ok(());
     }
+    describe();
     metrics::gauge!("leadline_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
     if trace::is_on() {
         // There from the start, so that a first loss is seen to be one more.
@@ -92,4 +93,25 @@ pub async fn serve_metrics(address: SocketAddr, stop: &Stop) -> std::io::Result<
     let ended = stop.clone();
     stop.spawn(crate::serve::http(listener, routes, ended));
     Ok(())
+}
+
+/// Has each metric told with what the page says of it.
+fn describe() {
+    for (name, kind, meaning) in described() {
+        match kind {
+            "counter" => metrics::describe_counter!(name, meaning),
+            "gauge" => metrics::describe_gauge!(name, meaning),
+            _ => metrics::describe_histogram!(name, meaning),
+        }
+    }
+}
+
+/// The rows of its tables: name, kind, meaning.
+fn described() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let rows = include_str!("../../../docs/METRICS.md").lines().filter(|line| line.starts_with("| `leadline_"));
+    rows.filter_map(|row| {
+        let mut cells = row.split('|').skip(1).map(str::trim);
+        let (name, kind, _labels) = (cells.next()?, cells.next()?, cells.next()?);
+        Some((name.trim_matches('`'), kind, cells.next()?))
+    })
 }

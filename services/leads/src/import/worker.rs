@@ -123,6 +123,8 @@ impl Worker {
     /// Spawns its tasks until `stop`. What is under way then is left after its batch, and goes on elsewhere or later.
     pub fn spawn(&self, stop: &Stop) {
         running().set(0);
+        // There from the start, so that the first one is seen to be one more.
+        count_rows([0; 6]);
         for _ in 0..AT_ONCE {
             stop.spawn(self.clone().run(stop.clone()));
         }
@@ -232,6 +234,20 @@ fn running() -> metrics::Gauge {
     metrics::gauge!("leadline_imports_running")
 }
 
+/// How many rows came to each end so far.
+fn rows(import: &Import) -> [u64; 6] {
+    let counts = import.counts;
+    [counts.created, counts.updated, counts.skipped, counts.failed, import.taken_back, import.kept]
+}
+
+/// Counts so many more.
+fn count_rows(more: [u64; 6]) {
+    let outcomes = ["created", "updated", "skipped", "failed", "taken back", "kept"];
+    for (outcome, more) in outcomes.into_iter().zip(more) {
+        metrics::counter!("leadline_import_rows_total", "outcome" => outcome).increment(more);
+    }
+}
+
 /// An import under way.
 struct Job<'w> {
     worker: &'w Worker,
@@ -309,6 +325,13 @@ impl Job<'_> {
             self.told = Some(Instant::now());
             self.worker.bus.signal(progress(self.scope(), &self.import));
         }
+    }
+
+    /// What came of a batch.
+    fn stands(&mut self, import: Import) {
+        let (before, now) = (rows(&self.import), rows(&import));
+        count_rows(std::array::from_fn(|nth| now[nth].saturating_sub(before[nth])));
+        self.import = import;
     }
 
     async fn renew(&mut self, total: Option<u64>) -> Result<(), Left> {
@@ -417,7 +440,7 @@ impl Job<'_> {
         let (begun, size) = (Instant::now(), rows.len());
         let rows = Rows { import: self.import.clone(), rows, by: self.import.by() };
         let taken = self.worker.imports.take(self.lease, rows, self.until()).await?;
-        self.import = taken.ok_or(Left::Lost)?;
+        self.stands(taken.ok_or(Left::Lost)?);
         self.tell(false);
         let took = begun.elapsed();
         self.let_others_go(took).await;
@@ -443,7 +466,7 @@ impl Job<'_> {
             let begun = Instant::now();
             let step = self.worker.imports.take_back(self.lease, by, undo::BATCH, self.until()).await?;
             let step = step.ok_or(Left::Lost)?;
-            self.import = step.import;
+            self.stands(step.import);
             if !step.more {
                 return Ok(State::Undone);
             }
