@@ -12,6 +12,7 @@ pub mod imports;
 pub mod journal;
 pub mod model;
 pub mod recount;
+pub mod remains;
 pub mod replay;
 pub mod stream;
 pub mod system;

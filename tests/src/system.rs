@@ -209,6 +209,21 @@ impl System {
         }
     }
 
+    /// What is to happen at which moment of a program, from its next start on: see `leadline_failpoints`.
+    pub fn plan(&mut self, part: Part, failpoints: &str) {
+        self.set(part, "FAILPOINTS", failpoints);
+    }
+
+    /// Awaits that a program ends by itself, and gives its exit code.
+    ///
+    /// # Errors
+    /// If it does not end in time, with the end of its output.
+    pub async fn ended(&mut self, part: Part, limit: Duration) -> Result<i32> {
+        let code = self.process(part)?.wait(limit).await?;
+        self.running.remove(&part);
+        Ok(code)
+    }
+
     /// The command `health` of a program, with all its settings.
     ///
     /// # Errors

@@ -6,17 +6,25 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// What each crate of ours may use of ours. Tests and all-in-one may use everything.
 fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
-    const SERVICE: &[&str] = &["leadline-proto", "leadline-runtime", "leadline-storage", "leadline-bus"];
+    const SERVICE: &[&str] =
+        &["leadline-proto", "leadline-runtime", "leadline-storage", "leadline-bus", "leadline-failpoints"];
     // Its imports read the cells that exports write.
-    const LEADS: &[&str] =
-        &["leadline-proto", "leadline-runtime", "leadline-storage", "leadline-bus", "leadline-documents"];
+    const LEADS: &[&str] = &[
+        "leadline-proto",
+        "leadline-runtime",
+        "leadline-storage",
+        "leadline-bus",
+        "leadline-failpoints",
+        "leadline-documents",
+    ];
     BTreeMap::from([
         ("leadline-proto", [].as_slice()),
         ("leadline-storage", &[]),
-        ("leadline-testbed", &[]),
+        ("leadline-failpoints", &[]),
+        ("leadline-testbed", &["leadline-failpoints"]),
         ("leadline-documents", &[]),
         ("leadline-runtime", &["leadline-proto"]),
-        ("leadline-bus", &["leadline-proto", "leadline-runtime"]),
+        ("leadline-bus", &["leadline-proto", "leadline-runtime", "leadline-failpoints"]),
         ("leadline-auth", SERVICE),
         ("leadline-leads", LEADS),
         ("leadline-reminders", SERVICE),
@@ -47,6 +55,38 @@ fn a_crate_uses_only_what_it_may() {
             );
         }
     }
+}
+
+/// The testbed alone switches them on, and whatever ships uses the testbed for its own tests at most. Cargo asks for the
+/// features of those for tests only.
+#[test]
+fn no_program_that_ships_has_failpoints() {
+    for package in workspace() {
+        let defaults = package.features.get("default").map_or(&[][..], Vec::as_slice);
+        assert!(package.name != "leadline-failpoints" || defaults.is_empty());
+        for dependency in &package.dependencies {
+            let on = dependency.name == "leadline-failpoints" && !dependency.features.is_empty();
+            assert!(!on || package.name == "leadline-testbed", "{} switches failpoints on", package.name);
+            let testbed = dependency.name == "leadline-testbed";
+            let test_only = dependency.kind == DependencyKind::Development;
+            assert!(
+                !testbed || test_only || package.name == "leadline-tests",
+                "{} ships the testbed",
+                package.name
+            );
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let image = std::fs::read_to_string(root.join("deploy/Dockerfile")).expect("the image's file");
+    assert!(
+        image.contains("--exclude leadline-tests --exclude leadline-testbed"),
+        "the image is built with the testbed"
+    );
+    let make = std::fs::read_to_string(root.join("Makefile")).expect("the Makefile");
+    assert!(
+        make.contains("cargo build --quiet --locked --package leadline\n"),
+        "`make run` builds more than it runs"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::FutureExt;
+use leadline_failpoints::{Moment, reached};
 use leadline_proto::events::Event;
 use leadline_runtime::trace;
 use rand::seq::SliceRandom;
@@ -257,7 +258,11 @@ impl Hands {
         let spans: Vec<Span> =
             events.iter().filter_map(|event| trace::consumer_span(self.name, &event.traceparent)).collect();
         let first = spans.first().cloned().unwrap_or_else(Span::current);
-        let handling = AssertUnwindSafe(self.consumer.handle(events)).catch_unwind().instrument(first);
+        let handling = async {
+            self.consumer.handle(events).await?;
+            reached(Moment::Handled, self.name).await.map_err(HandleError::transient)
+        };
+        let handling = AssertUnwindSafe(handling).catch_unwind().instrument(first);
         let failed = |reason, panicked| Err(Failure::Failed { reason, panicked });
         match tokio::time::timeout(LIMIT, handling).await {
             Ok(Ok(Ok(()))) => {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use leadline_failpoints::{Moment, reached};
 use leadline_proto::events::Event;
 use leadline_runtime::stop::Stop;
 use prost::Message;
@@ -346,7 +347,11 @@ async fn mark(feed: Arc<Feed>) {
         let rows = std::mem::take(&mut feed.progress().ready);
         let mut rows = rows.as_slice();
         while let Some(part) = rows.get(..BATCH.min(rows.len())).filter(|part| !part.is_empty()) {
-            match feed.outbox.mark_published(part).await {
+            let marked = async {
+                reached(Moment::Published, feed.name).await?;
+                feed.outbox.mark_published(part).await
+            };
+            match marked.await {
                 Ok(()) => {
                     rows = &rows[part.len()..];
                     published.increment(part.len() as u64);

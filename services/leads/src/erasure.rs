@@ -10,8 +10,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use leadline_bus::{Consumer, HandleError};
+use leadline_failpoints::{Fault, Moment, reached};
 use leadline_proto::events::{Event, account_event::What, event::Body};
 use leadline_runtime::{caller::Scope, revoked, stop::Stop, time::Millis};
+use leadline_storage::StorageError;
 use tokio::sync::Notify;
 
 use crate::store::{Erasing, Store, StoreError};
@@ -76,6 +78,7 @@ pub async fn once(store: &Arc<dyn Store>, now: Millis, stop: &Stop) -> Result<()
     for (scope, since) in store.to_erase().await? {
         let mut some = false;
         let left = loop {
+            reached(Moment::Erasing, "leads").await.map_err(unavailable)?;
             match store.erase_some(scope, STEP).await {
                 Ok(Erasing::More) => some = true,
                 left => break left,
@@ -96,4 +99,8 @@ pub async fn once(store: &Arc<dyn Store>, now: Millis, stop: &Stop) -> Result<()
         }
     }
     Ok(())
+}
+
+fn unavailable(fault: Fault) -> StoreError {
+    StorageError::Unavailable(fault.to_string()).into()
 }

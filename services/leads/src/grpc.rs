@@ -14,6 +14,7 @@ pub(crate) use parse::filter as filter_of;
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::Stream;
+use leadline_failpoints::{Moment, reached};
 use leadline_proto::{
     leads::{self as proto, leads_service_server::LeadsService},
     types,
@@ -178,11 +179,18 @@ impl Leads {
     ) -> Result<Written, Refusal> {
         let by = By::now(caller.user, caller.origin.clone());
         let condition = Precondition::from_proto(condition);
-        match self.store.change(caller.scope(), id, command, condition, by, None).await? {
+        let changed = self.store.change(caller.scope(), id, command, condition, by, None).await?;
+        committed().await?;
+        match changed {
             Reply::Fresh(written) => Ok(written),
             Reply::Replayed(_) => Err(Refusal::internal("an answer was replayed that has no key")),
         }
     }
+}
+
+/// Between commit and answer.
+async fn committed() -> Result<(), Refusal> {
+    reached(Moment::Committed, "leads").await.map_err(|fault| Refusal::Unavailable(fault.to_string()))
 }
 
 fn shown(written: &Written) -> proto::Lead {
@@ -213,7 +221,10 @@ impl LeadsService for Leads {
             note: note.map(|text| (NoteId::new(), text)),
         };
         let keyed = admitted.keyed(|written| shown(written).encode_to_vec());
-        match self.store.create(admitted.scope(), new, admitted.by(), keyed).await.map_err(Refusal::from)? {
+        let created =
+            self.store.create(admitted.scope(), new, admitted.by(), keyed).await.map_err(Refusal::from)?;
+        committed().await?;
+        match created {
             Reply::Fresh(written) => Ok(Response::new(shown(&written))),
             Reply::Replayed(answer) => replay(&answer),
         }

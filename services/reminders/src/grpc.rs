@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use leadline_failpoints::{Moment, reached};
 use leadline_proto::{
     auth::{CheckMembersRequest, auth_service_client::AuthServiceClient},
     leads::{GetLeadRequest, leads_service_client::LeadsServiceClient},
@@ -145,7 +146,9 @@ impl Grpc {
         let id = reminder_id(id)?;
         let condition = Precondition::from_proto(condition);
         let answer = self.store.change(caller.scope(), id, condition, change, by(caller), once).await;
-        respond(answer.map_err(refuse)?)
+        let answer = answer.map_err(refuse)?;
+        committed().await?;
+        respond(answer)
     }
 }
 
@@ -174,6 +177,11 @@ fn refuse(error: StoreError) -> Refusal {
         }
         StoreError::Storage(error) => Refusal::internal(error),
     }
+}
+
+/// Between commit and answer.
+async fn committed() -> Result<(), Refusal> {
+    reached(Moment::Committed, "reminders").await.map_err(|fault| Refusal::Unavailable(fault.to_string()))
 }
 
 fn respond(answer: Answer) -> Result<Response<Wire>, Refusal> {
@@ -248,8 +256,9 @@ impl RemindersService for Grpc {
         };
         let by = by(&caller);
         let reminder = Reminder::new(lead.id, due_at, message, assignee, caller.user, by.at);
-        let answer = self.store.create(caller.scope(), reminder, lead, by, once).await;
-        Ok(respond(answer.map_err(refuse)?)?)
+        let answer = self.store.create(caller.scope(), reminder, lead, by, once).await.map_err(refuse)?;
+        committed().await?;
+        Ok(respond(answer)?)
     }
 
     async fn get_reminder(&self, request: Request<GetReminderRequest>) -> Result<Response<Wire>, Status> {

@@ -16,6 +16,7 @@ use lapin::{
     options::{BasicPublishOptions, ConfirmSelectOptions},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
+use leadline_failpoints::{Moment, reached};
 use leadline_proto::events::Event;
 use leadline_runtime::{stop::Stop, trace};
 use prost::Message;
@@ -242,7 +243,11 @@ impl Relay {
         }
         metrics::counter!("leadline_events_published_total", "outbox" => self.name)
             .increment(rows.len() as u64);
-        if let Err(error) = self.outbox.mark_published(rows).await {
+        let marked = async {
+            reached(Moment::Published, self.name).await?;
+            self.outbox.mark_published(rows).await
+        };
+        if let Err(error) = marked.await {
             tracing::warn!(outbox = self.name, %error, "events cannot be marked as published; they go out again");
         }
     }

@@ -6,7 +6,9 @@ use std::{
 };
 
 use leadline_bus::Bus;
+use leadline_failpoints::{Fault, Moment, reached};
 use leadline_runtime::{caller::Scope, stop::Stop, time::Millis};
+use leadline_storage::StorageError;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use uuid::Uuid;
 
@@ -105,7 +107,7 @@ impl From<SpoolError> for Left {
 }
 
 fn storage(error: &std::io::Error) -> StoreError {
-    leadline_storage::StorageError::Unavailable(error.to_string()).into()
+    StorageError::Unavailable(error.to_string()).into()
 }
 
 impl Worker {
@@ -441,6 +443,7 @@ impl Job<'_> {
         let rows = Rows { import: self.import.clone(), rows, by: self.import.by() };
         let taken = self.worker.imports.take(self.lease, rows, self.until()).await?;
         self.stands(taken.ok_or(Left::Lost)?);
+        passed(Moment::Imported).await?;
         self.tell(false);
         let took = begun.elapsed();
         self.let_others_go(took).await;
@@ -470,6 +473,7 @@ impl Job<'_> {
             if !step.more {
                 return Ok(State::Undone);
             }
+            passed(Moment::TakenBack).await?;
             self.tell(false);
             self.let_others_go(begun.elapsed()).await;
             if self.stop.is_stopping() {
@@ -477,6 +481,12 @@ impl Job<'_> {
             }
         }
     }
+}
+
+/// Between two parts of an import.
+async fn passed(moment: Moment) -> Result<(), Left> {
+    let fault = |fault: Fault| Left::Store(StorageError::Unavailable(fault.to_string()).into());
+    reached(moment, "leads").await.map_err(fault)
 }
 
 /// How an import ends whose reader says no more, after so many rows.
