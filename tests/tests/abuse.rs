@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use futures::future::{join_all, try_join_all};
 use leadline_testbed::wait_until;
-use leadline_tests::{Client, Mode, PASSWORD, Part, System};
+use leadline_tests::{Client, Mode, PASSWORD, Part, System, text, unknown_id};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -139,6 +140,90 @@ async fn an_unknown_address_takes_as_long_as_a_wrong_password() -> Result<()> {
         seen.push(median);
     }
     anyhow::bail!("an unknown address takes {seen:?} times as long")
+}
+
+#[tokio::test]
+async fn another_s_id_takes_as_long_as_an_unknown_one_on_sqlite() -> Result<()> {
+    ids_take_as_long(Mode::AllInOne).await
+}
+
+#[tokio::test]
+async fn another_s_id_takes_as_long_as_an_unknown_one_on_mongodb() -> Result<()> {
+    ids_take_as_long(Mode::OnServers).await
+}
+
+async fn ids_take_as_long(mode: Mode) -> Result<()> {
+    const IDS: usize = 25;
+    let system = System::start(mode).await?;
+    let (una, otto) = (system.register("Una").await?, system.register("Otto").await?);
+    let (mut leads, mut reminders) = (Vec::new(), Vec::new());
+    for nth in 0..IDS {
+        let lead = una.lead(&format!("Lead {nth}")).await?;
+        let due = json!({ "leadId": lead["id"], "dueAt": "2099-01-01T00:00:00Z", "message": "Call" });
+        reminders.push(una.post("/reminders", &due).await?.expect(201)?.text("id").to_owned());
+        leads.push(text(&lead, "id").to_owned());
+    }
+    // As many, and asked for as often, so that whatever is kept in memory is kept of both.
+    let unknown: Vec<String> = (0..IDS).map(|_| unknown_id()).collect();
+    let due = |id: &str| json!({ "leadId": id, "dueAt": "2099-01-01T00:00:00Z", "message": "Call" });
+    let none = |_: &str| Value::Null;
+    #[allow(clippy::type_complexity, reason = "a table is read by its rows")]
+    let routes: [(Method, &str, &[String], &dyn Fn(&str) -> Value); 8] = [
+        (Method::GET, "/leads/ID", &leads, &none),
+        (Method::PATCH, "/leads/ID", &leads, &|_| json!({ "name": "Eve" })),
+        (Method::DELETE, "/leads/ID", &leads, &none),
+        (Method::POST, "/leads/ID/notes", &leads, &|_| json!({ "text": "Hello" })),
+        (Method::GET, "/leads/ID/activity", &leads, &none),
+        (Method::POST, "/reminders", &leads, &due),
+        (Method::GET, "/reminders/ID", &reminders, &none),
+        (Method::POST, "/reminders/ID/complete", &reminders, &none),
+    ];
+    for (method, path, foreign, body) in routes {
+        let ask = async |id: &str| -> Result<(f64, u16, String)> {
+            let path = path.replace("ID", id);
+            let started = Instant::now();
+            let answer = otto.with(("accept", "*/*"), method.clone(), &path, &body(id)).await?;
+            let took = started.elapsed().as_secs_f64();
+            let mut body = answer.body;
+            body["requestId"] = Value::Null;
+            Ok((took, answer.status.as_u16(), body.to_string().replace(id, "ID")))
+        };
+        let mut seen = Vec::new();
+        // As with sign-ins: a busy machine may have a bad minute, a difference would show in every series.
+        let alike = 'alike: {
+            for _ in 0..4 {
+                let (mut longer, mut ratios) = (0, Vec::new());
+                for round in 0..200 {
+                    let (foreign, unknown) = (&foreign[round % IDS], &unknown[round % IDS]);
+                    // Whoever comes second finds everything warm: each does so as often.
+                    let (hers, nobodys) = if round.is_multiple_of(2) {
+                        let hers = ask(foreign).await?;
+                        (hers, ask(unknown).await?)
+                    } else {
+                        let nobodys = ask(unknown).await?;
+                        (ask(foreign).await?, nobodys)
+                    };
+                    ensure!(hers.1 == nobodys.1 && hers.2 == nobodys.2, "{path}: {hers:?}, {nobodys:?}");
+                    ensure!(matches!(hers.1, 404 | 422), "{path}: {hers:?}");
+                    longer += usize::from(hers.0 > nobodys.0);
+                    ratios.push(hers.0 / nobodys.0);
+                }
+                ratios.sort_unstable_by(f64::total_cmp);
+                let median = ratios[ratios.len() / 2];
+                // Where nothing differs, 72 to 128 of 200 are longer but once in fifteen thousand series.
+                if (72..=128).contains(&longer) && (0.9..1.12).contains(&median) {
+                    break 'alike true;
+                }
+                seen.push((longer, median));
+            }
+            false
+        };
+        ensure!(
+            alike,
+            "{method} {path}: another's id takes longer in so many of 200, so many times as long: {seen:?}"
+        );
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -318,7 +403,7 @@ async fn a_flood_of_requests_is_answered_or_turned_away_and_passes() -> Result<(
         "{made}: {}",
         page.body["total"]
     );
-    let nothing = una.with(("accept", "*/*"), reqwest::Method::GET, "/auth/me", &Value::Null).await?;
+    let nothing = una.with(("accept", "*/*"), Method::GET, "/auth/me", &Value::Null).await?;
     nothing.expect(200)?;
     Ok(())
 }
