@@ -288,19 +288,20 @@ async fn five_hundred_connections_that_drip_hold_nobody_up() -> Result<()> {
     Ok(())
 }
 
-/// What is answered to these very bytes, until the connection is closed or quiet.
-async fn raw(system: &System, bytes: &[u8]) -> Result<String> {
+/// What is answered to these very bytes, until the connection is closed or quiet; and whether it was closed.
+async fn raw(system: &System, bytes: &[u8]) -> Result<(String, bool)> {
     let mut connection = TcpStream::connect(system.base().trim_start_matches("http://")).await?;
     connection.write_all(bytes).await?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
-    while let Ok(Ok(count)) = timeout(Duration::from_secs(2), connection.read(&mut piece)).await {
-        if count == 0 {
-            break;
+    let closed = loop {
+        match timeout(Duration::from_secs(2), connection.read(&mut piece)).await {
+            Ok(Ok(0) | Err(_)) => break true,
+            Ok(Ok(count)) => answer.extend_from_slice(&piece[..count]),
+            Err(_elapsed) => break false,
         }
-        answer.extend_from_slice(&piece[..count]);
-    }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    Ok((String::from_utf8_lossy(&answer).into_owned(), closed))
 }
 
 #[tokio::test]
@@ -330,23 +331,25 @@ async fn malformed_requests_are_refused_and_nothing_is_smuggled() -> Result<()> 
         format!("Content-Length : {}\r\n\r\n{body}", body.len()),
         "Transfer-Encoding: chunked\r\n\r\nZZ\r\n".to_owned() + body,
     ] {
-        let answer = raw(&system, format!("{head}{framing}").as_bytes()).await?;
+        let (answer, closed) = raw(&system, format!("{head}{framing}").as_bytes()).await?;
         ensure!(
             !answer.contains(" 201 ") && !answer.contains(" 204 ") && !answer.contains(" 409 "),
             "{framing:?}: {answer}"
         );
-        ensure!(!answer.contains(" 500 "), "{framing:?}: {answer}");
+        ensure!(!answer.contains(" 500 ") && closed, "{framing:?}: {answer}");
     }
-    // A length and chunks with a body that is good: the chunks count, and nothing that follows is read.
+    // A length and chunks with a body that is good: the chunks count, and the connection is closed behind them, so that nothing
+    // that follows is read (RFC 9112, section 6.3). hyper drops the length before the gateway could refuse the request for it.
     let both = [
         format!("Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", body.len()),
         format!("Transfer-Encoding: chunked\r\nContent-Length: {}\r\n", body.len()),
     ];
     for framing in both {
         let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
-        let answer = raw(&system, format!("{head}{framing}\r\n{chunks}{smuggled}").as_bytes()).await?;
+        let (answer, closed) =
+            raw(&system, format!("{head}{framing}\r\n{chunks}{smuggled}").as_bytes()).await?;
         ensure!(answer.matches("HTTP/1.1 ").count() == 1, "{framing:?}: {answer}");
-        ensure!(answer.to_lowercase().contains("connection: close"), "{framing:?}: {answer}");
+        ensure!(answer.to_lowercase().contains("connection: close") && closed, "{framing:?}: {answer}");
     }
     for lead in una.get("/leads").await?.expect(200)?.ids() {
         una.delete(&format!("/leads/{lead}")).await?.expect(204)?;
@@ -360,9 +363,9 @@ async fn malformed_requests_are_refused_and_nothing_is_smuggled() -> Result<()> 
         format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(200_000)),
         "GET /api/v1/leads HTTP/1.1\r\nHost: x\r\nX-Odd: a\0b\r\n\r\n".to_owned(),
     ] {
-        let answer = raw(&system, odd.as_bytes()).await?;
+        let (answer, closed) = raw(&system, odd.as_bytes()).await?;
         ensure!(
-            !answer.contains(" 200 ") && !answer.contains(" 500 "),
+            !answer.contains(" 200 ") && !answer.contains(" 500 ") && closed,
             "{:?}: {answer}",
             &odd[..40.min(odd.len())]
         );
