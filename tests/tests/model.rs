@@ -2,7 +2,7 @@
 //! answers, the leads, every list, count and history, and the figures.
 //!
 //! `LEADLINE_TEST_CASES` says how many sequences (16 to 24), `LEADLINE_TEST_SEED` which draws. A sequence that failed is made small
-//! and its seed kept beside this file: it is tried first from then on.
+//! and its seed kept beside this file: it is tried first from then on. Merges and their undo are played by programs that die, too.
 
 #![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
 
@@ -14,12 +14,13 @@ mod player;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use futures::future::try_join_all;
 use leadline_tests::{
-    Mode, System,
+    Client, Mode, Part, System,
     ground::{number, seed},
     imports::recounted,
     model::{FIELDS, Filter, Model},
@@ -27,12 +28,13 @@ use leadline_tests::{
 };
 use proptest::{
     collection::vec,
+    strategy::{Strategy, ValueTree},
     test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseError, TestError, TestRunner},
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    ops::{MARKS, Op, op},
+    ops::{MARKS, Op, keyed_op, op},
     player::{Contended, Player, same_log},
 };
 
@@ -72,8 +74,8 @@ fn explain(first: &Value, mut contended: Vec<Contended>) -> Result<Model> {
 }
 
 /// Plays the sequences, each by a client of its own, all at once; then compares the whole.
-async fn play(system: &System, sequences: &[Vec<Op>]) -> Result<()> {
-    let una = system.register("Una").await?;
+async fn play(base: &str, sequences: &[Vec<Op>], patient: bool) -> Result<()> {
+    let una = Client::register(base, "Una").await?;
     let alone = sequences.len() == 1;
     let first = if alone { Value::Null } else { una.lead("Shared").await? };
     let contended = Mutex::default();
@@ -82,6 +84,7 @@ async fn play(system: &System, sequences: &[Vec<Op>]) -> Result<()> {
             client: &una.with_own_connections(),
             model: Model::default(),
             mark,
+            patient,
             alone,
             seen: BTreeMap::new(),
             shared: text(&first, "id"),
@@ -115,6 +118,7 @@ async fn play(system: &System, sequences: &[Vec<Op>]) -> Result<()> {
             client: &una,
             model,
             mark: "",
+            patient,
             alone: false,
             seen,
             shared: "",
@@ -146,7 +150,7 @@ fn try_cases(system: &'static System, cases: u64, clients: usize, steps: usize) 
     };
     let mut runner = TestRunner::new(config);
     let run = runner.run(&vec(vec(op(), 1..steps), clients), |sequences| {
-        let played = tokio::runtime::Handle::current().block_on(play(system, &sequences));
+        let played = tokio::runtime::Handle::current().block_on(play(system.base(), &sequences, false));
         played.map_err(|error| TestCaseError::fail(format!("{error:#}")))
     });
     match run {
@@ -176,4 +180,55 @@ fn any_sequence_of_writes_does_what_the_model_says_on_mongodb() -> Result<()> {
 #[test]
 fn clients_at_once_do_what_the_model_says_of_each() -> Result<()> {
     tried(Mode::AllInOne, 16, 3, 40)
+}
+
+/// Dies at every so many commits before it answers, and goes on with everything that comes after a commit only at the second try.
+const DYING: &str =
+    "committed/leads=abort@6; published/leads=error%2; handled/analytics=error%2; handled/reminders=error%2";
+
+/// Plays sequences of merges and their undo on a program that dies again and again.
+async fn play_dying(mode: Mode, sequences: u64) -> Result<()> {
+    let config = Config { rng_seed: RngSeed::Fixed(seed()), ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    let mut system = System::start(mode).await?;
+    system.plan(Part::Leadline, DYING);
+    system.kill(Part::Leadline).await?;
+    system.launch(Part::Leadline)?;
+    system.ready().await?;
+    let base = system.base().to_owned();
+    let mut deaths = 0;
+    let mut keep = async || -> Result<()> {
+        loop {
+            system.ended(Part::Leadline, Duration::from_secs(600)).await?;
+            deaths += 1;
+            system.launch(Part::Leadline)?;
+        }
+    };
+    let mut play = async || -> Result<()> {
+        for _ in 0..sequences {
+            let drawn = vec(keyed_op(), 30..60).new_tree(&mut runner).map_err(|why| anyhow!("{why}"))?;
+            let drawn = [drawn.current()];
+            play(&base, &drawn, true).await.with_context(|| format!("by {drawn:#?}"))?;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        kept = keep() => kept?,
+        played = play() => played?,
+    }
+    ensure!(deaths > sequences, "it died {deaths} times only");
+    println!("carried out through {deaths} deaths");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_sequence_of_merges_and_their_undo_does_what_the_model_says_though_its_program_dies() -> Result<()>
+{
+    play_dying(Mode::AllInOne, number("LEADLINE_TEST_CASES", 24).div_ceil(2)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_sequence_of_merges_and_their_undo_does_what_the_model_says_though_one_on_servers_dies()
+-> Result<()> {
+    play_dying(Mode::OnServers, number("LEADLINE_TEST_CASES", 24).div_ceil(6)).await
 }

@@ -308,6 +308,7 @@ impl LeadsService for Leads {
             .change(admitted.scope(), id, Command::Restore, condition, admitted.by(), keyed)
             .await
             .map_err(Refusal::from)?;
+        committed().await?;
         match restored {
             Reply::Fresh(written) => Ok(Response::new(shown(&written))),
             Reply::Replayed(answer) => replay(&answer),
@@ -423,6 +424,7 @@ impl LeadsService for Leads {
             .change(admitted.scope(), lead, command, condition, admitted.by(), keyed)
             .await
             .map_err(Refusal::from)?;
+        committed().await?;
         match added {
             Reply::Fresh(written) => Ok(Response::new(answer(&written))),
             Reply::Replayed(stored) => replay(&stored),

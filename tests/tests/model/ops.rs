@@ -153,3 +153,20 @@ pub fn op() -> impl Strategy<Value = Op> {
         4 => (fields(), tag()).prop_map(|(fields, tag)| Op::Contend(fields, tag)),
     ]
 }
+
+/// Those that can be sent again when nobody knows what became of them, merges and their undo above all; and looks.
+pub fn keyed_op() -> impl Strategy<Value = Op> {
+    let lead = any::<u8>;
+    prop_oneof![
+        9 => (fields(), option::weighted(0.4, Just("first"))).prop_map(|(fields, note)| Op::Create(fields, note)),
+        4 => (lead(), tag()).prop_map(|(lead, tag)| Op::AddNote(lead, "a note", tag)),
+        2 => (lead(), tag()).prop_map(|(lead, tag)| Op::Restore(lead, tag)),
+        3 => (vec(lead(), 1..5), change()).prop_map(|(leads, change)| Op::Bulk(leads, change)),
+        1 => (filter(), change()).prop_map(|(filter, change)| Op::BulkBy(filter, change)),
+        9 => (lead(), vec(lead(), 1..3), tag()).prop_map(|(into, from, tag)| Op::Merge(into, from, tag)),
+        7 => (lead(), option::of(lead()), tag()).prop_map(|(into, merge, tag)| Op::Unmerge(into, merge, tag)),
+        1 => (filter(), 0..SORTS.len(), any::<bool>(), 1usize..6)
+            .prop_map(|(filter, sort, down, limit)| Op::List(filter, sort, down, limit)),
+        2 => lead().prop_map(Op::Look),
+    ]
+}

@@ -3,9 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
+use leadline_testbed::eventually;
 use leadline_tests::{
     Answer, Client, encode,
     model::{self, FIELDS, Filter, Model, Place, plain, whole},
@@ -24,6 +26,8 @@ pub struct Player<'a> {
     pub client: &'a Client,
     pub model: Model,
     pub mark: &'static str,
+    /// The program dies now and then: a write is sent again, with its key, until there is an answer.
+    pub patient: bool,
     /// Nobody else writes in the workspace: lists and the log are the model's alone.
     pub alone: bool,
     /// By the number of a lead: its version, stage and times when it was seen last.
@@ -84,7 +88,19 @@ impl Player<'_> {
             }
             self.client.send(request).await
         };
-        let first = send().await?;
+        let first = match send().await {
+            Ok(answer) if !self.patient || !answer.status.is_server_error() => answer,
+            Err(error) if !self.patient => return Err(error),
+            _ => {
+                ensure!(twice, "{path}: nobody knows what became of it");
+                eventually(Duration::from_secs(60), "the write is answered", async || {
+                    let answer = send().await?;
+                    ensure!(!answer.status.is_server_error(), "{}", answer.body);
+                    Ok(answer)
+                })
+                .await?
+            }
+        };
         if twice && first.status.is_success() {
             let again = send().await?.expect(first.status.as_u16())?;
             ensure!(again.header("idempotency-replayed") == "true", "{path}: carried out again");

@@ -16,7 +16,7 @@ use leadline_runtime::{
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{Admitted, Leads, parse, replay};
+use super::{Admitted, Leads, committed, parse, replay};
 use crate::{
     event,
     fields::Patch,
@@ -179,7 +179,9 @@ impl Leads {
             by: admitted.by(),
             once: admitted.keyed(move |bulk| answer.answer(bulk).encode_to_vec()),
         };
-        match self.store.change_many(admitted.scope(), part).await.map_err(Refusal::from)? {
+        let changed = self.store.change_many(admitted.scope(), part).await.map_err(Refusal::from)?;
+        committed().await?;
+        match changed {
             Reply::Fresh(bulk) => Ok(Response::new(named.answer(&bulk))),
             Reply::Replayed(answer) => replay(&answer),
         }

@@ -9,7 +9,7 @@ use leadline_runtime::{
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{Leads, parse, replay, shown};
+use super::{Leads, committed, parse, replay, shown};
 use crate::{
     lead::{Denied, LeadId},
     merge::{MOST_MERGED, MergeId},
@@ -22,7 +22,8 @@ pub(super) fn missing(ids: &[impl Display]) -> String {
     format!("there are no such leads: {}", ids.join(", "))
 }
 
-fn answer(reply: Reply<Written>) -> Result<Response<proto::Lead>, Status> {
+async fn answer(reply: Reply<Written>) -> Result<Response<proto::Lead>, Status> {
+    committed().await?;
     match reply {
         Reply::Fresh(written) => Ok(Response::new(shown(&written))),
         Reply::Replayed(answer) => replay(&answer),
@@ -88,7 +89,7 @@ impl Leads {
             by: admitted.by(),
         };
         let keyed = admitted.keyed(|written| shown(written).encode_to_vec());
-        answer(self.store.merge(scope, part, keyed).await.map_err(Refusal::from)?)
+        answer(self.store.merge(scope, part, keyed).await.map_err(Refusal::from)?).await
     }
 
     pub(super) async fn unmerge(
@@ -110,6 +111,6 @@ impl Leads {
         let condition = Precondition::from_proto(request.if_match);
         let part = UnmergePart { into, id, condition, by: admitted.by() };
         let keyed = admitted.keyed(|written| shown(written).encode_to_vec());
-        answer(self.store.unmerge(admitted.scope(), part, keyed).await.map_err(Refusal::from)?)
+        answer(self.store.unmerge(admitted.scope(), part, keyed).await.map_err(Refusal::from)?).await
     }
 }
