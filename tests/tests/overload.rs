@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use futures::future::{join_all, try_join_all};
 use leadline_testbed::wait_until;
-use leadline_tests::{Client, Mode, Part, System};
+use leadline_tests::{Client, Mode, Part, System, ground::number};
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
 
@@ -27,6 +27,11 @@ const BUSY: Duration = Duration::from_secs(4);
 /// Whether the limits are those that it is shipped with; they take more clients to reach.
 fn shipped() -> bool {
     std::env::var_os("LEADLINE_TEST_DEFAULTS").is_some()
+}
+
+/// How many clients of each person are too many for the limits that it is shipped with: `LEADLINE_TEST_CLIENTS`, or this.
+fn clients(each: u64) -> usize {
+    usize::try_from(number("LEADLINE_TEST_CLIENTS", each)).unwrap_or(usize::MAX)
 }
 
 async fn limited() -> Result<System> {
@@ -132,7 +137,7 @@ async fn people(system: &System, count: usize) -> Result<Vec<Client>> {
 async fn what_is_too_much_is_turned_away_and_the_rest_carried_out_in_time() -> Result<()> {
     let mut system = limited().await?;
     let people = people(&system, 8).await?;
-    let crowd = Crowd::of(&people, if shipped() { 120 } else { 60 });
+    let crowd = Crowd::of(&people, if shipped() { clients(300) } else { 60 });
     sleep(BUSY).await;
     // Health is told under any load.
     let health = Client::stranger(system.base()).get("//healthz").await?;
@@ -170,7 +175,7 @@ async fn what_is_too_much_is_turned_away_and_the_rest_carried_out_in_time() -> R
 async fn busy_workspaces_take_nothing_from_another() -> Result<()> {
     let system = limited().await?;
     let (busy, quiet) = (people(&system, 3).await?, system.register("Quiet").await?);
-    let crowd = Crowd::of(&busy, if shipped() { 250 } else { 80 });
+    let crowd = Crowd::of(&busy, if shipped() { clients(250) } else { 80 });
     let began = Instant::now();
     let mut own = Seen::default();
     for number in 0.. {

@@ -108,7 +108,8 @@ fn describe() {
 
 /// The rows of its tables: name, kind, meaning.
 fn described() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    let rows = include_str!("../../../docs/METRICS.md").lines().filter(|line| line.starts_with("| `leadline_"));
+    let rows =
+        include_str!("../../../docs/METRICS.md").lines().filter(|line| line.starts_with("| `leadline_"));
     rows.filter_map(|row| {
         let mut cells = row.split('|').skip(1).map(str::trim);
         let (name, kind, _labels) = (cells.next()?, cells.next()?, cells.next()?);

@@ -26,7 +26,7 @@ use crate::{
     topology::Subscription,
 };
 
-/// So many messages are out at once, thus in a batch. What an event costs falls by a third from 64 to this, and no further.
+/// So many messages are out at once, thus in a batch: the larger, the less an event costs.
 const PREFETCH: u16 = 256;
 /// For so long a batch waits for more.
 const LINGER: Duration = Duration::from_millis(2);
