@@ -8,7 +8,7 @@ use crate::{
     client::Client,
     journal::Journal,
     recount,
-    system::{Mode, System},
+    system::System,
     traffic::Traffic,
 };
 
@@ -20,20 +20,6 @@ pub const SETTLE: Duration = Duration::from_secs(45);
 #[must_use]
 pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// The modes, as benches name them.
-pub const MODES: [(Mode, &str); 3] = [
-    (Mode::AllInOne, "all in one (SQLite)"),
-    (Mode::OnServers, "all in one (MongoDB, RabbitMQ)"),
-    (Mode::Distributed, "distributed (five processes)"),
-];
-
-/// Those that a bench is to measure: `LEADLINE_BENCH_MODES` has their numbers, from 1; without it, all.
-#[must_use]
-pub fn wanted_modes() -> Vec<(Mode, &'static str)> {
-    let wanted = std::env::var("LEADLINE_BENCH_MODES").unwrap_or_else(|_| "123".to_owned());
-    ('1'..).zip(MODES).filter(|(number, _)| wanted.contains(*number)).map(|(_, mode)| mode).collect()
 }
 
 /// What draws in this run: `LEADLINE_TEST_SEED`, or something new. It is printed: a failure shows it.

@@ -70,7 +70,7 @@ fn no_program_that_ships_has_failpoints() {
             let testbed = dependency.name == "leadline-testbed";
             let test_only = dependency.kind == DependencyKind::Development;
             assert!(
-                !testbed || test_only || package.name == "leadline-tests",
+                !testbed || test_only || ["leadline-tests", "leadline-bench"].contains(&package.name.as_str()),
                 "{} ships the testbed",
                 package.name
             );
@@ -79,7 +79,7 @@ fn no_program_that_ships_has_failpoints() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let image = std::fs::read_to_string(root.join("deploy/Dockerfile")).expect("the image's file");
     assert!(
-        image.contains("--exclude leadline-tests --exclude leadline-testbed"),
+        image.contains("--exclude leadline-tests --exclude leadline-testbed --exclude leadline-bench"),
         "the image is built with the testbed"
     );
     let make = std::fs::read_to_string(root.join("Makefile")).expect("the Makefile");

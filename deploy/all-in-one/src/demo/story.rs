@@ -11,6 +11,8 @@ use super::words;
 
 /// How far back it goes.
 const DAYS: u64 = 730;
+/// The first of the team, who signs in, has at least so many reminders overdue, and as many for today.
+const DUE: usize = 3;
 
 /// A stage, in pipeline order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +113,7 @@ pub(super) fn tell(seed: u64, leads: usize, team: usize, zone: Zone, now: Millis
         }
     }
     stories.sort_by_key(|story| story.created_at);
+    author.fill_the_day(&mut stories);
     stories
 }
 
@@ -263,6 +266,40 @@ impl Author {
         story.reminders.push(Promise { made_at, by, due_at, message, done_at: None });
     }
 
+    /// Whoever signs in finds work to do, whatever was drawn: of what lies ahead, theirs first, some becomes overdue and some is
+    /// for today.
+    fn fill_the_day(&mut self, stories: &mut [Story]) {
+        let (zone, now) = (self.zone, self.now);
+        let today = zone.date(now);
+        let mut before = leadline_runtime::zone::add_days(today, -1);
+        while is_weekend(before) {
+            before = leadline_runtime::zone::add_days(before, -1);
+        }
+        for day in [before, today] {
+            let on_day = |promise: &Promise| match day == today {
+                true => zone.date(promise.due_at) == today,
+                false => zone.date(promise.due_at) < today,
+            };
+            let open = || stories.iter().flat_map(|story| &story.reminders).filter(|one| one.done_at.is_none());
+            let mut lacking = DUE.saturating_sub(open().filter(|one| one.by == 0 && on_day(one)).count());
+            for theirs in [true, false] {
+                for story in stories.iter_mut().rev() {
+                    for promise in &mut story.reminders {
+                        let ahead = promise.done_at.is_none() && zone.date(promise.due_at) > today;
+                        let minute = self.random.random_range(9 * 4..17 * 4) * 15;
+                        let due_at = self.at(day, minute, 0);
+                        if lacking == 0 || !ahead || (promise.by == 0) != theirs || due_at <= story.created_at {
+                            continue;
+                        }
+                        promise.made_at = promise.made_at.min(due_at);
+                        (promise.due_at, promise.by, story.owner) = (due_at, 0, Some(0));
+                        lacking -= 1;
+                    }
+                }
+            }
+        }
+    }
+
     /// A reminder that was done between two moves.
     fn kept_promise(&mut self, story: &mut Story, by: usize, made_at: Millis, done_at: Millis) {
         if self.random.random_bool(0.35) {
@@ -405,6 +442,21 @@ mod tests {
             assert!(!is_weekend(local.date_naive()), "{local}");
             let minute = chrono::Timelike::num_seconds_from_midnight(&local) / 60;
             assert!((9 * 60..=17 * 60 + 30).contains(&minute), "{local}");
+        }
+    }
+
+    #[test]
+    fn whoever_signs_in_has_something_overdue_and_something_for_today_on_any_day() {
+        let zone = Zone::parse("Europe/Berlin").unwrap();
+        for day in 0..60 {
+            let now = Millis(NOW.0 + day * 86_400_000);
+            let stories = tell(seed_of(now), 400, 5, zone, now);
+            let due = |is: &dyn Fn(Millis) -> bool| {
+                let all = stories.iter().flat_map(|story| &story.reminders);
+                all.filter(|one| one.by == 0 && one.done_at.is_none() && is(one.due_at)).count()
+            };
+            assert!(due(&|at| zone.date(at) < zone.date(now)) >= DUE, "day {day}");
+            assert!(due(&|at| zone.date(at) == zone.date(now)) >= DUE, "day {day}");
         }
     }
 
