@@ -51,9 +51,8 @@ impl Figures {
     /// # Errors
     /// If the file can't be written.
     pub fn add(&mut self, figure: Figure) -> Result<()> {
-        let key = |one: &Figure| {
-            (one.table.clone(), one.what.clone(), one.mode.clone(), one.leads, one.workspaces)
-        };
+        let key =
+            |one: &Figure| (one.table.clone(), one.what.clone(), one.mode.clone(), one.leads, one.workspaces);
         let new = key(&figure);
         match self.all.iter_mut().find(|one| key(one) == new) {
             Some(old) => *old = figure,
@@ -90,9 +89,8 @@ impl Figures {
         let tables: BTreeSet<_> =
             self.all.iter().map(|one| (one.leads, one.workspaces, one.table.as_str())).collect();
         for (leads, workspaces, table) in tables {
-            let here = |one: &&Figure| {
-                one.table == table && one.leads == leads && one.workspaces == workspaces
-            };
+            let here =
+                |one: &&Figure| one.table == table && one.leads == leads && one.workspaces == workspaces;
             let of_table: Vec<&Figure> = self.all.iter().filter(here).collect();
             let mut modes: Vec<&str> = Vec::new();
             let mut rows: Vec<&str> = Vec::new();
@@ -139,7 +137,13 @@ impl Figures {
 
 fn cell(values: &BTreeMap<String, f64>) -> String {
     let told = values.iter().map(|(name, value)| {
-        let digits = if *value >= 100.0 || value.fract() == 0.0 { 0 } else if *value >= 10.0 { 1 } else { 2 };
+        let digits = if *value >= 100.0 || value.fract() == 0.0 {
+            0
+        } else if *value >= 10.0 {
+            1
+        } else {
+            2
+        };
         format!("{value:.digits$} {name}")
     });
     told.collect::<Vec<_>>().join(" · ")
@@ -149,9 +153,8 @@ fn cell(values: &BTreeMap<String, f64>) -> String {
 fn plot(path: &Path, title: &str, curves: &BTreeMap<&str, Vec<(f64, f64)>>) -> Result<()> {
     const COLOURS: [RGBColor; 3] = [RGBColor(3, 150, 216), RGBColor(213, 124, 16), RGBColor(0, 98, 62)];
     let points = || curves.values().flatten();
-    let (least, most) = points().fold((f64::MAX, 1.0_f64), |(least, most), (leads, _)| {
-        (least.min(*leads), most.max(*leads))
-    });
+    let (least, most) =
+        points().fold((f64::MAX, 1.0_f64), |(least, most), (leads, _)| (least.min(*leads), most.max(*leads)));
     let highest = points().map(|(_, millis)| *millis).fold(1.0_f64, f64::max);
     let area = SVGBackend::new(path, (720, 400)).into_drawing_area();
     let failed = |error: &dyn std::fmt::Display| anyhow::anyhow!("{}: {error}", path.display());

@@ -84,9 +84,8 @@ async fn hear(site: &mut Site, settings: &Settings, listeners: usize, rate: f64)
     }
     let (address, places, seed) = (site.address(), vec![place], settings.seed);
     let moves = scenario::named("move a lead")?;
-    let writes = open(64, rate, time, |number| {
-        Asking::new(moves, address.clone(), places.clone(), seed ^ 7, number)
-    });
+    let writes =
+        open(64, rate, time, |number| Asking::new(moves, address.clone(), places.clone(), seed ^ 7, number));
     let writes = writes.await?;
     let mut late = Vec::new();
     while let Some(one) = set.join_next().await {

@@ -127,12 +127,7 @@ pub trait AsyncWork: Send + 'static {
 ///
 /// # Errors
 /// The first that any of the workers met.
-pub async fn open<M, W>(
-    workers: usize,
-    rate: f64,
-    time: Duration,
-    make: impl Fn(usize) -> M,
-) -> Result<Run>
+pub async fn open<M, W>(workers: usize, rate: f64, time: Duration, make: impl Fn(usize) -> M) -> Result<Run>
 where
     M: Future<Output = Result<W>> + Send + 'static,
     W: AsyncWork,

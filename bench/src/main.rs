@@ -182,10 +182,12 @@ impl Bench<'_> {
     async fn live(&mut self, site: &mut Site) -> Result<()> {
         let heard = live::one(site, self.settings).await?;
         let [p50, p95, p99] = heard.events.millis;
-        let values = [("p50 ms", p50), ("p95 ms", p95), ("p99 ms", p99), ("events", heard.events.answers as f64)];
+        let values =
+            [("p50 ms", p50), ("p95 ms", p95), ("p99 ms", p99), ("events", heard.events.answers as f64)];
         self.tell("Live", &format!("event to one browser, {} writes a second", live::WRITES), &values)?;
         let [p50, p95, p99] = heard.writes.millis;
-        let values = [("p50 ms", p50), ("p95 ms", p95), ("p99 ms", p99), ("writes", heard.writes.answers as f64)];
+        let values =
+            [("p50 ms", p50), ("p95 ms", p95), ("p99 ms", p99), ("writes", heard.writes.answers as f64)];
         self.tell("Live", "the writes themselves", &values)?;
         let heard = live::many(site, self.settings).await?;
         let [p50, p95, p99] = heard.events.millis;
@@ -215,7 +217,9 @@ impl Bench<'_> {
     /// Memory and start of a full one.
     async fn full(&mut self, site: &mut Site) -> Result<()> {
         let memory = Memory::watch(site.pids()?);
-        for name in ["dashboard", "list, newest first", "search: three letters", "create a lead", "move a lead"] {
+        for name in
+            ["dashboard", "list, newest first", "search: three letters", "create a lead", "move a lead"]
+        {
             ask(site, scenario::named(name)?, self.settings).await?;
         }
         self.tell("Processes", "all together, most under load", &[("MiB", memory.peak())])?;

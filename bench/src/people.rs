@@ -11,7 +11,8 @@ pub const STAGES: [&str; 5] = ["New", "Contacted", "Qualified", "Converted", "Lo
 /// The sources.
 pub const SOURCES: [&str; 4] = ["Website", "Referral", "Ad", "Other"];
 /// Tags: the first is on half of all leads, the last on one of some two hundred.
-pub const TAGS: [&str; 8] = ["newsletter", "fair", "partner", "trial", "renewal", "south", "priority", "board"];
+pub const TAGS: [&str; 8] =
+    ["newsletter", "fair", "partner", "trial", "renewal", "south", "priority", "board"];
 /// Leads were created in so many days before now.
 pub const DAYS: i64 = 730;
 const FIRST: [&str; 40] = [
@@ -25,7 +26,8 @@ const SYLLABLES: [&str; 40] = [
     "kov", "lan", "lin", "lov", "mar", "mer", "mon", "nel", "nor", "ost", "pal", "per", "quin", "ram", "ros",
     "sal", "sen", "stra", "tal", "tor", "ul", "var", "wel", "yor", "zan",
 ];
-const TRADES: [&str; 8] = ["Engines", "Foods", "Labs", "Logistics", "Partners", "Software", "Studio", "Works"];
+const TRADES: [&str; 8] =
+    ["Engines", "Foods", "Labs", "Logistics", "Partners", "Software", "Studio", "Works"];
 
 /// A word of a few syllables, with a capital.
 fn word(draw: &mut StdRng, syllables: usize) -> String {

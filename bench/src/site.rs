@@ -29,6 +29,8 @@ const PAGES: usize = 100;
 pub struct Place {
     /// Its owner, signed in.
     pub person: Client,
+    /// Somebody else, who signs in again and again: whoever does that too often loses their oldest sessions.
+    pub visitor: String,
     /// Some of its leads.
     pub leads: Arc<Vec<String>>,
     /// Cursors of pages far from the first.
@@ -158,7 +160,8 @@ async fn settle(base: &str, seed: u64, first: u64, count: u64, now: DateTime<Utc
         person = take_in(base, person, people::table(seed, first + taken, rows, now), rows).await?;
         taken += rows;
     }
-    Ok(Place { person, leads: Arc::default(), cursors: Arc::default(), seed, first, count })
+    let visitor = Client::register(base, "Visitor").await?.email;
+    Ok(Place { person, visitor, leads: Arc::default(), cursors: Arc::default(), seed, first, count })
 }
 
 /// Sends a file and waits until it is in, with a new token before the old one's time is over.

@@ -4,13 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 
-use crate::{
-    client::Client,
-    journal::Journal,
-    recount,
-    system::System,
-    traffic::Traffic,
-};
+use crate::{client::Client, journal::Journal, recount, system::System, traffic::Traffic};
 
 /// The time that what lags may take, on a busy machine. What a killed process had begun in MongoDB holds its locks for up to
 /// 23 seconds: `transactionLifetimeLimitSeconds` and half of it.

@@ -70,7 +70,9 @@ fn no_program_that_ships_has_failpoints() {
             let testbed = dependency.name == "leadline-testbed";
             let test_only = dependency.kind == DependencyKind::Development;
             assert!(
-                !testbed || test_only || ["leadline-tests", "leadline-bench"].contains(&package.name.as_str()),
+                !testbed
+                    || test_only
+                    || ["leadline-tests", "leadline-bench"].contains(&package.name.as_str()),
                 "{} ships the testbed",
                 package.name
             );

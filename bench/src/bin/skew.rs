@@ -126,8 +126,12 @@ fn draw_of(shares: &[f64], draw: &mut StdRng) -> usize {
 }
 
 fn main() {
-    println!("## Shards: how much fuller than the mean the fullest is ({WORKSPACES} workspaces, middle / worst of {TRIALS})\n");
-    println!("| skew s | largest workspace | shards | hashed workspace | those above half a shard split | above a tenth split |");
+    println!(
+        "## Shards: how much fuller than the mean the fullest is ({WORKSPACES} workspaces, middle / worst of {TRIALS})\n"
+    );
+    println!(
+        "| skew s | largest workspace | shards | hashed workspace | those above half a shard split | above a tenth split |"
+    );
     println!("| --- | --- | --- | --- | --- | --- |");
     for exponent in [0.0, 0.8, 1.0, 1.1] {
         let shares = zipf(WORKSPACES, exponent);
@@ -143,8 +147,12 @@ fn main() {
             );
         }
     }
-    println!("\n## Queues: how long an event of a person waits, in seconds (99th percentile / longest, middle of 5)\n");
-    println!("{EVENTS} events a second in all, {HANDLED} handled by a consumer, imports of {IMPORT} s at {IMPORTED} rows a second.\n");
+    println!(
+        "\n## Queues: how long an event of a person waits, in seconds (99th percentile / longest, middle of 5)\n"
+    );
+    println!(
+        "{EVENTS} events a second in all, {HANDLED} handled by a consumer, imports of {IMPORT} s at {IMPORTED} rows a second.\n"
+    );
     println!("| queues | imports an hour | in one line | rows of imports apart |");
     println!("| --- | --- | --- | --- |");
     let shares = zipf(WORKSPACES, 1.0);

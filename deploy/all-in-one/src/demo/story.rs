@@ -280,7 +280,8 @@ impl Author {
                 true => zone.date(promise.due_at) == today,
                 false => zone.date(promise.due_at) < today,
             };
-            let open = || stories.iter().flat_map(|story| &story.reminders).filter(|one| one.done_at.is_none());
+            let open =
+                || stories.iter().flat_map(|story| &story.reminders).filter(|one| one.done_at.is_none());
             let mut lacking = DUE.saturating_sub(open().filter(|one| one.by == 0 && on_day(one)).count());
             for theirs in [true, false] {
                 for story in stories.iter_mut().rev() {
@@ -288,7 +289,8 @@ impl Author {
                         let ahead = promise.done_at.is_none() && zone.date(promise.due_at) > today;
                         let minute = self.random.random_range(9 * 4..17 * 4) * 15;
                         let due_at = self.at(day, minute, 0);
-                        if lacking == 0 || !ahead || (promise.by == 0) != theirs || due_at <= story.created_at {
+                        if lacking == 0 || !ahead || (promise.by == 0) != theirs || due_at <= story.created_at
+                        {
                             continue;
                         }
                         promise.made_at = promise.made_at.min(due_at);
