@@ -52,11 +52,30 @@ test('a newcomer registers, adds a lead, moves it, notes, is reminded, and sees 
   expect(faults).toEqual([]);
 });
 
-test('sample data comes and goes in one click each', async ({ someone: { page } }) => {
+test('sample data comes and goes in one click each, and takes nobody’s own lead along', async ({
+  someone: { page, caller },
+}) => {
+  const count = async () => (await caller.get<{ total: { value: number } }>('/leads')).total.value;
   await page.getByRole('button', { name: 'Try sample data' }).click();
   await expect(page.getByRole('link', { name: /Total leads/ })).toContainText('64', { timeout: 30_000 });
+  // One of the sample is tried out, and a lead of somebody's own has the same tag.
+  const { items } = await caller.get<{ items: { id: string }[] }>('/leads?limit=1');
+  await caller.patch(`/leads/${items[0]?.id}/status`, { status: 'Qualified' });
+  const own = await caller.post<{ id: string }>('/leads', {
+    name: 'Own Lead',
+    email: 'own@redwood.com',
+    tags: ['sample'],
+  });
+  await page.reload();
+  await expect(page.getByText('64 leads are sample data.')).toBeVisible();
   await page.getByRole('button', { name: 'Remove it' }).click();
-  await expect(page.getByRole('heading', { name: /Welcome/ })).toBeVisible({ timeout: 20_000 });
+  await expect.poll(count, { timeout: 20_000 }).toBe(1);
+  expect((await caller.get<{ items: { id: string }[] }>('/leads')).items.map((lead) => lead.id)).toEqual([own.id]);
+  await expect(page.getByRole('button', { name: 'Remove it' })).toHaveCount(0);
+
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect.poll(count, { timeout: 20_000 }).toBe(65);
+  expect(await caller.get<{ status: string }>(`/leads/${items[0]?.id}`)).toMatchObject({ status: 'Qualified' });
 });
 
 test('a card opens just the leads that it counts', async ({ someone: { page, caller } }) => {

@@ -42,6 +42,23 @@ test('leads are found, opened, selected, moved and given away without a pointer'
   await expect(page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible();
 });
 
+test('the keyboard’s place in the table stays with its lead when others come', async ({
+  someone: { page, caller },
+}) => {
+  for (const name of ['Ada Larsen', 'Luca Novak', 'Yara Haddad']) await caller.post('/leads', { name });
+  await page.goto('/leads');
+  await expect(page.getByText('Live', { exact: true })).toBeVisible();
+  await expect(page.getByRole('link', { name: /Luca Novak/ })).toBeVisible();
+  await page.getByRole('heading', { name: 'Leads', level: 1 }).hover();
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await caller.post('/leads', { name: 'Grace Costa' });
+  await expect(page.getByRole('link', { name: /Grace Costa/ })).toBeVisible();
+  await page.keyboard.press('x');
+  await expect(page.getByRole('checkbox', { name: 'Select Luca Novak' })).toBeChecked();
+  await expect(page.getByRole('toolbar')).toContainText('1 selected');
+});
+
 test('a chart is read with the arrow keys, and Shift and Enter zoom in', async ({ someone: { page, caller } }) => {
   await caller.post('/leads', { name: 'Ada Larsen' });
   await page.reload();

@@ -45,3 +45,28 @@ test('hundreds of rows are scrolled through with a screenful of them in the page
   await expect(table.getByRole('link', { name: /Lead 0319/ })).toBeVisible();
   expect(await table.getByRole('row').count()).toBeLessThan(80);
 });
+
+test('what a bulk change has done before it failed is told exactly, and is undone', async ({
+  someone: { page, caller },
+}) => {
+  test.setTimeout(120_000);
+  for (let from = 0; from < 520; from += 20)
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) => caller.post('/leads', { name: `Lead ${from + i}`, tags: ['fair'] })),
+    );
+  const lost = async () => (await caller.get<{ total: { value: number } }>('/leads?status=Lost')).total.value;
+  await page.goto('/leads?tag=fair');
+  await page.getByRole('checkbox', { name: /^Select all/ }).check();
+  await page.getByRole('button', { name: /Select all 520 that match/ }).click();
+  let calls = 0;
+  await page.route('**/api/v1/leads/bulk', (route) => {
+    calls += 1;
+    return calls === 2 ? route.fulfill({ status: 422, json: { title: 'Oops', status: 422 } }) : route.continue();
+  });
+  await page.getByRole('toolbar').getByRole('button', { name: 'Stage' }).click();
+  await page.getByRole('menuitem', { name: 'Lost' }).click();
+  await expect(page.getByText('500 leads moved to Lost. 20 could not be changed.')).toBeVisible();
+  expect(await lost()).toBe(500);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect.poll(lost, { timeout: 20_000 }).toBe(0);
+});

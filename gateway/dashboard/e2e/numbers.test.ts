@@ -51,6 +51,8 @@ test.describe('with two years of sample data', () => {
     const wrong = [
       // The four cards, today's leads, the best source, the funnel's four steps, the month so far.
       ...(await openAll(page, '/', 11)),
+      // The funnel follows what is chosen; the cards say that they count all leads.
+      ...(await openAll(page, '/?source=Referral', 11)),
       ...(await openAll(page, '/reports', 16)),
       ...(await openAll(page, '/pipeline', 5)),
       ...(await openAll(page, '/pipeline?source=Referral', 5)),

@@ -105,3 +105,81 @@ test('two who change the same field are shown both values', async ({ someone: { 
     .poll(async () => (await caller.get<{ company: string }>(`/leads/${lead.id}`)).company)
     .toBe('Redwood Retail');
 });
+
+test('two who change source or tags are shown both values; what is refused in the table is said', async ({
+  someone: { page, caller },
+}) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen', source: 'Website', tags: ['vip'] });
+  await page.route('**/api/v1/events', (route) => route.abort());
+  await page.goto(`/leads?lead=${lead.id}`);
+  const panel = page.getByRole('dialog', { name: 'Ada Larsen', exact: true });
+  const note = panel.getByRole('alert');
+  await panel.getByRole('button', { name: /^Source: Website/ }).click();
+  await caller.patch(`/leads/${lead.id}`, { source: 'Referral' });
+  await page.getByRole('menuitem', { name: 'Ad', exact: true }).click();
+  await expect(note).toContainText('Amara Obi changed this to Referral');
+  await expect(note).toContainText('You wrote Ad.');
+  await note.getByRole('button', { name: 'Take theirs' }).click();
+  await expect(note).toHaveCount(0);
+  await expect(panel.getByRole('button', { name: /^Source: Referral/ })).toBeVisible();
+
+  await panel.getByRole('button', { name: 'Add tag' }).click();
+  await caller.patch(`/leads/${lead.id}`, { tags: ['vip', 'fair'] });
+  await panel.getByRole('textbox', { name: 'Add tag' }).fill('warm');
+  await panel.getByRole('textbox', { name: 'Add tag' }).press('Enter');
+  await expect(note).toContainText('vip, fair');
+  await expect(note).toContainText('vip, warm');
+  await note.getByRole('button', { name: 'Keep mine' }).click();
+  await expect
+    .poll(async () => (await caller.get<{ tags: string[] }>(`/leads/${lead.id}`)).tags)
+    .toEqual(['vip', 'warm']);
+
+  await page.goto('/leads');
+  await page.route(`**/api/v1/leads/${lead.id}`, (route) =>
+    route.request().method() === 'PATCH'
+      ? route.fulfill({
+          status: 422,
+          json: { title: 'Invalid', status: 422, errors: [{ field: 'ownerId', message: 'is no member any more' }] },
+        })
+      : route.continue(),
+  );
+  const give = page.getByRole('button', { name: 'Give Ada Larsen an owner' });
+  await give.click();
+  await page.getByRole('menuitem', { name: 'Amara Obi' }).click();
+  await expect(page.getByText('Ada Larsen could not be saved').first()).toBeVisible();
+  await expect(page.getByText('Is no member any more').first()).toBeVisible();
+  await expect(give).toBeVisible();
+});
+
+test('a lead that comes while the pointer is in a list waits above it', async ({ someone: { page, caller } }) => {
+  for (const name of ['Ada Larsen', 'Luca Novak']) await caller.post('/leads', { name });
+  const first = async (path: string, list: 'Leads' | 'New') => {
+    await page.goto(path);
+    await expect(page.getByText('Live', { exact: true })).toBeVisible();
+    const links = page
+      .getByRole('region', { name: new RegExp(`^${list}`) })
+      .getByRole('link', { name: /Larsen|Novak|Costa|Park/ });
+    await expect(links.first()).toBeVisible();
+    await links.first().hover();
+    return links;
+  };
+  const table = await first('/leads', 'Leads');
+  await expect(table.first()).toContainText('Luca Novak');
+  await caller.post('/leads', { name: 'Grace Costa' });
+  const chip = page.getByRole('button', { name: '1 new' });
+  await expect(chip).toBeVisible();
+  await expect(page.getByText('3 leads', { exact: true })).toBeVisible();
+  await expect(table.first()).toContainText('Luca Novak');
+  await chip.click();
+  await expect(table.first()).toContainText('Grace Costa');
+  await expect(chip).toHaveCount(0);
+
+  const cards = await first('/pipeline', 'New');
+  await expect(cards.first()).toContainText('Grace Costa');
+  await caller.post('/leads', { name: 'Mei Park' });
+  await expect(chip).toBeVisible();
+  await expect(cards.first()).toContainText('Grace Costa');
+  // Nothing is held from a list that nobody points at.
+  await page.getByRole('heading', { name: 'Pipeline', level: 1 }).hover();
+  await expect(cards.first()).toContainText('Mei Park');
+});

@@ -21,6 +21,51 @@ test('a server in trouble is said where it hurts, and tried again', async ({ som
   await expect(page.getByRole('link', { name: /Total leads/ })).toBeVisible();
 });
 
+test('a chart whose figures can’t be had does not show those of all leads under its title', async ({
+  someone: { page, caller },
+}) => {
+  await caller.post('/leads', { name: 'Ada Larsen', source: 'Referral' });
+  await caller.post('/leads', { name: 'Luca Novak', source: 'Website' });
+  await page.goto('/');
+  const chart = page.getByRole('region', { name: 'Leads by stage' });
+  await expect(chart.getByRole('button', { name: /^New/ })).toContainText('2');
+  let trouble = true;
+  await page.route(/api\/v1\/leads\?.*source=Referral/, (route) =>
+    trouble ? route.fulfill({ status: 400, json: { title: 'Oops', status: 400 } }) : route.continue(),
+  );
+  await page
+    .getByRole('region', { name: 'Leads by source' })
+    .getByRole('button', { name: /Referral/ })
+    .click();
+  await expect(chart.getByRole('alert')).toContainText('Oops');
+  await expect(chart.getByRole('button', { name: /^New/ })).toHaveCount(0);
+  trouble = false;
+  await chart.getByRole('button', { name: 'Try again' }).click();
+  await expect(chart.getByRole('button', { name: /^New/ })).toContainText('1');
+  // The funnel follows as well; what can't says so.
+  const funnel = page.getByRole('region', { name: 'Funnel' });
+  await funnel.getByRole('button', { name: 'Try again' }).click();
+  await expect(funnel.locator('[data-leads]').first()).toHaveAttribute('data-leads', '1');
+  await expect(page.getByRole('region', { name: 'Conversion rate' })).toContainText('All leads');
+});
+
+test('when reminders can’t be read, nothing is said to be clear', async ({ someone: { page, caller } }) => {
+  await caller.post('/leads', { name: 'Ada Larsen' });
+  let trouble = true;
+  await page.route('**/api/v1/reminders?*', (route) =>
+    trouble ? route.fulfill({ status: 400, json: { title: 'Oops', status: 400 } }) : route.continue(),
+  );
+  await page.goto('/');
+  const work = page.getByRole('region', { name: 'Today’s work' });
+  await expect(work.getByRole('alert')).toContainText('Oops');
+  await expect(page.getByText('All clear')).toHaveCount(0);
+  await expect(page.getByText('No follow-up is waiting.')).toHaveCount(0);
+  trouble = false;
+  await work.getByRole('button', { name: 'Try again' }).click();
+  await expect(work.getByText('All clear')).toBeVisible();
+  await expect(page.getByText('No follow-up is waiting.')).toBeVisible();
+});
+
 test('without a connection the pill says so, a change goes back with the reason, and all is well again', async ({
   someone: { page, caller },
 }) => {

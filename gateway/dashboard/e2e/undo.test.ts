@@ -75,3 +75,51 @@ test('Ctrl-Z takes back what is done to a reminder', async ({ someone: { page, c
   await expect(page.getByRole('button', { name: 'Complete: Call Ada' })).toBeVisible();
   expect((await reminder())?.message).toBe('Call Ada');
 });
+
+test('Ctrl-Z before the server has answered takes back that change, not the one before', async ({
+  someone: { page, caller },
+}) => {
+  const { id } = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  const status = async () => (await caller.get<Known>(`/leads/${id}`)).status;
+  await page.goto(`/leads?lead=${id}`);
+  const panel = page.getByRole('dialog', { name: 'Ada Larsen', exact: true });
+  await panel.getByRole('button', { name: 'Contacted' }).click();
+  await expect.poll(status).toBe('Contacted');
+  await expect(page.getByText(/moved to Contacted/).first()).toBeVisible();
+  let slow = true;
+  await page.route(`**/api/v1/leads/${id}/status`, async (route) => {
+    if (slow) await new Promise((go) => setTimeout(go, 1_500));
+    slow = false;
+    await route.continue();
+  });
+  await panel.getByRole('button', { name: 'Qualified' }).click();
+  await panel.focus();
+  await page.keyboard.press('Control+z');
+  await expect(page.getByText(/^Undone: .*Qualified/).first()).toBeVisible();
+  await expect.poll(status).toBe('Contacted');
+});
+
+test('a deleted note stays away whatever is read meanwhile, and can be had again later', async ({
+  someone: { page, caller },
+}) => {
+  const { id } = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen', note: 'First' });
+  const notes = async () => (await caller.get<Known>(`/leads/${id}`)).notes.map((note) => note.text);
+  await page.goto(`/leads?lead=${id}`);
+  const panel = page.getByRole('dialog', { name: 'Ada Larsen', exact: true });
+  await expect(page.getByText('Live', { exact: true })).toBeVisible();
+  await panel.getByRole('button', { name: 'Delete the note' }).click();
+  await expect(panel.getByRole('button', { name: 'Delete the note' })).toHaveCount(0);
+  // Somebody else's change has the lead read again, with the note, which is still on the server.
+  await caller.patch(`/leads/${id}`, { company: 'Redwood' });
+  await expect(panel.getByRole('button', { name: /Company: Redwood/ })).toBeVisible();
+  await page.waitForTimeout(1_500);
+  expect(await notes()).toEqual(['First']);
+  await expect(panel.getByRole('button', { name: 'Delete the note' })).toHaveCount(0);
+  await expect.poll(notes).toEqual([]);
+
+  await panel.focus();
+  await page.keyboard.press('Control+z');
+  await expect(page.getByText(/^Undone: Note deleted/).first()).toBeVisible();
+  await expect.poll(notes).toEqual(['First']);
+  await expect(panel.getByRole('button', { name: 'Delete the note' })).toBeVisible();
+});

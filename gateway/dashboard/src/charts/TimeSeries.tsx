@@ -131,6 +131,8 @@ export function TimeSeries(props: Props) {
           onKeyDown={onKey}
           onBlur={() => setAt(null)}
           onPointerDown={(event) => {
+            // The other buttons are the browser's: they open its menu, or scroll.
+            if (event.button !== 0) return;
             drag.current = { index: nearest(event), x: event.clientX, moved: false };
             if (event.pointerType !== 'touch') event.currentTarget.setPointerCapture(event.pointerId);
           }}

@@ -3,22 +3,26 @@ import { Link } from '@tanstack/react-router';
 import { Entries } from '../activity/Entries';
 import { feedQuery } from '../activity/feed';
 import { Card } from '../design/Card';
-import { Empty, Failed, Skeleton } from '../design/Small';
+import { Empty, Failed, Skeleton, Stale } from '../design/Small';
 import { t } from '../words';
 import css from '../activity/activity.module.css';
 
-export function ActivityCard({ className }: { className?: string | undefined }) {
-  const { data, error, refetch } = useInfiniteQuery(feedQuery());
+/** `filtered`: the page shows some leads only; the log tells of all. */
+export function ActivityCard({ filtered, className }: { filtered: boolean; className?: string | undefined }) {
+  const { data, error, refetch, dataUpdatedAt } = useInfiniteQuery(feedQuery());
   const entries = data?.pages[0]?.items;
   return (
     <Card
       className={`${className ?? ''} ${css.feedCard}`}
       title={t('activity.title')}
-      sub={t('live.live.sub')}
+      sub={filtered ? t('scope.all') : t('live.live.sub')}
       actions={
-        <Link to="/activity" className={css.all}>
-          {t('activity.all')}
-        </Link>
+        <>
+          {error && data && <Stale at={dataUpdatedAt} onRetry={() => void refetch()} />}
+          <Link to="/activity" className={css.all}>
+            {t('activity.all')}
+          </Link>
+        </>
       }
     >
       {entries ? (

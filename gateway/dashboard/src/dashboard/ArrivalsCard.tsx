@@ -1,7 +1,7 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { type KeyboardEvent, lazy, Suspense, useMemo, useState } from 'react';
 import { api, ok } from '../api/client';
-import { Failed, Skeleton } from '../design/Small';
+import { Skeleton } from '../design/Small';
 import { type LeadFilter, toQuery } from '../leads/filter';
 import { day, num } from '../time/format';
 import { addDays } from '../time/zone';
@@ -9,6 +9,7 @@ import { t } from '../words';
 import { byHour, condense, placeOf } from './arrivals';
 import css from './cards.module.css';
 import { ChartCard } from './ChartCard';
+import { standingOf } from './figures';
 import type { View } from './view';
 
 const ArrivedDialog = lazy(() => import('./ArrivedDialog'));
@@ -49,7 +50,8 @@ const clock = (hour: number) => `${String(hour).padStart(2, '0')}:00`;
 
 export function ArrivalsCard({ view, className }: { view: View; className?: string | undefined }) {
   const filter = { ...view.filter, createdFrom: view.window.from, createdTo: view.window.to };
-  const { data, error, refetch } = useQuery(arrivalsQuery(filter, view.zone));
+  const arrivals = useQuery(arrivalsQuery(filter, view.zone));
+  const { data } = arrivals;
   const grid = useMemo(
     () =>
       condense(
@@ -76,6 +78,7 @@ export function ArrivalsCard({ view, className }: { view: View; className?: stri
     <ChartCard
       className={className}
       title={t('chart.arrivals')}
+      standing={standingOf([arrivals])}
       sub={data && !data.all ? `${sub} · ${t('chart.arrivals.newest', { n: num(data.leads.length) })}` : sub}
       table={{ head: ['', ...hours.map(clock)], rows: rows.map((row, r) => [name(r, 'short'), ...row]) }}
     >
@@ -125,8 +128,6 @@ export function ArrivalsCard({ view, className }: { view: View; className?: stri
             ))}
           </tbody>
         </table>
-      ) : error ? (
-        <Failed error={error} onRetry={() => void refetch()} />
       ) : (
         <Skeleton height={250} radius={12} />
       )}

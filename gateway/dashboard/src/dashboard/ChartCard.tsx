@@ -3,10 +3,11 @@ import { type ReactNode, useState } from 'react';
 import { IconButton } from '../design/Button';
 import { Card } from '../design/Card';
 import { Menu } from '../design/Menu';
-import { DataTable } from '../design/Small';
+import { DataTable, Failed, Stale } from '../design/Small';
 import { csv, save } from '../reports/download';
 import { t } from '../words';
 import css from './cards.module.css';
+import type { Standing } from './figures';
 
 interface Props {
   title: string;
@@ -15,20 +16,34 @@ interface Props {
   legend?: ReactNode;
   className?: string | undefined;
   table: { head: string[]; rows: (string | number)[][] };
+  /** How the figures stand to the title; without it they are the page's own. */
+  standing?: Standing;
   children: ReactNode;
 }
 
 /** Every chart can show itself as a table and hand over its numbers. */
-export function ChartCard({ title, sub, big, legend, table, children, className }: Props) {
+export function ChartCard({ title, sub, big, legend, table, standing, children, className }: Props) {
   const [asTable, setAsTable] = useState(false);
+  const failed = standing?.error && standing.at === 0 ? standing : undefined;
+  const waiting = standing?.waiting ?? false;
+  const stale = standing && standing.error && !failed ? <Stale at={standing.at} onRetry={standing.retry} /> : null;
   const name = `${title.toLowerCase().replaceAll(/\s+/g, '-')}.csv`;
   return (
     <Card
       title={title}
-      sub={sub}
+      sub={
+        standing?.capped ? (
+          <>
+            {sub} · {t('chart.capped')}
+          </>
+        ) : (
+          sub
+        )
+      }
       className={className}
       actions={
         <>
+          {stale}
           {big}
           {legend}
           <Menu
@@ -43,17 +58,28 @@ export function ChartCard({ title, sub, big, legend, table, children, className 
                 icon: asTable ? ChartLine : Table2,
                 onSelect: () => setAsTable(!asTable),
               },
-              {
-                label: t('chart.csv'),
-                icon: Download,
-                onSelect: () => save(new Blob([csv([table.head, ...table.rows])], { type: 'text/csv' }), name),
-              },
+              // What is not of this choice is not handed over under its name.
+              ...(failed || waiting
+                ? []
+                : [
+                    {
+                      label: t('chart.csv'),
+                      icon: Download,
+                      onSelect: () => save(new Blob([csv([table.head, ...table.rows])], { type: 'text/csv' }), name),
+                    },
+                  ]),
             ]}
           />
         </>
       }
     >
-      {asTable ? <DataTable caption={title} head={table.head} rows={table.rows} /> : children}
+      {failed ? (
+        <Failed error={failed.error} onRetry={failed.retry} />
+      ) : (
+        <div className={css.figures} aria-busy={waiting || undefined}>
+          {asTable ? <DataTable caption={title} head={table.head} rows={table.rows} /> : children}
+        </div>
+      )}
     </Card>
   );
 }

@@ -6,8 +6,17 @@ import { bucketOf } from '../time/range';
 import { t } from '../words';
 import css from './cards.module.css';
 import { ChartCard } from './ChartCard';
+import type { View } from './view';
 
-export function ConversionCard({ data, className }: { data: DashboardData; className?: string | undefined }) {
+export function ConversionCard({
+  data,
+  view,
+  className,
+}: {
+  data: DashboardData;
+  view: View;
+  className?: string | undefined;
+}) {
   const navigate = useNavigate();
   const { items } = data.conversion;
   // Months before the first lead have no rate; they are left out rather than drawn as nought.
@@ -18,7 +27,8 @@ export function ConversionCard({ data, className }: { data: DashboardData; class
     <ChartCard
       className={className}
       title={t('chart.conversion')}
-      sub={t('chart.conversion.sub')}
+      // Months know neither the days that were zoomed into nor, for a rate, a source or a stage.
+      sub={view.filtered ? `${t('chart.conversion.sub')} · ${t('scope.all')}` : t('chart.conversion.sub')}
       big={<b className={`display num ${css.bigRate}`}>{percent(last?.rate ?? null, 1)}</b>}
       table={{
         head: [

@@ -20,13 +20,15 @@ export function fullName(step: Interval, range: Range) {
 export function CreatedCard({
   data,
   view,
+  settling,
   className,
 }: {
   data: DashboardData;
   view: View;
+  settling: boolean;
   className?: string | undefined;
 }) {
-  const buckets = useCreated(view, data);
+  const { items: buckets, standing } = useCreated(view, data, settling);
   const { step, set } = view;
   const compare = !view.search.alone;
   const open = buckets.at(-1)?.range.to === view.today;
@@ -46,6 +48,7 @@ export function CreatedCard({
     <ChartCard
       className={className}
       title={t('chart.created')}
+      standing={standing}
       sub={
         <>
           <span className={css.fine}>{t('chart.created.sub')}</span>

@@ -27,7 +27,7 @@ export default function Dashboard() {
   // The cards that say most are painted first; at the next visit all stand there at once.
   const all = useDeferredValue(true, painted);
   useEffect(() => void (painted = all), [all]);
-  const { data, error, refetch, dataUpdatedAt } = useQuery(dashboardQuery(view.interval));
+  const { data, error, refetch, dataUpdatedAt, isPlaceholderData } = useQuery(dashboardQuery(view.interval));
   if (!data) return error ? <Failed error={error} onRetry={() => void refetch()} /> : <Waiting />;
   if (data.summary.totalLeads === 0) return <Welcome />;
   return (
@@ -36,20 +36,20 @@ export default function Dashboard() {
       <FilterBar view={view} stale={error ? <Stale at={dataUpdatedAt} onRetry={() => void refetch()} /> : null} />
       <SampleStrip />
       <Kpis data={data} view={view} />
-      {all ? <Charts data={data} view={view} /> : <Shapes />}
+      {all ? <Charts data={data} view={view} settling={isPlaceholderData} /> : <Shapes />}
     </div>
   );
 }
 
-function Charts({ data, view }: { data: DashboardData; view: View }) {
+function Charts({ data, view, settling }: { data: DashboardData; view: View; settling: boolean }) {
   return (
     <>
-      <CreatedCard data={data} view={view} className={css.w8} />
+      <CreatedCard data={data} view={view} settling={settling} className={css.w8} />
       <WorkCard className={css.w4} />
       <StatusCard data={data} view={view} className={css.w4} />
       <SourceCard data={data} view={view} className={css.w4} />
-      <ConversionCard data={data} className={css.w4} />
-      <ActivityCard className={css.w4} />
+      <ConversionCard data={data} view={view} className={css.w4} />
+      <ActivityCard filtered={view.filtered} className={css.w4} />
       <ArrivalsCard view={view} className={css.w4} />
       <FunnelCard data={data} view={view} className={css.w4} />
       <ReportsCard total={data.summary.totalLeads} today={view.today} className={css.wide} />

@@ -18,7 +18,9 @@ const INTERVALS: Interval[] = ['day', 'week', 'month'];
 
 export function FilterBar({ view, stale }: { view: View; stale: ReactNode }) {
   const { search, set, zoom, filter, filtered } = view;
-  const count = useQuery({ ...countQuery(filter, view.zone), enabled: filtered }).data;
+  const counted = useQuery({ ...countQuery(filter, view.zone), enabled: filtered });
+  // Never the number of an earlier choice.
+  const count = counted.isPlaceholderData ? undefined : counted.data;
   const range = zoom ? days(zoom.from, zoom.to, { day: 'numeric', month: 'short' }) : '';
   return (
     <div className={css.bar}>

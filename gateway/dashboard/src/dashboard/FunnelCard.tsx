@@ -21,15 +21,16 @@ export function FunnelCard({
   view: View;
   className?: string | undefined;
 }) {
-  const items = useFunnel(view, data);
+  const { items, standing } = useFunnel(view, data);
   return (
     <ChartCard
       className={className}
       title={t('chart.funnel')}
-      sub={`${t('chart.funnel.sub')} · ${scopeName(view)}`}
+      sub={`${t('chart.funnel.sub')} · ${scopeName(view, 'both')}`}
+      standing={standing}
       table={funnelTable(items)}
     >
-      <FunnelBars items={items} among={view.zoom ? { createdFrom: view.zoom.from, createdTo: view.zoom.to } : {}} />
+      <FunnelBars items={items} among={view.filter} />
     </ChartCard>
   );
 }

@@ -20,8 +20,12 @@ export function Hero({ data, view }: { data: DashboardData; view: View }) {
   const me = useMe();
   const now = useNow();
   const story = useRef<HTMLParagraphElement>(null);
-  const overdue = useInfiniteQuery(remindersQuery('overdue', 'me')).data?.pages[0]?.total.value ?? 0;
-  const today = useInfiniteQuery(remindersQuery('today', 'me')).data?.pages.flatMap((page) => page.items) ?? [];
+  const late = useInfiniteQuery(remindersQuery('overdue', 'me')).data;
+  const day = useInfiniteQuery(remindersQuery('today', 'me')).data;
+  // Nothing is said of what is not known yet, or can't be read.
+  const known = late !== undefined && day !== undefined;
+  const overdue = late?.pages[0]?.total.value ?? 0;
+  const today = day?.pages.flatMap((page) => page.items) ?? [];
   const done = today.filter((reminder) => reminder.status === 'done').length;
   const open =
     overdue + today.filter((reminder) => reminder.status === 'pending' && Date.parse(reminder.dueAt) >= now).length;
@@ -31,8 +35,8 @@ export function Hero({ data, view }: { data: DashboardData; view: View }) {
   const rings = [
     {
       label: t('ring.work'),
-      value: done + open ? done / (done + open) : 1,
-      text: `${done} / ${done + open}`,
+      value: done + open ? done / (done + open) : known ? 1 : 0,
+      text: done + open ? `${done} / ${done + open}` : known ? t('ring.clear') : '–',
       color: '#CDEB4A',
     },
     {
@@ -84,7 +88,7 @@ export function Hero({ data, view }: { data: DashboardData; view: View }) {
             ? rich('hero.overdue', { n: overdue }, { a: <Link to="/reminders" search={{ view: 'overdue' }} /> })
             : open > 0
               ? rich('hero.open', { n: open }, { a: <Link to="/reminders" search={{ view: 'today' }} /> })
-              : t('hero.clear')}
+              : known && t('hero.clear')}
           {best && (
             <>
               {' '}

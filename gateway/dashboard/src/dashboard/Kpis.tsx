@@ -49,6 +49,7 @@ export function Kpis({ data, view }: { data: DashboardData; view: View }) {
         kind="area"
         color="var(--series)"
         filter={{}}
+        all={view.filtered}
       />
       <Kpi
         label={t('kpi.today')}
@@ -59,6 +60,7 @@ export function Kpis({ data, view }: { data: DashboardData; view: View }) {
         kind="bars"
         color="var(--stage-new)"
         filter={{ createdFrom: today, createdTo: today }}
+        all={view.filtered}
       />
       <Kpi
         label={t('kpi.converted')}
@@ -69,6 +71,7 @@ export function Kpis({ data, view }: { data: DashboardData; view: View }) {
         kind="bars"
         color="var(--stage-converted)"
         filter={{ status: ['Converted'], enteredFrom: mondayOf(today) }}
+        all={view.filtered}
       />
       <Kpi
         label={t('kpi.lost')}
@@ -79,6 +82,7 @@ export function Kpis({ data, view }: { data: DashboardData; view: View }) {
         kind="bars"
         color="var(--stage-lost)"
         filter={{ status: ['Lost'], enteredFrom: firstOf(today) }}
+        all={view.filtered}
         goodWhenUp={false}
       />
     </ul>
@@ -94,14 +98,19 @@ interface Props {
   kind: 'area' | 'bars';
   color: string;
   filter: LeadFilter;
+  /** Says that it counts all leads, where the page shows only some. */
+  all: boolean;
   goodWhenUp?: boolean;
 }
-function Kpi({ label, value, before, sub, spark, kind, color, filter, goodWhenUp }: Props) {
+function Kpi({ label, value, before, sub, spark, kind, color, filter, all, goodWhenUp }: Props) {
   const [shown = value] = useTween([value], 700);
   return (
     <li>
       <Link to="/leads" search={filter} className={css.kpi} data-leads={value}>
-        <span className={css.kpiLabel}>{label}</span>
+        <span className={css.kpiLabel}>
+          {label}
+          {all && <small> · {t('scope.all')}</small>}
+        </span>
         <span className={css.kpiRow}>
           <b className="display num">{num(Math.round(shown))}</b>
           {spark ? (

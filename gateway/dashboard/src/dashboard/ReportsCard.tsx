@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { Download, FileSpreadsheet, FileText, type LucideIcon, Sheet } from 'lucide-react';
 import { IconButton } from '../design/Button';
 import { Card } from '../design/Card';
+import { Failed, Skeleton, Stale } from '../design/Small';
 import { downloadFigures, downloadLeads, downloadMonth } from '../reports/download';
 import { day, num, share } from '../time/format';
 import { addMonths, type Day, firstOf } from '../time/zone';
@@ -20,7 +21,7 @@ export function ReportsCard({
   today: Day;
   className?: string | undefined;
 }) {
-  const { data } = useQuery(reportQuery('month', today));
+  const { data, error, refetch, dataUpdatedAt } = useQuery(reportQuery('month', today));
   const figures = data?.figures;
   const last = addMonths(today, -1);
   const month = (date: Day) => day(date, { month: 'long' });
@@ -53,29 +54,28 @@ export function ReportsCard({
       title={t('nav.reports')}
       sub={t('reports.soFar', { month: month(today) })}
       actions={
-        <Link to="/reports" className={css.all}>
-          {t('reports.all')}
-        </Link>
+        <>
+          {error && data && <Stale at={dataUpdatedAt} onRetry={() => void refetch()} />}
+          <Link to="/reports" className={css.all}>
+            {t('reports.all')}
+          </Link>
+        </>
       }
     >
       <div className={css.row}>
-        <dl className={css.month}>
-          <div>
-            <dt>{t('report.created')}</dt>
-            <dd className="display num">
-              {figures ? (
+        {figures ? (
+          <dl className={css.month}>
+            <div>
+              <dt>{t('report.created')}</dt>
+              <dd className="display num">
                 <Link to="/leads" search={{ createdFrom: firstOf(today) }} data-leads={figures.created}>
                   {num(figures.created)}
                 </Link>
-              ) : (
-                '–'
-              )}
-            </dd>
-          </div>
-          <div>
-            <dt>{t('report.converted')}</dt>
-            <dd className="display num">
-              {figures ? (
+              </dd>
+            </div>
+            <div>
+              <dt>{t('report.converted')}</dt>
+              <dd className="display num">
                 <Link
                   to="/leads"
                   search={{ status: ['Converted'], enteredFrom: firstOf(today) }}
@@ -83,20 +83,22 @@ export function ReportsCard({
                 >
                   {num(figures.converted)}
                 </Link>
-              ) : (
-                '–'
-              )}
-            </dd>
-          </div>
-          <div>
-            <dt title={t('report.winRate.sub')}>{t('report.winRate')}</dt>
-            <dd className="display num">
-              {figures && figures.converted + figures.lost > 0
-                ? share(figures.converted, figures.converted + figures.lost)
-                : '–'}
-            </dd>
-          </div>
-        </dl>
+              </dd>
+            </div>
+            <div>
+              <dt title={t('report.winRate.sub')}>{t('report.winRate')}</dt>
+              <dd className="display num">
+                {figures.converted + figures.lost > 0
+                  ? share(figures.converted, figures.converted + figures.lost)
+                  : '–'}
+              </dd>
+            </div>
+          </dl>
+        ) : error ? (
+          <Failed error={error} onRetry={() => void refetch()} />
+        ) : (
+          <Skeleton height={78} radius={14} />
+        )}
         <ul className={css.reps}>
           {files.map(({ icon: Icon, name, sub, tone, run }) => (
             <li key={name}>

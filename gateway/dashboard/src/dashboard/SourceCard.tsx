@@ -16,7 +16,7 @@ export function SourceCard({
   view: View;
   className?: string | undefined;
 }) {
-  const items = useBySource(view, data);
+  const { items, standing } = useBySource(view, data);
   const chosen = view.search.source;
   const most = Math.max(...items.map((item) => item.count), 1);
   const pick = (source: Source) => view.set({ source: chosen === source ? undefined : source });
@@ -24,6 +24,7 @@ export function SourceCard({
     <ChartCard
       className={className}
       title={t('chart.source')}
+      standing={standing}
       sub={view.search.status ? scopeName(view, 'status') : t('chart.source.sub')}
       table={{
         head: [t('leads.source'), t('nav.leads'), t('status.Converted'), '%'],

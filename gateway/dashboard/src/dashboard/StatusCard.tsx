@@ -19,7 +19,7 @@ export function StatusCard({
   view: View;
   className?: string | undefined;
 }) {
-  const items = useByStatus(view, data);
+  const { items, standing } = useByStatus(view, data);
   const [hover, setHover] = useState<Status | null>(null);
   const chosen = view.search.status;
   const total = items.reduce((sum, item) => sum + item.count, 0);
@@ -35,6 +35,7 @@ export function StatusCard({
       className={className}
       title={t('chart.status')}
       sub={scopeName(view, 'source')}
+      standing={standing}
       table={{
         head: [t('leads.status'), t('nav.leads'), '%'],
         rows: slices.map((slice) => [slice.label, slice.value, share(slice.value, total, 1)]),

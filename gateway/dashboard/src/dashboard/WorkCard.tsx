@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { Check } from 'lucide-react';
 import type { Reminder } from '../api/model';
 import { Card } from '../design/Card';
-import { Empty, Failed, Skeleton } from '../design/Small';
+import { Empty, Failed, Skeleton, Stale } from '../design/Small';
 import { completeReminder, reopenReminder } from '../reminders/changes';
 import { remindersQuery } from '../reminders/queries';
 import { useCanWrite, useZone } from '../shell/me';
@@ -49,24 +49,35 @@ export function WorkCard({ className }: { className?: string | undefined }) {
       return { key, view, count: all.length + more, shown };
     })
     .filter((group) => group.shown.length > 0);
-  const waiting = overdue.isPending || today.isPending || next.isPending;
+  const lists = [overdue, today, next];
+  const waiting = lists.some((list) => list.isPending);
+  // What can't be read may hold something that is due: then nothing is said to be clear or done.
+  const unread = lists.find((list) => list.error && !list.data);
+  const old = lists.filter((list) => list.error && list.data);
+  const retry = () => {
+    for (const list of lists) if (list.error) void list.refetch();
+  };
   return (
     <Card
       className={className}
       id="work"
       title={t('work.title')}
-      sub={total ? t('work.progress', { done, total }) : undefined}
+      sub={total && !unread ? t('work.progress', { done, total }) : undefined}
       actions={
-        total > 0 && (
-          <span className={css.progress}>
-            <span style={{ width: `${(done / total) * 100}%` }} />
-          </span>
+        old.length > 0 ? (
+          <Stale at={Math.min(...old.map((list) => list.dataUpdatedAt))} onRetry={retry} />
+        ) : (
+          total > 0 &&
+          !unread && (
+            <span className={css.progress}>
+              <span style={{ width: `${(done / total) * 100}%` }} />
+            </span>
+          )
         )
       }
     >
-      {overdue.error && !overdue.data ? (
-        <Failed error={overdue.error} onRetry={() => void overdue.refetch()} />
-      ) : waiting ? (
+      {unread && <Failed error={unread.error} onRetry={retry} />}
+      {unread && groups.length === 0 ? null : waiting ? (
         <Skeleton height={300} radius={12} />
       ) : groups.length === 0 ? (
         <Empty icon={Check} title={t('work.clear')} quiet>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { byHour, condense } from './arrivals';
-import { everySecond, runningTotal } from './figures';
-import { sampleLeads } from './sample';
+import { everySecond, runningTotal, standingOf, stepsOf } from './figures';
+import { isSample, sampleLeads } from './sample';
 import { bestSource, greeting } from './story';
 
 it('the running total ends at today’s total and never falls below nought', () => {
@@ -48,4 +48,46 @@ it('sample leads are the same for everybody, marked, and never from the future',
   expect(leads).toEqual(sampleLeads(now));
   expect(leads.every((lead) => lead.tags?.includes('sample') && Date.parse(lead.createdAt) < now)).toBe(true);
   expect(new Set(leads.map((lead) => lead.status)).size).toBe(5);
+});
+it('a lead of somebody’s that has the tag is no sample', () => {
+  const [sample] = sampleLeads(0);
+  const email = sample?.email ?? null;
+  expect(isSample({ email, tags: ['sample'] })).toBe(true);
+  expect(isSample({ email: 'ada@redwood.com', tags: ['sample'] })).toBe(false);
+  expect(isSample({ email: null, tags: ['sample'] })).toBe(false);
+  expect(isSample({ email, tags: [] })).toBe(false);
+});
+
+describe('what a chart says of its figures', () => {
+  const answer = (data: unknown, more: object = {}) => ({
+    data,
+    isPlaceholderData: false,
+    error: null,
+    dataUpdatedAt: 9,
+    refetch: () => undefined,
+    ...more,
+  });
+  it('they are awaited while only those of an earlier choice are there', () => {
+    expect(standingOf([answer(1), answer(2, { isPlaceholderData: true })])).toMatchObject({
+      waiting: true,
+      error: null,
+    });
+    expect(standingOf([answer(undefined)]).waiting).toBe(true);
+    expect(standingOf([answer(1), answer(2)]).waiting).toBe(false);
+  });
+  it('they have failed when one of them can’t be had, and are old when all were had before', () => {
+    const error = new Error('no');
+    expect(standingOf([answer(1), answer(undefined, { error })])).toMatchObject({ waiting: false, error, at: 0 });
+    expect(standingOf([answer(1), answer(2, { error, dataUpdatedAt: 4 })])).toMatchObject({ error, at: 4 });
+  });
+});
+
+it('the steps of a funnel of counts have the shares that the server would give', () => {
+  expect(stepsOf([40, 20, 10, 0])).toEqual([
+    { status: 'New', reached: 40, rate: 100, stepRate: null, medianHours: null },
+    { status: 'Contacted', reached: 20, rate: 50, stepRate: 50, medianHours: null },
+    { status: 'Qualified', reached: 10, rate: 25, stepRate: 50, medianHours: null },
+    { status: 'Converted', reached: 0, rate: 0, stepRate: 0, medianHours: null },
+  ]);
+  expect(stepsOf([0, 0, 0, 0])[1]).toMatchObject({ rate: null, stepRate: null });
 });

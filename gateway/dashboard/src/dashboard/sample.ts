@@ -1,14 +1,17 @@
+import { queryOptions } from '@tanstack/react-query';
 import { api, ok } from '../api/client';
-import type { NewLead } from '../api/model';
+import type { LeadRow, NewLead } from '../api/model';
 import { importOver, startImport } from '../import/queries';
+import { changeMany } from '../leads/bulk';
 import { stir } from '../leads/cache';
 import { queryClient } from '../query';
 import { csv } from '../reports/download';
-import { complain, notify } from '../undo/notice';
+import { offer } from '../undo/change';
+import { complain } from '../undo/notice';
 import { t } from '../words';
 
-/** What marks the leads that are not real; they go by it again. */
-export const SAMPLE_TAG = 'sample';
+/** What marks the leads that are not real, for people. */
+const SAMPLE_TAG = 'sample';
 
 const FIRST = [
   'Ada',
@@ -106,6 +109,27 @@ export function sampleLeads(now: number): Sample[] {
   });
 }
 
+// Anybody may use the tag. These addresses nobody has: `.example` is kept for examples (RFC 2606).
+let addresses: Set<string> | undefined;
+/** Whether a lead is one of the sample: by its made-up address, and not by its tag alone. */
+export function isSample({ email, tags }: Pick<LeadRow, 'email' | 'tags'>): boolean {
+  addresses ??= new Set(sampleLeads(0).map((lead) => lead.email ?? ''));
+  return email !== null && addresses.has(email.toLowerCase()) && tags.includes(SAMPLE_TAG);
+}
+
+/** The leads of the sample that are there, at most all of them. */
+export const sampleQuery = queryOptions({
+  queryKey: ['leads', 'sample'],
+  queryFn: async ({ signal }) =>
+    (
+      await ok(
+        api.GET('/api/v1/leads', { params: { query: { tag: [SAMPLE_TAG], q: '.example', limit: 200 } }, signal }),
+      )
+    ).items.filter(isSample),
+  staleTime: 5 * 60_000,
+});
+const readSample = () => queryClient.fetchQuery({ ...sampleQuery, staleTime: 0 });
+
 /** Brings them in as a file, which keeps their dates. */
 async function importSample(leads: Sample[]): Promise<void> {
   const head = ['Name', 'Email', 'Phone', 'Company', 'Source', 'Status', 'Tags', 'Created at'];
@@ -123,23 +147,30 @@ async function importSample(leads: Sample[]): Promise<void> {
   await importOver((await startImport(file, { onDuplicate: 'create' })).id);
 }
 
-export async function addSample(): Promise<void> {
-  try {
-    await importSample(sampleLeads(Date.now()));
-    await addSampleReminders();
-    notify({ title: t('sample.added') });
-  } catch (error) {
-    complain(t('sample.failed'), error);
-  }
+async function readAll() {
   stir();
   await queryClient.invalidateQueries();
 }
 
-async function addSampleReminders() {
-  const { items } = await ok(api.GET('/api/v1/leads', { params: { query: { tag: [SAMPLE_TAG], limit: 5 } } }));
+export async function addSample(): Promise<void> {
+  try {
+    await importSample(sampleLeads(Date.now()));
+    await addSampleReminders(await readSample());
+    offer(t('sample.added'), async () => {
+      const ids = (await readSample()).map((lead) => lead.id);
+      if (ids.length) await ok(api.POST('/api/v1/leads/bulk', { body: { ids, delete: true } }));
+      await readAll();
+    });
+  } catch (error) {
+    complain(t('sample.failed'), error);
+  }
+  await readAll();
+}
+
+async function addSampleReminders(leads: LeadRow[]) {
   const hours = [-20, -2, 2, 5, 26];
   await Promise.all(
-    items.map((lead, i) =>
+    leads.slice(0, hours.length).map((lead, i) =>
       ok(
         api.POST('/api/v1/reminders', {
           body: {
@@ -153,19 +184,12 @@ async function addSampleReminders() {
   );
 }
 
-/** Takes all of it away: deleted leads take their reminders with them. */
+/**
+ * Takes the sample away, and nothing else; it goes to the trash, so that an undo brings each lead back with what was
+ * tried on it and its reminders. (Taking the import back would leave those that somebody has moved.)
+ */
 export async function removeSample(): Promise<void> {
-  try {
-    for (let round = 0; round < 5; round += 1) {
-      const result = await ok(
-        api.POST('/api/v1/leads/bulk', { body: { filter: { tag: [SAMPLE_TAG] }, delete: true } }),
-      );
-      if (result.changed === 0) break;
-    }
-    notify({ title: t('sample.removed') });
-  } catch (error) {
-    complain(t('sample.failed'), error);
-  }
-  stir();
-  await queryClient.invalidateQueries();
+  const leads = await readSample().catch((error: unknown) => void complain(t('sample.failed'), error));
+  if (leads?.length) await changeMany(leads, { delete: true }, { said: t('sample.removed') }).catch(() => undefined);
+  await readAll();
 }

@@ -10,7 +10,7 @@ import { useCanWrite, useZone } from '../shell/me';
 import { num } from '../time/format';
 import { complain } from '../undo/notice';
 import { t } from '../words';
-import { type Act, changeMany, everyLead, MOST } from './bulk';
+import { type Act, changeMany, CHUNK, everyLead, MOST } from './bulk';
 import css from './bulk.module.css';
 import { useOwnerItems } from './OwnerMenu';
 import type { Selection } from './selection';
@@ -29,30 +29,53 @@ export function BulkBar({ rows, selection, total }: Props) {
   const { filter } = useFilter();
   const [busy, setBusy] = useState<string | null>(null);
   const [tagging, setTagging] = useState(false);
+  const [stoppable, setStoppable] = useState(false);
   const stop = useRef(new AbortController());
+  // Who was selected and is in the list no more is not changed, and not counted.
+  const picked = rows.filter((row) => selection.has(row.id));
 
   const run = async (act: Act) => {
-    let chosen = rows.filter((row) => selection.has(row.id));
+    const chosen = selection.all ? await readChosen() : picked;
+    if (!chosen) return;
+    setStoppable(chosen.length > CHUNK);
+    const working = (done: number) =>
+      setBusy(
+        done ? t('bulk.progress', { done: num(done), n: num(chosen.length) }) : t('bulk.working', { n: chosen.length }),
+      );
+    working(0);
     try {
-      if (selection.all) {
-        // All that match, also what is not loaded: read first, so that each can get back what it had.
-        stop.current = new AbortController();
-        setBusy(t('bulk.reading', { n: 0 }));
-        chosen = await everyLead(filter, zone, (n) => setBusy(t('bulk.reading', { n })), stop.current.signal);
-      }
-      setBusy(t('bulk.working', { n: chosen.length }));
-      await changeMany(chosen, act);
+      await changeMany(chosen, act, { progress: working, signal: stop.current.signal });
       selection.clear();
-    } catch (error) {
-      if (selection.all && !stop.current.signal.aborted) complain(t('bulk.failed'), error);
+    } catch {
+      // Said already.
     } finally {
       setBusy(null);
     }
   };
-  const owners = useOwnerItems(undefined, (member) => void run({ assign: member }));
-  const n = selection.all ? (total?.value ?? 0) : selection.ids.size;
-  if (n === 0 || !canWrite || filter.trashed) return null;
-  const whole = rows.length > 0 && rows.every((row) => selection.ids.has(row.id));
+  /** All that match, also what is not loaded: read first, so that each can get back what it had. */
+  const readChosen = async () => {
+    setStoppable(true);
+    setBusy(t('bulk.reading', { n: 0 }));
+    const { signal } = stop.current;
+    try {
+      const all = await everyLead(filter, zone, (n) => setBusy(t('bulk.reading', { n })), signal);
+      if (!signal.aborted) return all;
+    } catch (error) {
+      if (!signal.aborted) complain(t('bulk.failed'), error);
+    }
+    setBusy(null);
+    return undefined;
+  };
+  const start = (act: Act) => {
+    stop.current = new AbortController();
+    void run(act);
+  };
+  const owners = useOwnerItems(undefined, (member) => start({ assign: member }));
+  const n = selection.all ? (total?.value ?? 0) : picked.length;
+  if ((n === 0 && !busy) || !canWrite || filter.trashed) return null;
+  const whole = rows.length > 0 && picked.length === rows.length;
+  const beyond = whole && !selection.all && total !== undefined && total.value > rows.length;
+  const tooMany = total !== undefined && (total.relation === 'gte' || total.value > MOST);
   return (
     <>
       <div className={css.bar} role="toolbar" aria-label={t('bulk.label')}>
@@ -60,16 +83,21 @@ export function BulkBar({ rows, selection, total }: Props) {
           {busy ?? t('bulk.selected', { n })}
         </b>
         {busy ? (
-          <Button kind="glass" onClick={() => stop.current.abort()}>
-            {t('cancel')}
-          </Button>
+          stoppable && (
+            <Button kind="glass" onClick={() => stop.current.abort()}>
+              {t('cancel')}
+            </Button>
+          )
         ) : (
           <>
-            {whole && !selection.all && total && total.value > rows.length && total.value <= MOST && (
-              <Button kind="glass" onClick={selection.selectAll}>
-                {t('bulk.all', { n: num(total.value) })}
-              </Button>
-            )}
+            {beyond &&
+              (tooMany ? (
+                <span className={css.limit}>{t('bulk.limit', { n: num(MOST) })}</span>
+              ) : (
+                <Button kind="glass" onClick={selection.selectAll}>
+                  {t('bulk.all', { n: num(total.value) })}
+                </Button>
+              ))}
             <Menu
               side="top"
               align="start"
@@ -81,7 +109,7 @@ export function BulkBar({ rows, selection, total }: Props) {
               items={STATUSES.map((status) => ({
                 label: t(`status.${status}`),
                 mark: <StageGlyph status={status} />,
-                onSelect: () => void run({ status }),
+                onSelect: () => start({ status }),
               }))}
             />
             <Menu
@@ -99,7 +127,7 @@ export function BulkBar({ rows, selection, total }: Props) {
               <TagIcon size={15} aria-hidden="true" />
               {t('bulk.tag')}
             </Button>
-            <Button kind="glass" onClick={() => void run({ delete: true })}>
+            <Button kind="glass" onClick={() => start({ delete: true })}>
               <Trash2 size={15} aria-hidden="true" />
               {t('delete')}
             </Button>
@@ -115,7 +143,7 @@ export function BulkBar({ rows, selection, total }: Props) {
           onClose={() => setTagging(false)}
           onGo={(act) => {
             setTagging(false);
-            void run(act);
+            start(act);
           }}
         />
       )}

@@ -5,9 +5,7 @@ import { Menu } from '../design/Menu';
 import { Tag } from '../design/Small';
 import { useCanWrite, useZone } from '../shell/me';
 import { date } from '../time/format';
-import { quietly } from '../undo/change';
 import { type Key, t } from '../words';
-import { patchLead } from './changes';
 import { ConflictNote } from './ConflictNote';
 import css from './drawer.module.css';
 import { OwnerMenu } from './OwnerMenu';
@@ -16,42 +14,13 @@ import { useField } from './useField';
 /** What is known of a lead; each fact is edited where it stands. */
 export function Facts({ lead }: { lead: Lead }) {
   const zone = useZone();
-  const canWrite = useCanWrite();
   return (
     <dl className={css.facts}>
       <TextFact lead={lead} field="email" label="field.emailName" type="email" wide />
       <TextFact lead={lead} field="phone" label="field.phone" type="tel" />
       <TextFact lead={lead} field="company" label="field.company" />
-      <div>
-        <dt>{t('leads.source')}</dt>
-        <dd>
-          {canWrite ? (
-            <Menu
-              align="start"
-              items={SOURCES.map((source) => ({
-                label: t(`source.${source}`),
-                hint: source === lead.source ? '✓' : undefined,
-                onSelect: () => source !== lead.source && quietly(patchLead(lead, { source })),
-              }))}
-              trigger={
-                <button
-                  type="button"
-                  className={css.fact}
-                  aria-label={t('fact.change', { field: t('leads.source'), value: t(`source.${lead.source}`) })}
-                >
-                  {t(`source.${lead.source}`)}
-                </button>
-              }
-            />
-          ) : (
-            t(`source.${lead.source}`)
-          )}
-        </dd>
-      </div>
-      <div>
-        <dt>{t('leads.owner')}</dt>
-        <dd className={css.owner}>{canWrite ? <OwnerMenu lead={lead} /> : (lead.owner?.name ?? '–')}</dd>
-      </div>
+      <SourceFact lead={lead} />
+      <OwnerFact lead={lead} />
       <Tags lead={lead} />
       <div>
         <dt>{t('leads.created')}</dt>
@@ -67,6 +36,81 @@ export function Facts({ lead }: { lead: Lead }) {
         </dd>
       </div>
     </dl>
+  );
+}
+
+/** What is wrong with a field, below it: the server's words, or somebody else's value beside the visitor's. */
+function Trouble({ field }: { field: ReturnType<typeof useField> }) {
+  return (
+    <>
+      {field.fault && (
+        <small className={css.fault} role="alert">
+          {field.fault}
+        </small>
+      )}
+      {field.conflict && (
+        <ConflictNote {...field.conflict} onMine={() => void field.keepMine()} onTheirs={field.takeTheirs} />
+      )}
+    </>
+  );
+}
+
+function SourceFact({ lead }: { lead: Lead }) {
+  const canWrite = useCanWrite();
+  const field = useField(lead, 'source');
+  const name = t(`source.${lead.source}`);
+  return (
+    <div>
+      <dt>{t('leads.source')}</dt>
+      <dd>
+        {canWrite ? (
+          <Menu
+            align="start"
+            items={SOURCES.map((source) => ({
+              label: t(`source.${source}`),
+              hint: source === lead.source ? '✓' : undefined,
+              onSelect: () => source !== lead.source && void field.save({ source }),
+            }))}
+            trigger={
+              <button
+                type="button"
+                className={css.fact}
+                aria-label={t('fact.change', { field: t('leads.source'), value: name })}
+              >
+                {name}
+              </button>
+            }
+          />
+        ) : (
+          name
+        )}
+        <Trouble field={field} />
+      </dd>
+    </div>
+  );
+}
+
+function OwnerFact({ lead }: { lead: Lead }) {
+  const canWrite = useCanWrite();
+  const field = useField(lead, 'ownerId');
+  return (
+    <div>
+      <dt>{t('leads.owner')}</dt>
+      <dd className={css.owner}>
+        {canWrite ? (
+          <OwnerMenu
+            lead={lead}
+            onPick={(member) => {
+              const ownerId = member?.id ?? null;
+              if (ownerId !== (lead.owner?.id ?? null)) void field.save({ ownerId }, member);
+            }}
+          />
+        ) : (
+          (lead.owner?.name ?? '–')
+        )}
+        <Trouble field={field} />
+      </dd>
+    </div>
   );
 }
 
@@ -129,19 +173,7 @@ function TextFact({
             }}
           />
         )}
-        {field.fault && (
-          <small className={css.fault} role="alert">
-            {field.fault}
-          </small>
-        )}
-        {field.conflict && (
-          <ConflictNote
-            error={field.conflict.error}
-            patch={field.conflict.patch}
-            onMine={() => void field.keepMine()}
-            onTheirs={field.takeTheirs}
-          />
-        )}
+        <Trouble field={field} />
       </dd>
     </div>
   );
@@ -150,12 +182,13 @@ function TextFact({
 function Tags({ lead }: { lead: Lead }) {
   const canWrite = useCanWrite();
   const [adding, setAdding] = useState(false);
+  const field = useField(lead, 'tags');
   const add = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = event.currentTarget;
     const tag = String(new FormData(form).get('tag')).trim();
     if (tag && !lead.tags.some((one) => one.toLowerCase() === tag.toLowerCase()))
-      quietly(patchLead(lead, { tags: [...lead.tags, tag] }));
+      void field.save({ tags: [...lead.tags, tag] });
     form.reset();
     if (!tag) setAdding(false);
   };
@@ -166,9 +199,7 @@ function Tags({ lead }: { lead: Lead }) {
         {lead.tags.map((tag) => (
           <Tag
             key={tag}
-            onRemove={
-              canWrite ? () => quietly(patchLead(lead, { tags: lead.tags.filter((one) => one !== tag) })) : undefined
-            }
+            onRemove={canWrite ? () => void field.save({ tags: lead.tags.filter((one) => one !== tag) }) : undefined}
           >
             {tag}
           </Tag>
@@ -198,6 +229,7 @@ function Tags({ lead }: { lead: Lead }) {
               {t('tag.add')}
             </button>
           ))}
+        <Trouble field={field} />
       </dd>
     </div>
   );

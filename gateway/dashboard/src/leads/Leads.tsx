@@ -9,6 +9,7 @@ import { useNarrow } from '../shell/narrow';
 import { t } from '../words';
 import { BulkBar } from './BulkBar';
 import { Chips } from './Chips';
+import type { Cursor } from './cursor';
 import { conditions } from './filter';
 import css from './leads.module.css';
 import { LeadTable } from './LeadTable';
@@ -27,7 +28,7 @@ export default function Leads() {
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   const total = query.data?.pages[0]?.total;
   const selection = useSelection(filter);
-  const [cursor, setCursor] = useState(-1);
+  const [cursor, setCursor] = useState<Cursor | null>(null);
   useEffect(() => setOrder(rows.map((row) => row.id)), [rows]);
   const more = () => {
     if (query.hasNextPage && !query.isFetchingNextPage && !query.isFetchNextPageError) void query.fetchNextPage();

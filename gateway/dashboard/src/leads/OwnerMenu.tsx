@@ -3,7 +3,6 @@ import type { Lead, LeadRow, Member } from '../api/model';
 import { Avatar } from '../design/Avatar';
 import { Menu, type MenuPart } from '../design/Menu';
 import { useMembers } from '../shell/me';
-import { quietly } from '../undo/change';
 import { t } from '../words';
 import { assignLead } from './changes';
 import css from './leads.module.css';
@@ -33,8 +32,15 @@ export function useOwnerItems(
   ];
 }
 
-export function OwnerMenu({ lead }: { lead: Lead | LeadRow }) {
-  const items = useOwnerItems(lead.owner?.id ?? null, (member) => quietly(assignLead(lead, member)));
+/** `onPick`: what a choice does; by itself it gives the lead to whom was chosen. */
+export function OwnerMenu({
+  lead,
+  onPick = (member) => void assignLead(lead, member),
+}: {
+  lead: Lead | LeadRow;
+  onPick?: (member: Member | null) => void;
+}) {
+  const items = useOwnerItems(lead.owner?.id ?? null, onPick);
   return (
     <Menu
       align="start"

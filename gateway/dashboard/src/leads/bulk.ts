@@ -1,13 +1,18 @@
 import { api, ok } from '../api/client';
 import type { BulkChange, BulkResult, LeadRow, Person, Status } from '../api/model';
+import { ApiError } from '../api/problem';
+import { reason } from '../design/Small';
 import { queryClient } from '../query';
 import { change } from '../undo/change';
+import { complain } from '../undo/notice';
 import { t } from '../words';
 import { dropRow, editLead, remember, stir } from './cache';
 import { restore } from './changes';
 import { type LeadFilter, toQuery } from './filter';
+import { own } from './held';
 
-const CHUNK = 1000;
+/** So many are sent at once; between two parts a change can be called off, and what is done by then stays undoable. */
+export const CHUNK = 500;
 /** More than this is not gone through one by one for an undo. */
 export const MOST = 10_000;
 
@@ -39,13 +44,44 @@ export async function everyLead(
   return rows;
 }
 
-async function send(ids: string[], what: Omit<BulkChange, 'ids' | 'filter'>): Promise<BulkResult> {
-  const sum: BulkResult = { matched: 0, changed: 0, failed: [] };
-  for (let from = 0; from < ids.length; from += CHUNK) {
-    const part = await ok(api.POST('/api/v1/leads/bulk', { body: { ids: ids.slice(from, from + CHUNK), ...what } }));
-    sum.matched += part.matched;
-    sum.changed += part.changed;
-    sum.failed.push(...part.failed);
+interface Sent extends BulkResult {
+  /** What was sent, and may have been changed. */
+  touched: Set<string>;
+  /** Why not all was sent. */
+  broken?: unknown;
+}
+
+interface Course {
+  /** How many have been sent. */
+  progress?: ((done: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Sends a change in parts. When one of them fails, those before it stay done: what it gives tells how far it came.
+ * It throws only if nothing was done at all.
+ */
+async function send(ids: string[], what: Omit<BulkChange, 'ids' | 'filter'>, on: Course = {}): Promise<Sent> {
+  const sum: Sent = { matched: 0, changed: 0, failed: [], touched: new Set() };
+  for (let from = 0; from < ids.length && !on.signal?.aborted; from += CHUNK) {
+    const part = ids.slice(from, from + CHUNK);
+    try {
+      const result = await ok(api.POST('/api/v1/leads/bulk', { body: { ids: part, ...what } }));
+      sum.matched += result.matched;
+      sum.changed += result.changed;
+      sum.failed.push(...result.failed);
+      const failed = new Set(result.failed.map((one) => one.id));
+      for (const id of part) if (!failed.has(id)) sum.touched.add(id);
+    } catch (error) {
+      if (from === 0) throw error;
+      // It may have been done, and its answer lost: then it is taken back with the others.
+      if (error instanceof ApiError && (error.offline || error.status >= 500))
+        for (const id of part) sum.touched.add(id);
+      sum.failed.push(...ids.slice(from).map((id) => ({ id, reason: reason(error) })));
+      sum.broken = error;
+      break;
+    }
+    on.progress?.(Math.min(ids.length, from + CHUNK));
   }
   return sum;
 }
@@ -64,18 +100,25 @@ export function groups<K>(rows: LeadRow[], of: (row: LeadRow) => K): Map<K, stri
   return map;
 }
 
+/** An undo is whole or has failed: then it can be tried again. */
+async function sendAll(ids: string[], what: Omit<BulkChange, 'ids' | 'filter'>) {
+  const { broken } = await send(ids, what);
+  if (broken) throw broken;
+}
+
 async function takeBack(rows: LeadRow[], act: Act) {
+  for (const row of rows) own(row.id);
   if ('status' in act) {
     const moved = rows.filter((row) => row.status !== act.status);
-    for (const [status, ids] of groups(moved, (row) => row.status)) await send(ids, { setStatus: status });
+    for (const [status, ids] of groups(moved, (row) => row.status)) await sendAll(ids, { setStatus: status });
   } else if ('assign' in act) {
-    for (const [owner, ids] of groups(rows, (row) => row.owner?.id ?? null)) await send(ids, { assignTo: owner });
+    for (const [owner, ids] of groups(rows, (row) => row.owner?.id ?? null)) await sendAll(ids, { assignTo: owner });
   } else if ('addTag' in act) {
     const fresh = rows.filter((row) => !hasTag(row, act.addTag)).map((row) => row.id);
-    await send(fresh, { removeTags: [act.addTag] });
+    await sendAll(fresh, { removeTags: [act.addTag] });
   } else if ('removeTag' in act) {
     const lost = rows.filter((row) => hasTag(row, act.removeTag)).map((row) => row.id);
-    await send(lost, { addTags: [act.removeTag] });
+    await sendAll(lost, { addTags: [act.removeTag] });
   } else {
     const left = rows.map((row) => row.id);
     const worker = async () => {
@@ -121,14 +164,24 @@ function said(act: Act, result: BulkResult): string {
   return result.failed.length ? `${done} ${t('bulk.failures', { n: result.failed.length })}` : done;
 }
 
-/** Changes many leads at once; the undo gives each back what it had. */
-export function changeMany(rows: LeadRow[], act: Act): Promise<BulkResult> {
+interface Options extends Course {
+  /** What was done, if the count does not tell it best. */
+  said?: string;
+}
+
+/**
+ * Changes many leads at once; the undo gives each back what it had. If only some could be changed, or it was called off
+ * on the way, those that were stay undoable.
+ */
+export function changeMany(rows: LeadRow[], act: Act, { said: words, ...course }: Options = {}): Promise<BulkResult> {
+  // More than a screenful of single edits would cost more than reading the lists again.
+  const few = rows.length <= 200;
   return change({
     show: () => {
       const back = remember();
-      // More than a screenful of single edits would cost more than reading the lists again.
-      if (rows.length <= 200)
+      if (few)
         for (const row of rows) {
+          own(row.id);
           if ('delete' in act) dropRow(row.id);
           else editLead(row.id, shown(act));
         }
@@ -138,19 +191,19 @@ export function changeMany(rows: LeadRow[], act: Act): Promise<BulkResult> {
       send(
         rows.map((row) => row.id),
         toChange(act),
+        course,
       ),
-    settle: () => {
+    settle: (result) => {
       stir();
       void queryClient.invalidateQueries({ queryKey: ['reminders'] });
+      if (result.broken) complain(t('bulk.partly'), result.broken);
     },
-    said: (result) => said(act, result),
-    undo: (result) => {
-      const failed = new Set(result.failed.map((one) => one.id));
-      return takeBack(
-        rows.filter((row) => !failed.has(row.id)),
+    said: (result) => (words && result.failed.length === 0 ? words : said(act, result)),
+    undo: (result) =>
+      takeBack(
+        rows.filter((row) => result.touched.has(row.id)),
         act,
-      );
-    },
+      ),
     failed: t('bulk.failed'),
   });
 }

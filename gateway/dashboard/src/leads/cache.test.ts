@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { InfiniteData } from '@tanstack/react-query';
 import type { Lead, LeadPage, LeadRow, Status } from '../api/model';
 import { queryClient } from '../query';
-import { addRow, dropRow, editLead, findRow, putRow, remember } from './cache';
+import { addRow, dropRow, editLead, findRow, putMoved, putRow, remember } from './cache';
 import { inverse, patched } from './changes';
 import { groups } from './bulk';
 import { keys } from './queries';
@@ -73,6 +73,26 @@ describe('an optimistic move', () => {
     expect(ids(NEW)).toEqual(['a', 'b']);
     expect(ids(QUALIFIED)).toEqual(['c']);
     expect([total(NEW), total(QUALIFIED), total(LIST)]).toEqual([2, 1, 3]);
+  });
+});
+
+describe('a move that another has made', () => {
+  it('of a lead that is not loaded puts its card on top, and both counts are true at once', () => {
+    putMoved(row('z', 'Qualified'), 'New');
+    expect(ids(QUALIFIED)).toEqual(['z', 'c']);
+    expect([total(NEW), total(QUALIFIED)]).toEqual([1, 2]);
+    expect([ids(OTHERS), total(OTHERS)]).toEqual([[], 0]);
+  });
+  it('is not guessed of a column whose filter can’t be judged here', () => {
+    const searched = keys.column('Qualified', { q: 'redwood' }, ZONE);
+    queryClient.setQueryData(searched, pages([]));
+    putMoved(row('z', 'Qualified'), 'New');
+    expect(ids(searched)).toEqual([]);
+  });
+  it('of a lead that is known elsewhere counts it out of a column that was not scrolled as far as it', () => {
+    queryClient.setQueryData<Lead>(keys.lead('z'), { ...row('z'), notes: [] } as unknown as Lead);
+    editLead('z', (one) => ({ ...one, status: 'Qualified' }), 'New');
+    expect([total(NEW), ids(QUALIFIED)]).toEqual([1, ['z', 'c']]);
   });
 });
 

@@ -1,8 +1,10 @@
 import type { InfiniteData } from '@tanstack/react-query';
-import type { Lead, LeadPage, LeadRow, Note } from '../api/model';
+import type { Lead, LeadPage, LeadRow, Note, Status } from '../api/model';
 import { queryClient } from '../query';
-import { fits, type LeadFilter } from './filter';
-import { keys } from './queries';
+import { knownMe } from '../shell/me';
+import { admits, fits, type LeadFilter } from './filter';
+import { own } from './held';
+import { keys, withoutGone } from './queries';
 
 type Pages = InfiniteData<LeadPage, string | undefined>;
 const isPages = (data: unknown): data is Pages =>
@@ -51,15 +53,35 @@ const onTop = (pages: Pages, row: LeadRow): Pages => {
   return first ? { ...pages, pages: [{ ...first, items: [row, ...first.items] }, ...rest] } : pages;
 };
 
-/** Puts a lead's new state wherever the lead is shown, and moves it to its column of the pipeline. */
-export function putRow(row: LeadRow) {
+/**
+ * Puts a lead's new state wherever the lead is shown, and moves it to its column of the pipeline.
+ * `from`: the stage that it was in, if its column may not have been scrolled as far as it.
+ */
+export function putRow(row: LeadRow, from?: Status) {
   eachList((pages, key) => {
     if (key[1] === 'column') {
       const here = holds(pages, row.id);
-      if (key[2] !== row.status) return here ? mapRows(pages, (one) => (one.id === row.id ? null : one), -1) : pages;
-      if (!here) return fits((key[3] ?? {}) as LeadFilter, row) ? onTop(pages, row) : pages;
+      const filter = (key[3] ?? {}) as LeadFilter;
+      if (key[2] !== row.status) {
+        if (here) return mapRows(pages, (one) => (one.id === row.id ? null : one), -1);
+        const left =
+          from !== undefined && key[2] === from && admits(filter, { ...row, status: from }, knownMe()?.user.id);
+        return left ? mapRows(pages, (one) => one, -1) : pages;
+      }
+      if (!here) return fits(filter, row) ? onTop(pages, row) : pages;
     }
     return mapRows(pages, (one) => (one.id === row.id ? row : one));
+  });
+}
+
+/** Puts a lead that another has moved, and that no list here has, into its column, and counts it out of the one before. */
+export function putMoved(row: LeadRow, from: Status) {
+  const me = knownMe()?.user.id;
+  eachList((pages, key) => {
+    if (key[1] !== 'column' || holds(pages, row.id)) return pages;
+    const filter = (key[3] ?? {}) as LeadFilter;
+    if (key[2] === row.status) return admits(filter, row, me) ? onTop(pages, row) : pages;
+    return key[2] === from && admits(filter, { ...row, status: from }, me) ? mapRows(pages, (one) => one, -1) : pages;
   });
 }
 
@@ -81,9 +103,9 @@ export function dropRow(id: string) {
 }
 
 /** Changes what is known of one lead, if anything is. */
-export function editLead(id: string, edit: (row: LeadRow) => LeadRow) {
+export function editLead(id: string, edit: (row: LeadRow) => LeadRow, from?: Status) {
   const rows = findRow(id);
-  if (rows) putRow(edit(rows));
+  if (rows) putRow(edit(rows), from);
   queryClient.setQueryData<Lead>(keys.lead(id), (lead) =>
     lead ? { ...lead, ...edit(toRow(lead)), notes: lead.notes } : lead,
   );
@@ -108,8 +130,9 @@ export function findRow(id: string): LeadRow | undefined {
 
 /** Puts the server's answer to a write everywhere. */
 export function settleLead(lead: Lead) {
+  own(lead.id);
   putRow(toRow(lead));
-  queryClient.setQueryData(keys.lead(lead.id), lead);
+  queryClient.setQueryData(keys.lead(lead.id), withoutGone(lead));
   void queryClient.invalidateQueries({ queryKey: ['duplicates', lead.id] });
   stir();
 }

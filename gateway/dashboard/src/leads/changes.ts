@@ -1,10 +1,13 @@
 import { api, ifMatch, ok } from '../api/client';
-import type { Activity, Lead, LeadPatch, LeadRow, Member, NewLead, Note, Person, Status } from '../api/model';
+import type { Activity, Lead, LeadPatch, LeadRow, Member, NewLead, Note, Person, Source, Status } from '../api/model';
 import { ApiError } from '../api/problem';
 import { queryClient } from '../query';
+import { knownMe } from '../shell/me';
 import { change, later } from '../undo/change';
+import { complain, notify } from '../undo/notice';
 import { t } from '../words';
 import { addRow, dropRow, editLead, editNotes, remember, settleLead, stir, toRow } from './cache';
+import { own } from './held';
 import { keys } from './queries';
 
 const at = (id: string) => ({ params: { path: { id } } });
@@ -17,6 +20,7 @@ export function moveLead(lead: LeadRow | Lead, to: Status, reason?: string): Pro
   const from = lead.status;
   return change({
     show: () => {
+      own(lead.id);
       const back = remember();
       const now = new Date().toISOString();
       editLead(lead.id, (row) => ({ ...row, status: to, statusChangedAt: now, updatedAt: now, lastActivityAt: now }));
@@ -47,6 +51,21 @@ export class Conflict extends Error {
 export const fieldOf = (lead: Lead | LeadRow, field: keyof LeadPatch): unknown =>
   field === 'ownerId' ? (lead.owner?.id ?? null) : lead[field];
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+
+/** A field's value in words. */
+function inWords(field: keyof LeadPatch, value: unknown, owner: Person | null | undefined): string {
+  if (field === 'ownerId') return value === null ? t('owner.none') : (owner?.name ?? '–');
+  if (field === 'source') return t(`source.${value as Source}`);
+  if (field === 'status') return t(`status.${value as Status}`);
+  const text = Array.isArray(value) ? value.join(', ') : String(value ?? '');
+  return text || '–';
+}
+/** What the other has written, in words. */
+export const theirsOf = ({ theirs }: Conflict, field: keyof LeadPatch) =>
+  inWords(field, fieldOf(theirs, field), theirs.owner);
+/** What the visitor has written, in words. */
+export const mineOf = (patch: LeadPatch, owner: Person | null | undefined, field: keyof LeadPatch) =>
+  inWords(field, patch[field], owner);
 
 /** The patch that takes a patch back. */
 export const inverse = (lead: Lead | LeadRow, patch: LeadPatch): LeadPatch =>
@@ -110,6 +129,24 @@ export function patchLead(lead: Lead | LeadRow, patch: LeadPatch, owner?: Person
   });
 }
 
+/** Says what a change met, where there is no place for both values. */
+function sayRefused(lead: Lead | LeadRow, error: unknown) {
+  if (!(error instanceof Conflict)) {
+    // What is not of a single field was said already.
+    if (error instanceof ApiError && error.status === 422) complain(t('lead.saved.failed', { name: lead.name }), error);
+    return;
+  }
+  const [field] = error.fields;
+  if (!field) return;
+  settleLead(error.theirs);
+  const value = theirsOf(error, field);
+  notify({
+    title: t('lead.saved.failed', { name: lead.name }),
+    description: error.by ? t('conflict.said.by', { who: error.by.actor.name, value }) : t('conflict.said', { value }),
+    kind: 'error',
+  });
+}
+
 /** Keeps the visitor's value over somebody else's. */
 export const overwrite = (theirs: Lead, patch: LeadPatch, owner?: Person | null) => patchLead(theirs, patch, owner);
 
@@ -137,8 +174,9 @@ export function mergeLead(lead: Lead, other: LeadRow): Promise<Lead> {
           params: { path: { id: lead.id }, query: { type: ['lead.merged'], limit: 50 } },
         }),
       );
-      const own = items.find(({ data }) => (data['fromIds'] as string[] | undefined)?.includes(other.id));
-      const mergeId = own?.data['mergeId'] as string | undefined;
+      const merge = items.find(({ data }) => (data['fromIds'] as string[] | undefined)?.includes(other.id));
+      const mergeId = merge?.data['mergeId'] as string | undefined;
+      own(other.id);
       settle(await ok(api.POST('/api/v1/leads/{id}/unmerge', { ...at(lead.id), body: { mergeId } })));
     },
     failed: t('merge.failed'),
@@ -149,6 +187,7 @@ export function createLead(values: NewLead): Promise<Lead> {
   return change({
     send: () => ok(api.POST('/api/v1/leads', { body: values })),
     settle: (lead) => {
+      own(lead.id);
       queryClient.setQueryData(keys.lead(lead.id), lead);
       addRow(toRow(lead));
       stir();
@@ -229,14 +268,19 @@ export function addNote(lead: Lead, text: string, author: Person): Promise<Note>
 
 export function deleteNote(lead: Lead, note: Note) {
   later({
+    id: note.id,
     show: () => {
       editNotes(lead.id, (notes) => notes.filter((one) => one.id !== note.id));
-      return () =>
+      const older = () => void queryClient.invalidateQueries({ queryKey: [...keys.lead(lead.id), 'notes'] });
+      older();
+      return () => {
         editNotes(lead.id, (notes) =>
           notes.some((one) => one.id === note.id)
             ? notes
             : [...notes, note].sort((a, b) => b.createdAt.localeCompare(a.createdAt)),
         );
+        older();
+      };
     },
     send: async () => {
       await ok(
@@ -249,9 +293,18 @@ export function deleteNote(lead: Lead, note: Note) {
     },
     said: t('note.deleted'),
     failed: t('note.deleted.failed'),
+    // Nobody else's words are put down under the visitor's name.
+    ...(note.author.id === knownMe()?.user.id
+      ? {
+          again: async () => {
+            await ok(api.POST('/api/v1/leads/{id}/notes', { ...at(lead.id), body: { text: note.text } }));
+            stir();
+          },
+        }
+      : {}),
   });
 }
 
-/** Gives a lead to a member, or to nobody. */
+/** Gives a lead to a member, or to nobody, from a list: a refusal is said at the lower edge. */
 export const assignLead = (lead: LeadRow | Lead, member: Member | null) =>
-  patchLead(lead, { ownerId: member?.id ?? null }, member);
+  patchLead(lead, { ownerId: member?.id ?? null }, member).catch((error: unknown) => sayRefused(lead, error));

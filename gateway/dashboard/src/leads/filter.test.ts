@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { conditions, fits, type LeadFilter, nextSort, parseFilter, toQuery } from './filter';
+import { admits, conditions, fits, type LeadFilter, nextSort, parseFilter, toQuery } from './filter';
 import { parseSearch, stringifySearch } from '../search';
 
 const throughUrl = (filter: LeadFilter) => parseFilter(parseSearch(stringifySearch({ ...filter })));
@@ -45,6 +45,16 @@ describe('a filter', () => {
     expect(fits({ reached: ['Qualified'] }, { ...lead, status: 'Converted' })).toBe(true);
     expect(fits({ reached: ['Qualified'] }, { ...lead, status: 'Contacted' })).toBe(false);
     expect(fits({ reached: ['New'] }, { ...lead, status: 'Lost' })).toBe(false);
+  });
+  it('lets in for certain only what can be judged on this side', () => {
+    const lead = { status: 'New', source: 'Website', tags: ['Fair'], owner: { id: 'u1' } } as const;
+    const given = { ...lead, tags: [...lead.tags] };
+    expect(admits({ tag: ['fair', 'vip'], owner: 'me' }, given, 'u1')).toBe(true);
+    expect(admits({ owner: 'me' }, given, 'u2')).toBe(false);
+    expect(admits({ owner: 'u2' }, given, 'u1')).toBe(false);
+    expect(admits({ tag: ['vip'] }, given, 'u1')).toBe(false);
+    expect(admits({ q: 'ada' }, given, 'u1')).toBe(false);
+    expect(admits({ createdFrom: '2026-11-01' }, given, 'u1')).toBe(false);
   });
   it('counts a range of dates as one condition, and the order as none', () => {
     expect(conditions({ createdFrom: '2026-11-01', createdTo: '2026-11-02', sort: 'name', q: 'x' })).toEqual([

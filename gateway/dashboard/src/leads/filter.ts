@@ -111,6 +111,21 @@ export function nextSort(current: Sort | undefined, field: SortField): Sort | un
 const reaches = (status: Status, least: Reachable) =>
   REACHABLE.some((one, place) => one === status && place >= REACHABLE.indexOf(least));
 
+/** Whether a lead is in a list for certain, by what is known of it on this side. `me`: the visitor's id. */
+export function admits(
+  filter: LeadFilter,
+  lead: { status: Status; source: Source; tags: string[]; owner: { id: string } | null },
+  me: string | undefined,
+): boolean {
+  const known: (keyof LeadFilter)[] = ['status', 'source', 'tag', 'owner', 'sort'];
+  if (Object.keys(filter).some((key) => !known.includes(key as keyof LeadFilter))) return false;
+  if (!fits(filter, lead)) return false;
+  const tags = lead.tags.map((tag) => tag.toLowerCase());
+  if (filter.tag && !filter.tag.some((tag) => tags.includes(tag.toLowerCase()))) return false;
+  if (!filter.owner || filter.owner === 'none') return true;
+  return lead.owner?.id === (filter.owner === 'me' ? me : filter.owner);
+}
+
 /** Whether a lead that has just come or changed can stay in a list by what is known of it on this side. */
 export function fits(
   filter: LeadFilter,

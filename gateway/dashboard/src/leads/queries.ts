@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, ok } from '../api/client';
-import type { Status } from '../api/model';
+import type { Lead, Status } from '../api/model';
+import { present, presentPage } from '../undo/gone';
 import { type LeadFilter, toQuery } from './filter';
 
 // The first page is short, to come quickly; those after it long, so that fast scrolling does not reach the end of them.
@@ -65,10 +66,17 @@ export const countQuery = (filter: LeadFilter, zone: string) =>
     placeholderData: keepPreviousData,
   });
 
+/** A lead without the notes that are being deleted. */
+export const withoutGone = (lead: Lead): Lead => {
+  const notes = present(lead.notes);
+  return notes === lead.notes ? lead : { ...lead, notes };
+};
+
 export const leadQuery = (id: string) =>
   queryOptions({
     queryKey: keys.lead(id),
-    queryFn: ({ signal }) => ok(api.GET('/api/v1/leads/{id}', { params: { path: { id } }, signal })),
+    queryFn: async ({ signal }) =>
+      withoutGone(await ok(api.GET('/api/v1/leads/{id}', { params: { path: { id } }, signal }))),
   });
 
 export const timelineQuery = (id: string) =>
@@ -88,12 +96,14 @@ export const timelineQuery = (id: string) =>
 export const notesQuery = (id: string) =>
   infiniteQueryOptions({
     queryKey: [...keys.lead(id), 'notes'],
-    queryFn: ({ pageParam, signal }) =>
-      ok(
-        api.GET('/api/v1/leads/{id}/notes', {
-          params: { path: { id }, query: { limit: 50, cursor: pageParam } },
-          signal,
-        }),
+    queryFn: async ({ pageParam, signal }) =>
+      presentPage(
+        await ok(
+          api.GET('/api/v1/leads/{id}/notes', {
+            params: { path: { id }, query: { limit: 50, cursor: pageParam } },
+            signal,
+          }),
+        ),
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextCursor ?? undefined,

@@ -1,7 +1,7 @@
 import type { LiveEvent } from '../api/live';
-import type { Activity, Import, LeadPatch, Reminder, Status } from '../api/model';
+import type { Activity, Import, LeadPatch, LeadRow, Reminder, Status } from '../api/model';
 import { addToFeed } from '../activity/feed';
-import { addRow, dropRow, editLead, findRow, readLists, toRow } from '../leads/cache';
+import { addRow, dropRow, editLead, findRow, putMoved, readLists, toRow } from '../leads/cache';
 import { keys, leadQuery } from '../leads/queries';
 import { importWent } from '../import/queries';
 import { queryClient } from '../query';
@@ -28,13 +28,15 @@ function soon(name: string, ms: number) {
 }
 
 let showing = 0;
-/** Fetches a lead that has just come, to show it at once; of a flood only some, the lists are read again anyway. */
-function show(id: string) {
+/**
+ * Fetches a lead that has just come or moved, to show it at once; of a flood only some, the lists are read again anyway.
+ */
+function show(id: string, put: (row: LeadRow) => void = addRow) {
   if (showing >= 3) return;
   showing += 1;
   void queryClient
     .fetchQuery(leadQuery(id))
-    .then((lead) => addRow(toRow(lead)))
+    .then((lead) => put(toRow(lead)))
     .catch(() => undefined)
     .finally(() => {
       showing -= 1;
@@ -51,7 +53,9 @@ function applyActivity(entry: Activity) {
   switch (entry.type) {
     case 'lead.status_changed': {
       const to = entry.data['to'] as Status;
-      editLead(id, (row) => ({ ...row, ...stamp, status: to, statusChangedAt: entry.at }));
+      const from = entry.data['from'] as Status;
+      if (known) editLead(id, (row) => ({ ...row, ...stamp, status: to, statusChangedAt: entry.at }), from);
+      else show(id, (row) => putMoved(row, from));
       break;
     }
     case 'lead.updated': {

@@ -3,9 +3,11 @@ import { Link } from '@tanstack/react-router';
 import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
 import { type CSSProperties, type PointerEvent, useCallback, useEffect, useMemo, useRef } from 'react';
 import type { LeadPage, Status } from '../api/model';
-import { Failed, Skeleton } from '../design/Small';
+import { Failed, Skeleton, Stale } from '../design/Small';
 import { stageColor, StageGlyph } from '../design/StageGlyph';
 import type { LeadFilter } from '../leads/filter';
+import { Fresh } from '../leads/Fresh';
+import { useHeld } from '../leads/held';
 import { columnQuery } from '../leads/queries';
 import { useZone } from '../shell/me';
 import { num } from '../time/format';
@@ -35,7 +37,9 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
   const scroller = useRef<HTMLUListElement>(null);
   const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = query;
   const pages = query.data?.pages;
-  const rows = useMemo(() => pages?.flatMap((page) => page.items) ?? [], [pages]);
+  const all = useMemo(() => pages?.flatMap((page) => page.items) ?? [], [pages]);
+  const column = useRef<HTMLElement>(null);
+  const { rows, fresh, release, bind } = useHeld(column, JSON.stringify([filter, query.isPlaceholderData]), all);
   const held = dragged === undefined ? -1 : rows.findIndex((row) => row.id === dragged);
   const virtual = useVirtualizer({
     count: rows.length,
@@ -68,6 +72,8 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
   const count = pages?.[0]?.total ?? total;
   return (
     <section
+      ref={column}
+      {...bind}
       data-col={status}
       className={css.column}
       data-over={over || undefined}
@@ -121,6 +127,19 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
           {last && <li aria-hidden="true" style={{ height: virtual.getTotalSize() - last.end - GAP_PX }} />}
           {pages && rows.length === 0 && <li className={css.none}>{t('pipeline.none')}</li>}
         </ul>
+      )}
+      <Fresh
+        n={fresh}
+        onShow={() => {
+          release();
+          virtual.scrollToIndex(0);
+          scroller.current?.focus({ preventScroll: true });
+        }}
+      />
+      {query.error && pages && (
+        <div className={css.old}>
+          <Stale at={query.dataUpdatedAt} onRetry={() => void query.refetch()} />
+        </div>
       )}
     </section>
   );

@@ -117,6 +117,7 @@ export const createReminder = (
 
 export const deleteReminder = (reminder: Reminder) =>
   later({
+    id: reminder.id,
     show: () => edit(reminder.id, () => null),
     send: async () => {
       await ok(api.DELETE('/api/v1/reminders/{id}', { ...at(reminder.id), keepalive: true }));
@@ -124,4 +125,12 @@ export const deleteReminder = (reminder: Reminder) =>
     },
     said: t('reminder.deleted', { message: reminder.message }),
     failed: t('reminder.failed'),
+    again: async () => {
+      const { lead, dueAt, message, assignee } = reminder;
+      const made = await ok(
+        api.POST('/api/v1/reminders', { body: { leadId: lead.id, dueAt, message, assigneeId: assignee.id } }),
+      );
+      if (reminder.status === 'done') await ok(api.POST('/api/v1/reminders/{id}/complete', at(made.id)));
+      readAgain();
+    },
   });

@@ -1,5 +1,6 @@
 import type { Reminder } from '../api/model';
 import { openLead } from '../leads/open';
+import { knownMe } from '../shell/me';
 import { notify } from '../undo/notice';
 import { t } from '../words';
 
@@ -23,9 +24,27 @@ export async function setNotices(on: boolean): Promise<boolean> {
   return on;
 }
 
-/** A reminder has fallen due: said on the page, and by the browser if the page is not in view. */
+// What was said already: after a gap the stream tells some of it again. Put off, a reminder falls due at another time.
+const said = new Set<string>();
+const MOST_SAID = 500;
+
+/** Whether a reminder that has fallen due is to be said here: to whom it is for, and once. */
+export function isNews({ id, assignee, dueAt }: Pick<Reminder, 'id' | 'assignee' | 'dueAt'>): boolean {
+  if (assignee.id !== knownMe()?.user.id) return false;
+  const key = `${id} ${dueAt}`;
+  if (said.has(key)) return false;
+  said.add(key);
+  for (const oldest of said) {
+    if (said.size <= MOST_SAID) break;
+    said.delete(oldest);
+  }
+  return true;
+}
+
+/** A reminder of the visitor's has fallen due: said on the page, and by the browser if the page is not in view. */
 export function fellDue(told: Reminder | { reminder: Reminder }) {
   const reminder = 'reminder' in told ? told.reminder : told;
+  if (!isNews(reminder)) return;
   const open = () => openLead(reminder.lead.id);
   notify({
     title: reminder.message,

@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, ok } from '../api/client';
+import { present, presentPage } from '../undo/gone';
 
 export type List = 'overdue' | 'today' | 'upcoming' | 'done';
 
@@ -12,12 +13,14 @@ const query = (list: List) =>
 export const remindersQuery = (list: List, assignee?: string) =>
   infiniteQueryOptions({
     queryKey: ['reminders', list, assignee ?? 'all'] as const,
-    queryFn: ({ pageParam, signal }) =>
-      ok(
-        api.GET('/api/v1/reminders', {
-          params: { query: { ...query(list), assignee, limit: 50, cursor: pageParam } },
-          signal,
-        }),
+    queryFn: async ({ pageParam, signal }) =>
+      presentPage(
+        await ok(
+          api.GET('/api/v1/reminders', {
+            params: { query: { ...query(list), assignee, limit: 50, cursor: pageParam } },
+            signal,
+          }),
+        ),
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextCursor ?? undefined,
@@ -41,12 +44,14 @@ export const leadRemindersQuery = (leadId: string) =>
   queryOptions({
     queryKey: ['reminders', 'lead', leadId],
     queryFn: async ({ signal }) =>
-      (
-        await ok(
-          api.GET('/api/v1/reminders', {
-            params: { query: { view: 'all', leadId, status: 'pending', limit: 50 } },
-            signal,
-          }),
-        )
-      ).items,
+      present(
+        (
+          await ok(
+            api.GET('/api/v1/reminders', {
+              params: { query: { view: 'all', leadId, status: 'pending', limit: 50 } },
+              signal,
+            }),
+          )
+        ).items,
+      ),
   });

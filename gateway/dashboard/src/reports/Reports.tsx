@@ -3,6 +3,7 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { ChevronLeft, ChevronRight, Download, FileSpreadsheet, FileText, Printer, Sheet } from 'lucide-react';
 import type { Figures, Interval, Report } from '../api/model';
 import { ChartCard } from '../dashboard/ChartCard';
+import { standingOf } from '../dashboard/figures';
 import { FunnelBars, funnelTable } from '../dashboard/FunnelCard';
 import { createdQuery, funnelQuery, reportQuery } from '../dashboard/queries';
 import { Button, IconButton } from '../design/Button';
@@ -163,8 +164,10 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
     period === 'day'
       ? { from: addDays(report.start, -13), to: report.start }
       : { from: report.start, to: report.end < today ? report.end : today };
-  const created = useQuery(createdQuery('day', range)).data ?? [];
-  const funnel = useQuery(funnelQuery({ from: report.start, to: report.end })).data ?? [];
+  const createdRead = useQuery(createdQuery('day', range));
+  const funnelRead = useQuery(funnelQuery({ from: report.start, to: report.end }));
+  const created = createdRead.data ?? [];
+  const funnel = funnelRead.data ?? [];
   const among = { createdFrom: report.start, createdTo: report.end };
   const before = t(`report.before.${period}`);
   const closed = figures.converted + figures.lost;
@@ -203,6 +206,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           className={css.wide}
           title={t('chart.created')}
           sub={period === 'day' ? t('report.fortnight') : t('report.byDay')}
+          standing={standingOf([createdRead])}
           table={{
             head: [t('period.day.one'), t('report.created')],
             rows: created.map((item) => [day(item.start, { day: 'numeric', month: 'short' }), item.count]),
@@ -270,7 +274,12 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
             }))}
           />
         </ChartCard>
-        <ChartCard title={t('chart.funnel')} sub={t('report.createdIn')} table={funnelTable(funnel)}>
+        <ChartCard
+          title={t('chart.funnel')}
+          sub={t('report.createdIn')}
+          standing={standingOf([funnelRead])}
+          table={funnelTable(funnel)}
+        >
           <FunnelBars items={funnel} among={among} />
         </ChartCard>
       </div>

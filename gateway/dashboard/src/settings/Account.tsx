@@ -15,6 +15,7 @@ import { meQuery, useMe } from '../shell/me';
 import { ago } from '../time/format';
 import { useNow } from '../time/now';
 import { change, later } from '../undo/change';
+import { present } from '../undo/gone';
 import { notify } from '../undo/notice';
 import { t } from '../words';
 import { device } from './device';
@@ -149,10 +150,11 @@ function Sessions() {
   const client = useQueryClient();
   const query = useQuery({
     queryKey: sessionsKey,
-    queryFn: async ({ signal }) => (await ok(api.GET('/api/v1/auth/sessions', { signal }))).items,
+    queryFn: async ({ signal }) => present((await ok(api.GET('/api/v1/auth/sessions', { signal }))).items),
   });
   const end = (session: SessionInfo) =>
     later({
+      id: session.id,
       show: () => {
         const before = client.getQueryData<SessionInfo[]>(sessionsKey);
         client.setQueryData<SessionInfo[]>(sessionsKey, (all) => all?.filter((one) => one.id !== session.id));

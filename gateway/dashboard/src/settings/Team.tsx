@@ -14,6 +14,7 @@ import { Failed, reason, Skeleton } from '../design/Small';
 import { membersQuery, useCanManage, useMe, useZone } from '../shell/me';
 import { date } from '../time/format';
 import { change, later, quietly } from '../undo/change';
+import { present } from '../undo/gone';
 import { copied } from '../undo/notice';
 import { t } from '../words';
 import css from './settings.module.css';
@@ -159,7 +160,7 @@ function Invitations() {
   const [round, setRound] = useState(0);
   const query = useQuery({
     queryKey: invitationsKey,
-    queryFn: async ({ signal }) => (await ok(api.GET('/api/v1/workspace/invitations', { signal }))).items,
+    queryFn: async ({ signal }) => present((await ok(api.GET('/api/v1/workspace/invitations', { signal }))).items),
   });
   const invite = async (form: HTMLFormElement) => {
     const { email = '', role = 'member' } = texts(form);
@@ -178,6 +179,7 @@ function Invitations() {
   };
   const withdraw = (invitation: Invitation) =>
     later({
+      id: invitation.id,
       show: () => {
         const before = client.getQueryData<Invitation[]>(invitationsKey);
         client.setQueryData<Invitation[]>(invitationsKey, (all) => all?.filter((one) => one.id !== invitation.id));

@@ -27,8 +27,8 @@ export function dismiss(id: string) {
 }
 
 /** Says that something did not work, and why. */
-export const complain = (what: string, error: unknown) =>
-  notify({ title: what, description: reason(error), kind: 'error' });
+export const complain = (what: string, error: unknown, action?: Notice['action']) =>
+  notify({ title: what, description: reason(error), kind: 'error', ...(action ? { action } : {}) });
 
 export const copied = async (text: string, said = t('copied')) => {
   try {
