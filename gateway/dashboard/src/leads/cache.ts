@@ -130,6 +130,8 @@ export function findRow(id: string): LeadRow | undefined {
 
 /** Puts the server's answer to a write everywhere. */
 export function settleLead(lead: Lead) {
+  // What was asked for before this was written may come without it, and would put the lead back for a moment.
+  void queryClient.cancelQueries({ queryKey: keys.lists });
   own(lead.id);
   putRow(toRow(lead));
   queryClient.setQueryData(keys.lead(lead.id), withoutGone(lead));
