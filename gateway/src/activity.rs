@@ -6,7 +6,6 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use http::StatusCode;
 use leadline_proto::leads::{self as proto, activity::What};
 use leadline_runtime::caller::Caller;
 use serde::Serialize;
@@ -22,44 +21,31 @@ use crate::{
     query::{Page, PageQuery, Query},
 };
 
-/// What can be done to a lead, as the contract names it.
-pub(crate) const TYPES: [&str; 10] = [
-    "lead.created",
-    "lead.updated",
-    "lead.status_changed",
-    "lead.note_added",
-    "lead.note_deleted",
-    "lead.deleted",
-    "lead.restored",
-    "lead.merged",
-    "lead.imported",
-    "lead.unmerged",
-];
+/// Makes the types of one list, so that none can be left out of the filter or of the OpenAPI document.
+macro_rules! types {
+    ($($kind:ident = $name:tt,)*) => {
+        /// What can be done to a lead, as the contract names it.
+        pub(crate) const TYPES: [&str; [$($name),*].len()] = [$($name),*];
 
-/// What was done to a lead.
-#[derive(Debug, Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes a field in the OpenAPI document")]
-pub(crate) enum ActivityType {
-    #[serde(rename = "lead.created")]
-    Created,
-    #[serde(rename = "lead.updated")]
-    Updated,
-    #[serde(rename = "lead.status_changed")]
-    StatusChanged,
-    #[serde(rename = "lead.note_added")]
-    NoteAdded,
-    #[serde(rename = "lead.note_deleted")]
-    NoteDeleted,
-    #[serde(rename = "lead.deleted")]
-    Deleted,
-    #[serde(rename = "lead.restored")]
-    Restored,
-    #[serde(rename = "lead.merged")]
-    Merged,
-    #[serde(rename = "lead.imported")]
-    Imported,
-    #[serde(rename = "lead.unmerged")]
-    Unmerged,
+        /// What was done to a lead.
+        #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+        pub(crate) enum ActivityType {
+            $(#[serde(rename = $name)] $kind,)*
+        }
+    };
+}
+
+types! {
+    Created = "lead.created",
+    Updated = "lead.updated",
+    StatusChanged = "lead.status_changed",
+    NoteAdded = "lead.note_added",
+    NoteDeleted = "lead.note_deleted",
+    Deleted = "lead.deleted",
+    Restored = "lead.restored",
+    Merged = "lead.merged",
+    Imported = "lead.imported",
+    Unmerged = "lead.unmerged",
 }
 
 /// An entry of the log: one thing that was done to one lead. Entries never change.
@@ -76,11 +62,10 @@ pub(crate) struct Activity {
     /// UUIDv7; also the id of the live event that told it.
     #[schema(format = "uuid")]
     id: String,
-    /// The lead, with its name at that time.
+    /// The lead, with its name at that time; an empty one once it is erased.
     lead: Person,
     #[serde(rename = "type")]
-    #[schema(value_type = ActivityType)]
-    kind: &'static str,
+    kind: ActivityType,
     /// Who did it.
     actor: Person,
     #[schema(format = "date-time")]
@@ -89,7 +74,7 @@ pub(crate) struct Activity {
     version: u64,
     /// `lead.created`: `{source, status}`. `lead.updated`: `{changes: {field: {from, to}}}`. `lead.status_changed`:
     /// `{from, to, reason}`. `lead.note_added`: `{noteId, text}`, the text cut at 200 characters. `lead.note_deleted`:
-    /// `{noteId}`. `lead.deleted`: `{permanent}`. `lead.restored`: `{}`. `lead.merged` and `lead.unmerged`: `{fromIds, intoId, mergeId}`.
+    /// `{noteId}`. `lead.deleted`: `{permanent}`; true: it is erased, and this entry is all that is left of it. `lead.restored`: `{}`. `lead.merged` and `lead.unmerged`: `{fromIds, intoId, mergeId}`.
     /// `lead.imported`: `{importId, created}`.
     #[schema(value_type = Object)]
     data: Value,
@@ -116,36 +101,37 @@ impl Activity {
     }
 }
 
-fn told(what: What) -> (&'static str, Value) {
+fn told(what: What) -> (ActivityType, Value) {
+    use ActivityType as Type;
     match what {
         What::Created(made) => {
-            (TYPES[0], json!({"source": Source::of(made.source), "status": Status::of(made.status)}))
+            (Type::Created, json!({"source": Source::of(made.source), "status": Status::of(made.status)}))
         }
         What::Updated(edited) => {
             let changes = edited.changes.into_iter();
             let changes: serde_json::Map<String, Value> = changes
                 .map(|change| (change.field, json!({"from": value(change.from), "to": value(change.to)})))
                 .collect();
-            (TYPES[1], json!({"changes": changes}))
+            (Type::Updated, json!({"changes": changes}))
         }
         What::StatusChanged(moved) => {
             let (from, to) = (Status::of(moved.from), Status::of(moved.to));
-            (TYPES[2], json!({"from": from, "to": to, "reason": moved.reason}))
+            (Type::StatusChanged, json!({"from": from, "to": to, "reason": moved.reason}))
         }
-        What::NoteAdded(note) => (TYPES[3], json!({"noteId": note.note_id, "text": note.text})),
-        What::NoteDeleted(note) => (TYPES[4], json!({"noteId": note.note_id})),
-        What::Deleted(deleted) => (TYPES[5], json!({"permanent": deleted.permanent})),
-        What::Restored(_) => (TYPES[6], json!({})),
+        What::NoteAdded(note) => (Type::NoteAdded, json!({"noteId": note.note_id, "text": note.text})),
+        What::NoteDeleted(note) => (Type::NoteDeleted, json!({"noteId": note.note_id})),
+        What::Deleted(deleted) => (Type::Deleted, json!({"permanent": deleted.permanent})),
+        What::Restored(_) => (Type::Restored, json!({})),
         What::Merged(merged) => (
-            TYPES[7],
+            Type::Merged,
             json!({"fromIds": merged.from_ids, "intoId": merged.into_id, "mergeId": merged.merge_id}),
         ),
         What::Unmerged(merged) => (
-            TYPES[9],
+            Type::Unmerged,
             json!({"fromIds": merged.from_ids, "intoId": merged.into_id, "mergeId": merged.merge_id}),
         ),
         What::Imported(import) => {
-            (TYPES[8], json!({"importId": import.import_id, "created": import.created}))
+            (Type::Imported, json!({"importId": import.import_id, "created": import.created}))
         }
     }
 }
@@ -173,7 +159,7 @@ pub(crate) struct TypeQuery {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "describes parameters in the OpenAPI document")]
 pub(crate) struct OfLeadQuery {
-    /// Only what was done to this lead.
+    /// Only what was done to this lead, also if it is in the trash or erased.
     #[param(rename = "leadId", format = "uuid")]
     lead_id: Option<String>,
 }
@@ -192,13 +178,8 @@ pub(crate) async fn list_activity(
     let lead_id = query.id("leadId").unwrap_or_default();
     let page = query.page();
     query.finish()?;
-    match fetch(&gateway, &caller, lead_id, types, page).await {
-        // Here the lead is a filter: one that is not there matches nothing.
-        Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
-            Ok(Json(ActivityPage::of(Vec::new(), String::new(), None)))
-        }
-        answer => answer.map(Json),
-    }
+    // Here the lead is a filter: the log is shown as it is, and one that is not there matches nothing.
+    Ok(Json(fetch(&gateway, &caller, Of { lead_id, gone: true }, types, page).await?))
 }
 
 /// The log of a lead
@@ -215,7 +196,7 @@ pub(crate) async fn list_lead_activity(
     let types = types(&mut query);
     let page = query.page();
     query.finish()?;
-    Ok(Json(fetch(&gateway, &caller, id, types, page).await?))
+    Ok(Json(fetch(&gateway, &caller, Of { lead_id: id, gone: false }, types, page).await?))
 }
 
 fn types(query: &mut Query) -> Vec<String> {
@@ -223,15 +204,25 @@ fn types(query: &mut Query) -> Vec<String> {
     query.words("type", find, &TYPES.join(", "))
 }
 
+/// Whose log.
+#[derive(Default)]
+pub(crate) struct Of {
+    /// The lead; empty: all.
+    lead_id: String,
+    /// If it is in the trash, erased or unknown too, which is not found else.
+    gone: bool,
+}
+
 /// A page of the log.
 pub(crate) async fn fetch(
     gateway: &Gateway,
     caller: &Caller,
-    lead_id: String,
+    of: Of,
     types: Vec<String>,
     page: Page,
 ) -> Result<ActivityPage, Problem> {
-    let request = proto::ListActivityRequest { lead_id, types, limit: page.limit, cursor: page.cursor };
+    let Of { lead_id, gone } = of;
+    let request = proto::ListActivityRequest { lead_id, gone, types, limit: page.limit, cursor: page.cursor };
     let answer = gateway.leads().list_activity(caller.request(request)).await?.into_inner();
     let actors: Vec<&str> = answer.activities.iter().map(|activity| activity.actor_id.as_str()).collect();
     let names = gateway.people.names(caller, &actors).await;

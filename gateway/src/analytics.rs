@@ -134,7 +134,8 @@ pub(crate) async fn get_by_source(
 
 /// Leads created over time
 ///
-/// Every bucket, zeros included; without a range the last 30 days, 16 weeks or 12 months; at most 1,000 buckets.
+/// Every bucket, zeros included; without a range the last 30 days, 16 weeks or 12 months; at most 1,000 buckets. A week or a
+/// month at an edge of the range is told with its own first day, and counts only what was created from `from` to `to`.
 #[utoipa::path(get, path = "/api/v1/analytics/created", tag = "Analytics",
     params(IntervalQuery, RangeQuery, ZoneQuery),
     responses((status = 200, description = "The figures", body = Created)))]
@@ -227,7 +228,7 @@ pub(crate) async fn get_dashboard(
         figures,
         reminders::first(&gateway, &caller, View::Today, zone, page(50)),
         reminders::first(&gateway, &caller, View::Overdue, zone, page(50)),
-        activity::fetch(&gateway, &caller, String::new(), Vec::new(), page(20)),
+        activity::fetch(&gateway, &caller, activity::Of::default(), Vec::new(), page(20)),
     )?;
     Ok(Json(Dashboard::of(figures, DashboardReminders { today, overdue }, feed)))
 }

@@ -1,12 +1,13 @@
 //! Accounts and sessions: signing in and out, and the refresh token's way in a cookie or in the body.
 
 pub(crate) mod erasure;
+pub(crate) mod sessions;
 
 use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, State},
+    extract::{FromRequestParts, State},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
@@ -20,7 +21,7 @@ use crate::{
     caller::{Sender, SignedIn},
     cookies::{self, Cookies},
     gateway::Gateway,
-    leads::lead::{at, page},
+    leads::lead::at,
     limits::{Peer, RefreshLimit, SignInLimit},
     once::{self, Key},
     problem::Problem,
@@ -215,35 +216,6 @@ pub(crate) struct PasswordChange {
     new_password: String,
 }
 
-/// A sign-in of the caller's.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SessionInfo {
-    /// UUIDv7.
-    #[schema(format = "uuid")]
-    id: String,
-    #[schema(format = "date-time")]
-    created_at: String,
-    #[schema(format = "date-time")]
-    last_used_at: String,
-    /// When it ends if it is not used.
-    #[schema(format = "date-time")]
-    expires_at: String,
-    /// From where.
-    #[schema(required)]
-    address: Option<String>,
-    /// With what.
-    #[schema(required)]
-    user_agent: Option<String>,
-    /// Whether it is the one of this request.
-    current: bool,
-}
-
-page! {
-    /// The caller's sessions, newest first; at most 100: one more ends the oldest.
-    Sessions of SessionInfo
-}
-
 /// How a request came, as far as cookies are concerned.
 pub(crate) struct Way {
     headers: HeaderMap,
@@ -339,6 +311,8 @@ fn token(gateway: &Gateway, way: &Way, mut signed_in: proto::SignedIn, in_answer
 /// Register
 ///
 /// Makes a person and a workspace of their own, of which they are the owner, and signs them in. A taken email: 409.
+///
+/// An `Idempotency-Key` is taken, and no answer kept for it: tokens are not given out twice.
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "Auth", request_body = Registration, security(()),
     responses((status = 201, description = "Signed in", body = Session)))]
 pub(crate) async fn register(
@@ -367,6 +341,8 @@ pub(crate) async fn register(
 /// Sign in
 ///
 /// In the workspace named, or the one used last. An unknown email and a wrong password have the same answer: 401.
+///
+/// An `Idempotency-Key` is taken, and no answer kept for it: tokens are not given out twice.
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "Auth", request_body = Credentials, security(()),
     responses((status = 200, description = "Signed in", body = Session)))]
 pub(crate) async fn login(
@@ -394,6 +370,8 @@ pub(crate) async fn login(
 ///
 /// Gives a new access token and a new refresh token for the refresh token in the cookie, or in the body. A refresh token is
 /// good for one use: one that was used already ends the session.
+///
+/// An `Idempotency-Key` is taken, and no answer kept for it: tokens are not given out twice.
 #[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "Auth", security(("refreshCookie" = []), ()),
     request_body = RefreshBody,
     responses((status = 200, description = "A new token", body = Token)))]
@@ -426,7 +404,8 @@ pub(crate) async fn refresh(
 
 /// Sign out
 ///
-/// Ends the session: its tokens are void within a minute.
+/// Ends the session: its tokens are void within a minute. An `Idempotency-Key` that was used with another body is refused; with
+/// the same one, the session of this request ends all the same.
 #[utoipa::path(post, path = "/api/v1/auth/logout", tag = "Auth",
     responses((status = 204, description = "The session is over")))]
 pub(crate) async fn logout(
@@ -476,6 +455,9 @@ pub(crate) async fn update_me(
 ///
 /// The session goes on in another workspace of the caller's. The new refresh token comes in the cookie if the request
 /// brought one, else in the answer.
+///
+/// An `Idempotency-Key` that was used with another body is refused. With the same one the request is carried out again, as
+/// tokens are not kept: it leads to the same workspace, with new tokens.
 #[utoipa::path(post, path = "/api/v1/auth/workspace", tag = "Auth", request_body = WorkspaceChoice,
     responses((status = 200, description = "A token for it", body = Token)))]
 pub(crate) async fn switch_workspace(
@@ -521,47 +503,11 @@ pub(crate) async fn change_password(
     Ok(response)
 }
 
-/// List my sessions
-#[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "Auth",
-    responses((status = 200, description = "The sessions", body = Sessions)))]
-pub(crate) async fn list_sessions(
-    State(gateway): State<Arc<Gateway>>,
-    SignedIn(caller): SignedIn,
-    _: NoQuery,
-) -> Result<Json<Sessions>, Problem> {
-    let answer = gateway.auth().list_sessions(caller.request(proto::ListSessionsRequest {})).await?;
-    let sessions = answer.into_inner().sessions.into_iter().map(|session| {
-        let client = session.client.unwrap_or_default();
-        let known = |text: String| Some(text).filter(|text| !text.is_empty());
-        SessionInfo {
-            id: session.id,
-            created_at: at(session.created_at_ms),
-            last_used_at: at(session.last_used_at_ms),
-            expires_at: at(session.expires_at_ms),
-            address: known(client.address),
-            user_agent: known(client.user_agent),
-            current: session.current,
-        }
-    });
-    Ok(Json(Sessions::of(sessions.collect(), String::new(), None)))
-}
-
-/// End a session of mine
-#[utoipa::path(delete, path = "/api/v1/auth/sessions/{id}", tag = "Auth",
-    responses((status = 204, description = "It is over")))]
-pub(crate) async fn end_session(
-    State(gateway): State<Arc<Gateway>>,
-    SignedIn(caller): SignedIn,
-    Path(id): Path<String>,
-    _: NoQuery,
-) -> Result<StatusCode, Problem> {
-    gateway.auth().end_session(caller.request(proto::EndSessionRequest { id })).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
 /// Accept an invitation
 ///
 /// Joins the inviting workspace, with a new account or a known one, and signs in. Spent, withdrawn or out of date: 410.
+///
+/// An `Idempotency-Key` is taken, and no answer kept for it: tokens are not given out twice.
 #[utoipa::path(post, path = "/api/v1/auth/invitations/accept", tag = "Auth", request_body = Acceptance, security(()),
     responses((status = 201, description = "Signed in", body = Session)))]
 pub(crate) async fn accept_invitation(

@@ -8,7 +8,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use leadline_proto::types::FieldViolation;
-use leadline_runtime::{refusal::Refusal, time::Millis, violations::Violation};
+use leadline_runtime::{
+    refusal::Refusal,
+    time::Millis,
+    violations::{MORE, Violation},
+};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -18,6 +22,10 @@ use crate::{problem::Problem, turns};
 pub(crate) const LARGEST: usize = 1024 * 1024;
 /// The most faults of one body that are told. They travel in gRPC trailers, which have to stay small.
 const MOST_FAULTS: usize = 20;
+/// So many of them are for unknown fields, however much is wrong with known ones.
+const MOST_UNKNOWN: usize = 5;
+/// The most faults of one list that are told: the others are mostly the same.
+const MOST_OF_A_LIST: usize = 5;
 /// An unknown field's name is told up to this many characters.
 const LONGEST_NAME: usize = 40;
 
@@ -135,6 +143,8 @@ pub(crate) fn parse(raw: &[u8]) -> serde_json::Result<Value> {
 pub(crate) struct Fields {
     members: Map<String, Value>,
     faults: Vec<FieldViolation>,
+    /// There was more than is told.
+    more: bool,
 }
 
 impl Fields {
@@ -144,7 +154,7 @@ impl Fields {
             Problem::not_json(format!("the body can't be read: {error}"))
         })?;
         Ok(match value {
-            Value::Object(members) => Self { members, faults: Vec::new() },
+            Value::Object(members) => Self { members, ..Self::default() },
             _ => {
                 let mut fields = Self::default();
                 fields.fault("body", "must be a JSON object");
@@ -160,8 +170,10 @@ impl Fields {
 
     /// Notes that a field can't be accepted.
     pub(crate) fn fault(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        if self.faults.len() < MOST_FAULTS {
+        if self.faults.len() < MOST_FAULTS - MOST_UNKNOWN {
             self.faults.push(FieldViolation { field: field.into(), message: message.into() });
+        } else {
+            self.more = true;
         }
     }
 
@@ -249,10 +261,15 @@ impl Fields {
             return None;
         };
         let mut texts = Vec::with_capacity(items.len());
+        let mut bad = 0;
         for (place, item) in items.into_iter().enumerate() {
             match item {
                 Value::String(text) => texts.push(text),
-                _ => self.fault(format!("{name}[{place}]"), "must be text"),
+                _ if bad < MOST_OF_A_LIST => {
+                    bad += 1;
+                    self.fault(format!("{name}[{place}]"), "must be text");
+                }
+                _ => self.more = true,
             }
         }
         Some(texts)
@@ -263,14 +280,20 @@ impl Fields {
         self.members.remove(name)
     }
 
-    /// All that can't be accepted, unknown members included.
-    pub(crate) fn finish(mut self) -> Vec<FieldViolation> {
-        let unknown = std::mem::take(&mut self.members);
-        for name in unknown.keys().take(MOST_FAULTS) {
-            let name: String = name.chars().take(LONGEST_NAME).collect();
-            self.fault(name, "is not a field of this request");
+    /// All that can't be accepted, unknown members included; that there is more than is told is told last.
+    pub(crate) fn finish(self) -> Vec<FieldViolation> {
+        let unknown = self.members.keys().map(|name| FieldViolation {
+            field: name.chars().take(LONGEST_NAME).collect(),
+            message: "is not a field of this request".to_owned(),
+        });
+        let more = self.more || self.faults.len() + self.members.len() > MOST_FAULTS;
+        let mut faults = self.faults;
+        faults.extend(unknown.take(MOST_FAULTS));
+        if more {
+            faults.truncate(MOST_FAULTS - 1);
+            faults.push(FieldViolation { field: "body".to_owned(), message: MORE.to_owned() });
         }
-        self.faults
+        faults
     }
 
     /// For requests that no service checks further.
@@ -428,6 +451,31 @@ mod tests {
         let faults = fields(&format!("{{{}}}", members.join(","))).finish();
         assert_eq!(faults.len(), MOST_FAULTS);
         assert!(faults.iter().all(|fault| fault.field.len() <= LONGEST_NAME));
+        assert_eq!((faults[19].field.as_str(), faults[19].message.as_str()), ("body", MORE));
+    }
+
+    #[test]
+    fn a_flood_of_bad_items_hides_neither_other_fields_nor_unknown_ones() {
+        let items = vec!["1"; 1_000].join(",");
+        let mut body = fields(&format!(r#"{{"tags": [{items}], "status": 7, "$where": 1}}"#));
+        body.texts("tags");
+        body.word("status", |_| None::<()>, "New, Lost");
+        let faults = body.finish();
+        let fields = names(&faults);
+        assert_eq!(fields[5..], ["status", "$where", "body"], "{fields:?}");
+        let mut body = Fields::of_test(r#"{"$where": 1}"#);
+        for nth in 0..50 {
+            body.fault(format!("f{nth}"), "is bad");
+        }
+        let faults = body.finish();
+        assert!(faults.len() <= MOST_FAULTS && names(&faults).ends_with(&["$where", "body"]), "{faults:?}");
+    }
+
+    #[test]
+    fn as_many_faults_as_fit_are_told_without_more() {
+        let members: Vec<String> = (0..MOST_FAULTS).map(|n| format!("\"f{n}\": 1")).collect();
+        let faults = fields(&format!("{{{}}}", members.join(","))).finish();
+        assert!(faults.len() == MOST_FAULTS && !names(&faults).contains(&"body"), "{faults:?}");
     }
 
     #[tokio::test]

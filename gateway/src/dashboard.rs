@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rust_embed::RustEmbed;
 
-use crate::problem::Problem;
+use crate::{problem::Problem, query::NoQuery};
 
 #[derive(RustEmbed)]
 #[folder = "dashboard/dist"]
@@ -102,7 +102,7 @@ pub(crate) async fn fallback(request: Request) -> Response {
 }
 
 /// The page of the API's description, and its files.
-pub(crate) async fn docs(request: Request) -> Response {
+pub(crate) async fn docs(_: NoQuery, request: Request) -> Response {
     let name = request.uri().path().trim_start_matches("/api/docs").trim_matches('/');
     if name.is_empty() {
         return page("docs/index.html", UNBUILT_DOCS, request.headers());

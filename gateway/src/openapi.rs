@@ -27,7 +27,7 @@ Unknown fields of a body and unknown query parameters are refused.
 **Concurrency**: leads, reminders and workspaces carry a `version`, told as `ETag` too; `If-Match` makes a write conditional.
 
 **Retries**: a POST with an `Idempotency-Key` may be sent again within 24 hours and is carried out once. Only what gives out or
-ends sessions (register, login, refresh, accept, workspace, logout) is carried out each time: no answer with a token in it is kept.
+ends sessions (register, login, refresh, accept, workspace, logout) is carried out each time: no answer with a token in it is kept. Of those, workspace and logout refuse a key that came with another body.
 
 Every path answers `HEAD` where it answers `GET`; another method is 405 with `Allow`.";
 
@@ -164,6 +164,9 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         }
     }
     if !v1 {
+        if path.ends_with(".json") {
+            add(answers, "400");
+        }
         if path.ends_with("jwks.json") {
             add(answers, "503");
         }
@@ -189,7 +192,10 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if !reads {
         add(answers, "409");
     }
-    if path.ends_with("/accept") || by_link {
+    // The answer to a key may have told of a lead that is erased since.
+    let of_leads = path.starts_with("/api/v1/leads") && !path.contains("/import") && !path.ends_with("/bulk");
+    let of_lead = method == "post" && (of_leads || path.starts_with("/api/v1/reminders"));
+    if path.ends_with("/accept") || by_link || of_lead {
         add(answers, "410");
     }
     if conditional {
@@ -298,7 +304,7 @@ const ERRORS: [(&str, &str, &str); 14] = [
         "Conflict",
         "It does not fit with things as they stand, or the same request is still being carried out",
     ),
-    ("410", "Gone", "It was there and is spent, withdrawn or out of date"),
+    ("410", "Gone", "It was there and is spent, withdrawn, out of date or erased"),
     ("412", "VersionMismatch", "`If-Match` named other versions"),
     ("413", "TooLarge", "The body has more than 1 MiB, or the file more than 100 MiB"),
     (
@@ -363,7 +369,7 @@ fn parameters() -> Value {
             "name": "Idempotency-Key", "in": "header", "required": false,
             "description": "Makes it safe to send the request again: the same key and body within 24 hours, by the same user in \
                 the same workspace and to the same path, have the first answer again. The same key with another body: 422; \
-                while the first is being carried out: 409. Calls that need no sign-in check it and pass it over.",
+                while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"}
         },
         "RequestId": {

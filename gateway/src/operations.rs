@@ -13,7 +13,7 @@ use leadline_proto::auth::GetJwksRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{caller::Sender, gateway::Gateway, problem::Problem};
+use crate::{caller::Sender, gateway::Gateway, problem::Problem, query::NoQuery};
 
 /// Whether something works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -54,6 +54,8 @@ pub(crate) struct Part {
 }
 
 /// Is the process alive
+///
+/// Whatever a probe adds as query parameters is ignored.
 #[utoipa::path(get, path = "/healthz", tag = "Operations", security(()),
     responses((status = 200, description = "It is", body = Alive)))]
 pub(crate) async fn healthz() -> Json<Alive> {
@@ -61,6 +63,8 @@ pub(crate) async fn healthz() -> Json<Alive> {
 }
 
 /// Can every part do its work
+///
+/// Whatever a probe adds as query parameters is ignored.
 #[utoipa::path(get, path = "/readyz", tag = "Operations", security(()),
     responses(
         (status = 200, description = "Every part can", body = Readiness),
@@ -86,7 +90,11 @@ pub(crate) async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
 /// A JWK set (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Operations", security(()),
     responses((status = 200, description = "The keys", body = JwkSet)))]
-pub(crate) async fn jwks(State(gateway): State<Arc<Gateway>>, sender: Sender) -> Result<Response, Problem> {
+pub(crate) async fn jwks(
+    State(gateway): State<Arc<Gateway>>,
+    _: NoQuery,
+    sender: Sender,
+) -> Result<Response, Problem> {
     let answer = gateway.auth().get_jwks(sender.origin.request(GetJwksRequest {})).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -127,7 +135,7 @@ pub(crate) struct JwkKey {
 /// OpenAPI 3.1.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "Operations", security(()),
     responses((status = 200, description = "The description", body = serde_json::Value)))]
-pub(crate) async fn openapi() -> Response {
+pub(crate) async fn openapi(_: NoQuery) -> Response {
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json)], crate::openapi::document()).into_response()
 }

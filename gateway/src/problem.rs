@@ -7,7 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use leadline_runtime::{refusal::Refusal, violations::Violation};
+use leadline_runtime::{
+    refusal::Refusal,
+    violations::{MORE, Violation},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -87,7 +90,7 @@ impl Problem {
 
     /// A query parameter or header with a bad value.
     pub(crate) fn bad_request(errors: Vec<Violation>) -> Self {
-        let detail = count(errors.len(), "parameter");
+        let detail = count(&errors, "parameter");
         Self::new("bad-request", StatusCode::BAD_REQUEST, "The request can't be understood", detail)
             .with(errors)
     }
@@ -224,7 +227,7 @@ impl From<Refusal> for Problem {
                 "validation",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "Some fields can't be accepted",
-                count(errors.len(), "field"),
+                count(&errors, "field"),
             )
             .with(errors),
             Refusal::Unauthenticated(why) => {
@@ -298,10 +301,12 @@ impl IntoResponse for Problem {
     }
 }
 
-fn count(number: usize, what: &str) -> String {
-    match number {
+fn count(errors: &[Violation], what: &str) -> String {
+    let told = errors.iter().filter(|error| error.message != MORE).count();
+    match told {
+        _ if told < errors.len() => format!("more than {told} {what}s can't be accepted"),
         1 => format!("1 {what} can't be accepted"),
-        _ => format!("{number} {what}s can't be accepted"),
+        _ => format!("{told} {what}s can't be accepted"),
     }
 }
 
@@ -351,6 +356,17 @@ mod tests {
         assert_eq!(document["instance"], "/api/v1/leads");
         assert_eq!(document["requestId"], "r-1");
         assert_eq!(document["errors"][0]["field"], "name");
+    }
+
+    #[tokio::test]
+    async fn that_more_is_wrong_than_is_told_stands_in_the_detail() {
+        let violation =
+            |field: &str, message: &str| Violation { field: field.into(), message: message.into() };
+        let told = vec![violation("a", "is bad"), violation("b", "is bad"), violation("body", MORE)];
+        let document = read(&Refusal::Invalid(told.clone()).into()).await;
+        assert_eq!(document["detail"], "more than 2 fields can't be accepted");
+        let document = read(&Refusal::Invalid(told[..2].to_vec()).into()).await;
+        assert_eq!(document["detail"], "2 fields can't be accepted");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use leadline_runtime::{
     time::Millis,
-    violations::Violations,
+    violations::{MORE, Violations},
     zone::{Zone, parse_date},
 };
 use serde_json::{Map, Value};
@@ -17,6 +17,8 @@ pub(crate) const LARGEST_PAGE: u32 = 200;
 /// The page that nobody asked to be larger or smaller.
 pub(crate) const USUAL_PAGE: u32 = 50;
 const LONGEST_NAME: usize = 40;
+/// The most unknown names that are told.
+const MOST_UNKNOWN: usize = 20;
 /// The most parameters of one request; each is compared with those before it.
 const MOST: usize = 1_000;
 
@@ -32,8 +34,10 @@ pub(crate) struct Query {
 /// What was given for a name.
 #[derive(Debug)]
 enum Given {
-    /// Texts, in each of which commas may divide several values.
-    Texts(Vec<String>),
+    /// Parameters, still percent-encoded: commas divide several values, and one that is encoded is part of a value.
+    Encoded(Vec<String>),
+    /// Text in a body, in which commas may divide several values.
+    Text(String),
     /// A list in a body: there, a comma is part of the text.
     List(Vec<String>),
 }
@@ -41,7 +45,9 @@ enum Given {
 impl Given {
     fn into_vec(self) -> Vec<String> {
         match self {
-            Self::Texts(values) | Self::List(values) => values,
+            Self::Encoded(values) => values.iter().filter_map(|value| decode(value)).collect(),
+            Self::Text(value) => vec![value],
+            Self::List(values) => values,
         }
     }
 }
@@ -98,7 +104,7 @@ impl Query {
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
-                (Some(name), Some(value)) => parsed.push(name, value),
+                (Some(name), Some(_)) => parsed.push(name, value.to_owned()),
                 (Some(name), None) => parsed.fault(&name, "is not percent-encoded UTF-8"),
                 _ => parsed.fault("query", "is not percent-encoded UTF-8"),
             }
@@ -112,8 +118,8 @@ impl Query {
         for (name, value) in members {
             let values = match value {
                 Value::Null => continue,
-                Value::String(text) => Some(Given::Texts(vec![text])),
-                Value::Bool(flag) => Some(Given::Texts(vec![flag.to_string()])),
+                Value::String(text) => Some(Given::Text(text)),
+                Value::Bool(flag) => Some(Given::Text(flag.to_string())),
                 Value::Array(items) if items.is_empty() => {
                     parsed.fault(&name, "is an empty list");
                     continue;
@@ -135,10 +141,10 @@ impl Query {
         parsed
     }
 
-    fn push(&mut self, name: String, value: String) {
+    fn push(&mut self, name: String, encoded: String) {
         match self.values.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, Given::Texts(values) | Given::List(values))) => values.push(value),
-            None => self.values.push((name, Given::Texts(vec![value]))),
+            Some((_, Given::Encoded(values))) => values.push(encoded),
+            _ => self.values.push((name, Given::Encoded(vec![encoded]))),
         }
     }
 
@@ -151,7 +157,7 @@ impl Query {
     fn take(&mut self, name: &str) -> Given {
         match self.values.iter().position(|(known, _)| known == name) {
             Some(place) => self.values.swap_remove(place).1,
-            None => Given::Texts(Vec::new()),
+            None => Given::List(Vec::new()),
         }
     }
 
@@ -191,26 +197,39 @@ impl Query {
         self.parsed(name, |text| parse(text).ok_or_else(|| format!("must be one of {allowed}")))
     }
 
-    /// A parameter that may be repeated or hold several values with commas between.
+    /// A parameter that may be repeated or hold several values with commas between. A comma that is part of a value is
+    /// written `%2C`.
     pub(crate) fn list(&mut self, name: &str) -> Vec<String> {
         match self.take(name) {
-            Given::Texts(values) => values
+            Given::Encoded(values) => values
                 .iter()
                 .flat_map(|value| value.split(','))
+                .filter_map(decode)
                 .map(|value| value.trim().to_owned())
                 .collect(),
+            Given::Text(value) => value.split(',').map(|value| value.trim().to_owned()).collect(),
             Given::List(values) => values,
         }
     }
 
-    /// The same, each parsed into one of some words.
+    /// The same, each parsed into one of some words. No word has a comma, so that one may be encoded.
     pub(crate) fn words<T>(
         &mut self,
         name: &str,
         parse: impl Fn(&str) -> Option<T>,
         allowed: &str,
     ) -> Vec<T> {
-        let values = self.list(name);
+        let values = match self.take(name) {
+            Given::List(values) => values,
+            given => {
+                let values = given.into_vec();
+                values
+                    .iter()
+                    .flat_map(|value| value.split(','))
+                    .map(|value| value.trim().to_owned())
+                    .collect()
+            }
+        };
         let found: Vec<T> = values.iter().filter_map(|value| parse(value)).collect();
         if found.len() != values.len() {
             self.fault(name, format!("must be one or more of {allowed}"));
@@ -274,8 +293,13 @@ impl Query {
 
     /// All that is wrong, unknown names included.
     pub(crate) fn faults(mut self, unknown: &str) -> Violations {
-        for (name, _) in std::mem::take(&mut self.values).into_iter().take(20) {
-            self.fault(&name, unknown);
+        let names = std::mem::take(&mut self.values);
+        for (name, _) in names.iter().take(MOST_UNKNOWN) {
+            self.fault(name, unknown);
+        }
+        if names.len() > MOST_UNKNOWN {
+            let whole = if self.prefix.is_empty() { "query" } else { "body" };
+            self.faults.add(whole, MORE);
         }
         self.faults
     }
@@ -362,6 +386,26 @@ mod tests {
         let mut query = Query::parse("tag=");
         assert_eq!(query.words("tag", |text| (text == "a").then_some(()), "a"), []);
         assert_eq!(faults(query), ["tag"]);
+    }
+
+    #[test]
+    fn an_encoded_comma_is_part_of_a_value_but_of_no_word() {
+        assert_eq!(Query::parse("tag=a%2Cb,c&tag=d%2c+e").list("tag"), ["a,b", "c", "d, e"]);
+        let word = |text: &str| ["a", "b"].contains(&text).then(|| text.to_owned());
+        let mut query = Query::parse("status=a%2Cb&status=b,a");
+        assert_eq!(query.words("status", word, "a, b"), ["a", "b", "b", "a"]);
+        assert_eq!(Query::parse("q=a%2Cb,c").text("q").as_deref(), Some("a,b,c"));
+        assert!(faults(query).is_empty());
+    }
+
+    #[test]
+    fn that_there_are_more_unknown_names_is_told() {
+        let of = |count: usize| {
+            let names: Vec<String> = (0..count).map(|number| format!("p{number}")).collect();
+            faults(Query::parse(&names.join("&")))
+        };
+        assert_eq!(of(MOST_UNKNOWN).len(), MOST_UNKNOWN);
+        assert_eq!(of(MOST_UNKNOWN + 1).last().map(String::as_str), Some("query"));
     }
 
     #[test]

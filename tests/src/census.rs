@@ -268,7 +268,10 @@ impl Census {
         let mut items = Vec::new();
         let mut start = interval.start(from);
         while start <= to {
-            let span = period(zone, interval, start);
+            // Of a bucket at an edge only the days of the range count.
+            let Span(first, end) = period(zone, interval, start);
+            let (from, to) = (period(zone, Interval::Day, from).0, period(zone, Interval::Day, to).1);
+            let span = Span(first.max(from), end.min(to));
             let of = |source: usize| self.count(|lead| lead.source == source && span.has(lead.created));
             let by_source: Map<String, Value> = SOURCES
                 .iter()

@@ -162,11 +162,11 @@ impl Filter {
     #[must_use]
     pub fn query(&self) -> Vec<(&'static str, String)> {
         let mut pairs = Vec::new();
-        let lists = [("status", &self.statuses), ("source", &self.sources), ("tag", &self.tags)];
         pairs.extend(self.words.map(|words| ("q", words.to_owned())));
-        pairs.extend(
-            lists.iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (*name, list.join(","))),
-        );
+        pairs.extend(self.tags.iter().map(|tag| ("tag", (*tag).to_owned())));
+        for (name, list) in [("status", &self.statuses), ("source", &self.sources)] {
+            pairs.extend((!list.is_empty()).then(|| (name, list.join(","))));
+        }
         pairs.extend(self.owned.map(|owned| ("owner", if owned { "me" } else { "none" }.to_owned())));
         if self.trashed {
             pairs.push(("trashed", "true".to_owned()));
@@ -419,7 +419,7 @@ impl Model {
         Ok(true)
     }
 
-    /// Erases a lead with all that went into it.
+    /// Erases a lead with all that went into it: that it was erased is all that stays.
     ///
     /// # Errors
     /// The status of a refusal.
@@ -428,12 +428,15 @@ impl Model {
             Some(Place::Live | Place::Trash) => {}
             _ => return Err(StatusCode::NOT_FOUND),
         }
+        self.writes += 1;
         let mut all = vec![lead];
         while let Some(lead) = all.pop() {
-            self.leads[lead].place = Place::Erased;
+            let gone = &mut self.leads[lead];
+            (gone.place, gone.version, gone.fields["name"]) = (Place::Erased, gone.version + 1, "".into());
             all.extend((0..self.leads.len()).filter(|other| self.leads[*other].place == Place::Merged(lead)));
             self.notes.iter_mut().filter(|note| note.on == lead).for_each(|note| note.gone = true);
             self.log.iter_mut().filter(|entry| entry.on == lead).for_each(|entry| entry.gone = true);
+            self.entry(lead, "lead.deleted", json!({ "permanent": true }));
         }
         Ok(())
     }

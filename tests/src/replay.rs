@@ -39,10 +39,20 @@ pub fn replay(log: &[Value], writes: &[Write], faults: &mut Faults) -> BTreeMap<
     let by_mark: HashMap<&str, &Write> = writes.iter().map(|write| (write.mark.as_str(), write)).collect();
     let mut ids = BTreeSet::new();
     let mut groups: BTreeMap<(&str, u64), Vec<&Value>> = BTreeMap::new();
+    let is_erasure = |entry: &&Value| entry["type"] == "lead.deleted" && entry["data"]["permanent"] == true;
+    let erased: BTreeSet<&str> =
+        log.iter().filter(is_erasure).map(|entry| text(&entry["lead"], "id")).collect();
     // The log's newest entry comes first.
     for entry in log.iter().rev() {
         if !ids.insert(text(entry, "id")) {
             faults.add(format!("an entry is listed twice: {entry}"));
+        }
+        // Of an erased lead this is all that is left.
+        if erased.contains(text(&entry["lead"], "id")) {
+            if !is_erasure(&entry) || entry["lead"]["name"] != "" {
+                faults.add(format!("an entry of an erased lead: {entry}"));
+            }
+            continue;
         }
         let version = entry["version"].as_u64().unwrap_or_default();
         groups.entry((text(&entry["lead"], "id"), version)).or_default().push(entry);

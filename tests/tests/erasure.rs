@@ -15,6 +15,7 @@ use reqwest::Method;
 use serde_json::json;
 
 in_every_mode!(
+    an_erased_lead_leaves_nothing_of_the_person_behind,
     an_erased_account_leaves_nothing_behind_but_an_id,
     nobody_leaves_a_workspace_to_nobody,
     an_account_is_erased_with_its_password_only,
@@ -91,6 +92,78 @@ async fn an_erased_account_leaves_nothing_behind_but_an_id(system: &'static Syst
     let anew = json!({ "name": "Zed", "email": zed.email, "password": PASSWORD });
     let anew = zed.signed_out().post("/auth/register", &anew).await?.expect(201)?;
     ensure!(anew.body["user"]["id"] != zed.user, "{}", anew.body);
+    Ok(())
+}
+
+/// Whatever it was that told of the person: fields, a note, reminders, one that fell due, a merge, an import that changed the
+/// lead, answers to keys.
+async fn an_erased_lead_leaves_nothing_of_the_person_behind(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    // Of one system only: two may share a server.
+    let mode = format!("{:?}", system.mode);
+    let (name, local) = (&format!("Quentin Quokka-{mode}"), &format!("quentin.quokka.{mode}").to_lowercase());
+    let phone = &format!("+44 20 7946 {}", 1_000 + mode.bytes().map(u32::from).sum::<u32>());
+    let fields = json!({ "name": name, "email": format!("{local}@example.com"), "phone": phone });
+    let keyed = async |key: &str, path: &str, body: &serde_json::Value| {
+        una.with(("Idempotency-Key", key), Method::POST, path, body).await
+    };
+    let lead = keyed("made", "/leads", &fields).await?.expect(201)?.body;
+    let lead = text(&lead, "id").to_owned();
+    let note = json!({ "text": format!("{name} called") });
+    keyed("noted", &format!("/leads/{lead}/notes"), &note).await?.expect(201)?;
+    let due = json!({ "leadId": lead, "dueAt": chrono::Utc::now().to_rfc3339(), "message": format!("Call {name} on {phone}") });
+    let reminder = keyed("reminded", "/reminders", &due).await?.expect(201)?.body;
+    let complete = format!("/reminders/{}/complete", text(&reminder, "id"));
+    wait_until(MINUTE, "the reminder has fallen due", async || {
+        let shown = una.get("/reminders/overdue").await;
+        shown.is_ok_and(|shown| shown.items().len() == 1)
+    })
+    .await?;
+    keyed("completed", &complete, &json!({})).await?.expect(200)?;
+    let other = una.lead_of(&json!({ "name": name, "company": "Quokka Ltd" })).await?;
+    let merge = json!({ "from": [other["id"]] });
+    keyed("merged", &format!("/leads/{lead}/merge"), &merge).await?.expect(200)?;
+    una.patch(&format!("/leads/{lead}"), &json!({ "company": format!("{name} & Sons") }))
+        .await?
+        .expect(200)?;
+    let kept = una.lead("Somebody else").await?;
+    for what in [name, local, phone] {
+        ensure!(is_kept(system, what).await?, "the search finds nothing of {what}");
+    }
+
+    una.delete(&format!("/leads/{lead}?permanent=true")).await?.expect(204)?;
+    // The keys make nothing a second time, and give nothing back.
+    for (key, path, body) in [
+        ("made", "/leads".to_owned(), &fields),
+        ("noted", format!("/leads/{lead}/notes"), &note),
+        ("merged", format!("/leads/{lead}/merge"), &merge),
+    ] {
+        keyed(key, &path, body).await?.problem(410, "gone")?;
+    }
+    wait_until(MINUTE, "reminders know that it is erased", async || {
+        let again = keyed("reminded", "/reminders", &due).await;
+        again.is_ok_and(|again| again.problem(410, "gone").is_ok())
+    })
+    .await?;
+    keyed("completed", &complete, &json!({})).await?.problem(410, "gone")?;
+    ensure!(una.get("/leads").await?.ids() == [text(&kept, "id")], "a second lead was made");
+    wait_until(MINUTE, "nothing that is kept holds anything of the person", async || {
+        let mut gone = true;
+        for what in [name, local, phone] {
+            gone &= matches!(is_kept(system, what).await, Ok(false));
+        }
+        gone
+    })
+    .await?;
+    // What stays: that leads were erased, by whom and when.
+    let feed = una.get("/activity?type=lead.deleted").await?.expect(200)?;
+    ensure!(feed.items().len() == 2, "{}", feed.body);
+    for entry in feed.items() {
+        ensure!(entry["data"] == json!({ "permanent": true }) && entry["lead"]["name"] == "", "{entry}");
+        ensure!(entry["actor"]["id"] == una.user.as_str(), "{entry}");
+    }
+    let of_lead = una.get(&format!("/activity?leadId={lead}")).await?.expect(200)?;
+    ensure!(of_lead.items().len() == 1, "{}", of_lead.body);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use leadline_testbed::wait_until;
 use leadline_tests::{Client, System, encode, in_every_mode, text, unknown_id};
 use serde_json::{Value, json};
@@ -451,6 +451,12 @@ async fn an_erased_lead_is_gone_for_good(system: &'static System) -> Result<()> 
         una.get("/activity").await.is_ok_and(|feed| !feed.body.to_string().contains("Secret"))
     })
     .await?;
+    for lead in [&first, &second] {
+        let feed = una.get(&format!("/activity?leadId={}", text(lead, "id"))).await?.expect(200)?;
+        let [entry] = feed.items() else { bail!("{}", feed.body) };
+        let told = json!([entry["data"], entry["lead"]["name"], entry["actor"]["name"]]);
+        ensure!(told == json!([{ "permanent": true }, "", "Una"]), "{entry}");
+    }
     una.delete(&format!("{}?permanent=maybe", path(&first))).await?.refused(400, &["permanent"])?;
     Ok(())
 }
@@ -477,6 +483,10 @@ async fn the_feed_is_filtered_by_type_and_lead(system: &'static System) -> Resul
     ensure!(kinds(&format!("?leadId={}&type=lead.updated", text(&bob, "id"))).await?.is_empty());
     let own = una.get(&format!("{}/activity?type=lead.created", path(&ada))).await?.expect(200)?;
     ensure!(own.items().len() == 1, "{}", own.body);
+    una.delete(&path(&bob)).await?.expect(204)?;
+    let of_bob = kinds(&format!("?leadId={}", text(&bob, "id"))).await?;
+    ensure!(of_bob == ["Bob lead.deleted", "Bob lead.note_added", "Bob lead.created"], "{of_bob:?}");
+    ensure!(kinds(&format!("?leadId={}", unknown_id())).await?.is_empty());
     Ok(())
 }
 

@@ -228,8 +228,18 @@ async fn every_filter_and_combination_finds_what_it_means(system: &'static Syste
             })
             .map(|lead| text(lead, "id"))
             .collect();
-        let pairs: Vec<(&str, &str)> =
-            conditions.iter().map(|(name, value, _)| (name.as_str(), value.as_str())).collect();
+        // An encoded comma would be part of a tag.
+        let parts = |name: &str, value: &str| -> Vec<String> {
+            match name {
+                "tag" => value.split(',').map(str::to_owned).collect(),
+                _ => vec![value.to_owned()],
+            }
+        };
+        let pairs: Vec<(&str, String)> = conditions
+            .iter()
+            .flat_map(|(name, value, _)| parts(name, value).into_iter().map(|part| (name.as_str(), part)))
+            .collect();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, part)| (*name, part.as_str())).collect();
         let mut asked = pairs.clone();
         asked.push(("limit", "200"));
         let page = una.get(&format!("/leads{}", query(&asked))).await?.expect(200)?;

@@ -212,6 +212,14 @@ async fn a_person_sees_and_ends_their_sessions(system: &'static System) -> Resul
     let elsewhere = Client::login(system.base(), &una.email).await?;
     let sessions = una.get("/auth/sessions").await?.expect(200)?;
     ensure!(sessions.items().len() == 2, "{}", sessions.body);
+    // A list as any other.
+    let first = una.get("/auth/sessions?limit=1").await?.expect(200)?;
+    let total = json!({ "value": 2, "relation": "eq" });
+    ensure!(first.ids() == sessions.ids()[..1] && first.body["total"] == total, "{}", first.body);
+    let cursor = text(&first.body, "nextCursor");
+    let second = una.get(&format!("/auth/sessions?limit=1&cursor={cursor}")).await?.expect(200)?;
+    ensure!(second.ids() == sessions.ids()[1..] && second.body["nextCursor"].is_null(), "{}", second.body);
+    una.get("/auth/sessions?cursor=x").await?.refused(400, &["cursor"])?;
     let is_current = |session: &&serde_json::Value| session["current"] == true;
     ensure!(sessions.items().iter().filter(is_current).count() == 1, "{}", sessions.body);
     for session in sessions.items() {

@@ -78,6 +78,12 @@ impl Refusal {
         Self::Invalid(vec![Violation { field: field.to_owned(), message: message.into() }])
     }
 
+    /// What was answered for an idempotency key told of something that is erased for good since.
+    #[must_use]
+    pub fn answer_erased() -> Self {
+        Self::Gone("what was made with this Idempotency-Key is erased for good: use a new key".to_owned())
+    }
+
     /// A fault of ours: `what` goes to the log, and nowhere else.
     #[must_use]
     pub fn internal(what: impl std::fmt::Display) -> Self {

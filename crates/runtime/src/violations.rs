@@ -2,6 +2,9 @@
 
 use leadline_proto::types::FieldViolation;
 
+/// Said of a request as a whole, beside its fields: there is more wrong with it than is told.
+pub const MORE: &str = "has more that can't be accepted than is told here";
+
 /// One field that can't be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {

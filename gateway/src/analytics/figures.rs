@@ -140,7 +140,7 @@ pub(crate) struct Created {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreatedBucket {
-    /// Its first civil day.
+    /// Its first civil day; it may lie before `from`.
     #[schema(format = "date")]
     start: String,
     count: u64,
@@ -239,7 +239,8 @@ pub(crate) struct FunnelStep {
     /// Their share of the stage before, per cent.
     #[schema(required)]
     step_rate: Option<f64>,
-    /// The median time from creation to reaching it; `null`: nobody did.
+    /// The median time from creation to reaching it; `null`: nobody did. Before the median is taken, a time below 24 hours is
+    /// rounded to tenths of an hour, one below 30 days to whole hours, and any other to whole days.
     #[schema(required)]
     median_hours: Option<f64>,
 }

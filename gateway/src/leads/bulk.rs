@@ -77,6 +77,9 @@ pub(crate) struct BulkFailure {
 }
 
 /// Change many leads at once
+///
+/// A filter may mean 20,000 leads; more are refused with 422, and nothing is changed. They are changed in parts: a 503 may come
+/// when some are changed already, and the same request, or its `Idempotency-Key`, goes on with the others.
 #[utoipa::path(post, path = "/api/v1/leads/bulk", tag = "Leads", request_body = BulkChange,
     responses((status = 200, description = "What became of it", body = BulkResult)))]
 pub(crate) async fn change_leads(

@@ -62,7 +62,8 @@ pub(crate) struct LeadQuery {
     /// One of these sources. Repeated, or with commas between.
     #[schema(min_items = 1)]
     source: Option<Vec<Source>>,
-    /// One of these tags, compared case-insensitively. Repeated, or with commas between.
+    /// One of these tags, compared case-insensitively. Repeated, or with commas between; a comma that is part of a tag is
+    /// written `%2C`.
     #[schema(min_items = 1)]
     tag: Option<Vec<Tag>>,
     /// Whose: a member's id, `me`, or `none`.

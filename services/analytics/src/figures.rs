@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use chrono::NaiveDate;
+use leadline_runtime::zone::add_days;
 
 use crate::{
     calendar::{Clock, Interval},
@@ -67,17 +68,20 @@ pub struct Bucket {
     pub cohort: Cohort,
 }
 
-/// Leads created over time, in the whole buckets that cover some days, oldest first.
+/// Leads created on some days, in the buckets that cover them, oldest first. Of a bucket at an edge only its days among them
+/// count, so that the buckets add up to the leads of these days.
 pub fn created(
     clock: Clock,
     interval: Interval,
     days: &RangeInclusive<NaiveDate>,
     counts: &mut dyn Counts,
 ) -> Vec<Bucket> {
-    interval
-        .starts(days)
-        .map(|start| Bucket { start, cohort: counts.cohort(clock.period(interval, start)) })
-        .collect()
+    let end = add_days(*days.end(), 1);
+    let bucket = |start: NaiveDate| {
+        let span = clock.span(start.max(*days.start()), interval.step(start, 1).min(end));
+        Bucket { start, cohort: counts.cohort(span) }
+    };
+    interval.starts(days).map(bucket).collect()
 }
 
 /// A month's conversions.

@@ -118,7 +118,7 @@ impl Oracle {
             .collect();
         starts.dedup();
         let bucket = |first: NaiveDate| {
-            let leads = self.created(|date| start(interval, date) == first);
+            let leads = self.created(|date| start(interval, date) == first && days.contains(&date));
             proto::created::Bucket {
                 start: first.to_string(),
                 count: leads.len() as u64,

@@ -1,6 +1,9 @@
 //! Every figure equals the recount, whatever happened to the leads, in whatever order it was heard, in whatever zone it is asked for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+};
 
 use chrono::NaiveDate;
 use leadline_proto::{
@@ -236,21 +239,30 @@ impl Story {
         INTERVALS.into_iter().flat_map(|interval| dates.map(|date| (interval, date))).collect()
     }
 
+    /// All days, and a few within them that begin and end anywhere in a week or a month.
+    fn stretches(&self, zone: Zone) -> [RangeInclusive<NaiveDate>; 2] {
+        let (first, last) = (zone.date(Millis(self.begin)), zone.date(Millis(self.begin + self.days * DAY)));
+        let within = add_days(first, self.days / 3)..=add_days(first, self.days * 2 / 3);
+        [first..=last, within]
+    }
+
     /// By the figures, from any counts: called twice, as the service does.
     pub(crate) fn figures(&self, zone: Zone, as_of: Millis, counts: &mut dyn Counts) -> Answers {
         let clock = Clock { zone, now: self.now };
-        let whole = zone.date(Millis(self.begin))..=zone.date(Millis(self.begin + self.days * DAY));
         Answers {
             dashboards: INTERVALS
                 .map(|interval| {
                     grpc::dashboard_of(interval, &figures::dashboard(clock, interval, counts), as_of)
                 })
                 .to_vec(),
-            created: INTERVALS
-                .map(|interval| {
-                    grpc::created_of(interval, &figures::created(clock, interval, &whole, counts))
+            created: self
+                .stretches(zone)
+                .map(|days| {
+                    INTERVALS.map(|interval| {
+                        grpc::created_of(interval, &figures::created(clock, interval, &days, counts))
+                    })
                 })
-                .to_vec(),
+                .concat(),
             conversion: grpc::conversion_of(&figures::conversion(clock, 30, counts)),
             ranges: self
                 .ranges(zone)
@@ -275,10 +287,12 @@ impl Story {
     /// By the oracle.
     pub(crate) fn recount(&self, zone: Zone, as_of: Millis) -> Answers {
         let oracle = Oracle::new(&self.versions, zone, self.now);
-        let whole = zone.date(Millis(self.begin))..=zone.date(Millis(self.begin + self.days * DAY));
         Answers {
             dashboards: INTERVALS.map(|interval| oracle.dashboard(interval, as_of.0)).to_vec(),
-            created: INTERVALS.map(|interval| oracle.created_over(interval, &whole)).to_vec(),
+            created: self
+                .stretches(zone)
+                .map(|days| INTERVALS.map(|interval| oracle.created_over(interval, &days)))
+                .concat(),
             conversion: oracle.conversion(30),
             ranges: self
                 .ranges(zone)

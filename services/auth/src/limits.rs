@@ -24,7 +24,7 @@ pub struct Limits {
     pub change_password: Limit,
     /// Registrations of an address: the same.
     pub register: Limit,
-    /// Refreshes of a session: 60 at once, one more every second.
+    /// Refreshes of a user: 60 at once, one more every second.
     pub refresh: Limit,
 }
 

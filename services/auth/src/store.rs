@@ -145,6 +145,25 @@ pub struct Answer {
     pub bytes: Vec<u8>,
 }
 
+impl Answer {
+    /// That of a call which can be carried out again and gives out what is not kept: the key counts for its request only.
+    #[must_use]
+    pub fn nothing(once: Once) -> Self {
+        Self { once, bytes: Vec::new() }
+    }
+}
+
+/// Takes it that the same request was carried out before under this key.
+///
+/// # Errors
+/// All that `remembered` is but that; [`StoreError::Answered`] if it was another request.
+fn again(once: &Once, remembered: Result<(), StoreError>) -> Result<(), StoreError> {
+    match remembered {
+        Err(StoreError::Answered(known)) if known.once.fingerprint == once.fingerprint => Ok(()),
+        other => other,
+    }
+}
+
 /// An account, as signing in needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -362,13 +381,24 @@ pub trait Sessions: Sync {
     /// Goes on in another workspace, with the session's next token.
     ///
     /// # Errors
-    /// [`StoreError::NotAMember`], [`StoreError::SessionOver`].
+    /// [`StoreError::NotAMember`], [`StoreError::SessionOver`]; [`StoreError::Answered`] if its key was used for another request.
     async fn switch(&self, switch: Switch, tokens: RefreshTokens) -> Result<Begun, StoreError>;
-    /// Ends a session of a person's.
+    /// Ends a session of a person's. The key is kept with it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for one that is not theirs or is over.
-    async fn end_session(&self, session: SessionId, act: Act) -> Result<Happened, StoreError>;
+    /// [`StoreError::NotFound`] for one that is not theirs or is over; [`StoreError::Answered`] if the key was used for another
+    /// request.
+    async fn end_session(
+        &self,
+        session: SessionId,
+        act: Act,
+        once: Option<Once>,
+    ) -> Result<Happened, StoreError>;
+    /// Whose session it is, over or not.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn user_of(&self, session: SessionId) -> Result<Option<UserId>, StoreError>;
     /// A person's live sessions, newest first; at most [`MOST_SESSIONS`].
     ///
     /// # Errors
@@ -432,6 +462,8 @@ pub struct Switch {
     pub client: Client,
     /// When.
     pub at: Millis,
+    /// The key that is kept with it.
+    pub once: Option<Once>,
 }
 
 /// Workspaces and their members.

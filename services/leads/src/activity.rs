@@ -126,63 +126,44 @@ impl What {
     }
 }
 
-/// The kinds of entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// [`What::Created`]
-    Created,
-    /// [`What::Updated`]
-    Updated,
-    /// [`What::StatusChanged`]
-    StatusChanged,
-    /// [`What::NoteAdded`]
-    NoteAdded,
-    /// [`What::NoteDeleted`]
-    NoteDeleted,
-    /// [`What::Deleted`]
-    Deleted,
-    /// [`What::Restored`]
-    Restored,
-    /// [`What::Merged`]
-    Merged,
-    /// [`What::Unmerged`]
-    Unmerged,
-    /// [`What::Imported`]
-    Imported,
+/// Makes the kinds of one list, so that none can be left out of [`Kind::ALL`], by which the log is narrowed.
+macro_rules! kinds {
+    ($($kind:ident = $name:literal,)*) => {
+        /// The kinds of entries.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $(#[doc = concat!("[`What::", stringify!($kind), "`]")] $kind,)*
+        }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$kind),*];
+
+            /// As the REST contract names it; also the routing key of its event.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Created = "lead.created",
+    Updated = "lead.updated",
+    StatusChanged = "lead.status_changed",
+    NoteAdded = "lead.note_added",
+    NoteDeleted = "lead.note_deleted",
+    Deleted = "lead.deleted",
+    Restored = "lead.restored",
+    Merged = "lead.merged",
+    Unmerged = "lead.unmerged",
+    Imported = "lead.imported",
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Created,
-        Self::Updated,
-        Self::StatusChanged,
-        Self::NoteAdded,
-        Self::NoteDeleted,
-        Self::Deleted,
-        Self::Restored,
-        Self::Merged,
-        Self::Unmerged,
-        Self::Imported,
-    ];
-
-    /// As the REST contract names it; also the routing key of its event.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Created => "lead.created",
-            Self::Updated => "lead.updated",
-            Self::StatusChanged => "lead.status_changed",
-            Self::NoteAdded => "lead.note_added",
-            Self::NoteDeleted => "lead.note_deleted",
-            Self::Deleted => "lead.deleted",
-            Self::Restored => "lead.restored",
-            Self::Merged => "lead.merged",
-            Self::Unmerged => "lead.unmerged",
-            Self::Imported => "lead.imported",
-        }
-    }
-
     /// The one with this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {

@@ -73,6 +73,7 @@ impl From<StoreError> for Refusal {
             StoreError::Unmergeable(ids) => Self::invalid("from", merge::missing(&ids)),
             StoreError::VersionMismatch { present } => Self::VersionMismatch { present },
             StoreError::KeyReused => Self::KeyReused,
+            StoreError::AnswerErased => Self::answer_erased(),
             StoreError::Storage(error) if error.is_passing() => {
                 tracing::warn!(%error, "the store of leads does not answer");
                 Self::Unavailable("leads can't be read or written at the moment: try again".to_owned())
@@ -140,7 +141,7 @@ impl Leads {
         let once = Once::of(request.metadata(), &caller);
         let guard = self.flight.begin(once.as_ref())?;
         let answered = match &once {
-            Some(once) => self.store.answered(once).await?,
+            Some(once) => self.store.answered(once, Millis::now()).await?,
             None => None,
         };
         Ok(Admitted { caller, once, answered, _guard: guard })
@@ -462,7 +463,7 @@ impl LeadsService for Leads {
         let before =
             parse::place(&mut violations, &question, &request.cursor, parse::id_of_bytes::<ActivityId>);
         violations.check()?;
-        let query = LogQuery { lead, kinds, before, limit };
+        let query = LogQuery { lead, gone: request.gone, kinds, before, limit };
         let page: Option<Page<_>> = self.store.log(caller.scope(), query).await.map_err(Refusal::from)?;
         let page = page.ok_or(Refusal::NotFound("lead"))?;
         let next = page.items.last().filter(|_| page.more);

@@ -194,7 +194,7 @@ pub struct Change {
     pub note: NoteChange,
     /// One entry for each thing that was done, all with the lead's new version.
     pub log: Vec<Activity>,
-    /// It is to be erased, with its notes and its log; only the log's new entry is still told.
+    /// It is to be erased, with its notes and its log; only the log's new entry stays.
     pub erased: bool,
 }
 

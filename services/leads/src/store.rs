@@ -60,6 +60,9 @@ pub enum StoreError {
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// What was answered for the idempotency key told of a lead that is erased since.
+    #[error("what was answered for the idempotency key is erased")]
+    AnswerErased,
     /// The store itself.
     #[error(transparent)]
     Storage(StorageError),
@@ -80,6 +83,24 @@ impl From<leadline_storage::rusqlite::Error> for StoreError {
 impl From<leadline_storage::mongodb::error::Error> for StoreError {
     fn from(error: leadline_storage::mongodb::error::Error) -> Self {
         Self::Storage(error.into())
+    }
+}
+
+/// What a write gave back, and so what is kept as the answer to an idempotency key.
+pub trait Told {
+    /// The lead of which it tells more than an id.
+    fn lead(&self) -> Option<LeadId>;
+}
+
+impl Told for Written {
+    fn lead(&self) -> Option<LeadId> {
+        Some(self.lead.id)
+    }
+}
+
+impl Told for Bulk {
+    fn lead(&self) -> Option<LeadId> {
+        None
     }
 }
 
@@ -198,6 +219,8 @@ pub struct LogQuery {
     pub lead: Option<LeadId>,
     /// Only these kinds, each once; empty: all.
     pub kinds: Vec<Kind>,
+    /// Of a lead that is in the trash, erased or unknown too, as the log has it.
+    pub gone: bool,
     /// Older than this one.
     pub before: Option<ActivityId>,
     /// At most so many.
@@ -290,8 +313,9 @@ pub trait Store: Send + Sync {
     /// Does the same to many leads, in one transaction; the ids that are not there fail with [`Denied::NoLead`].
     async fn change_many(&self, scope: Scope, part: BulkPart) -> Result<Reply<Bulk>, StoreError>;
 
-    /// What was answered for a key, if it is known.
-    async fn answered(&self, once: &Once) -> Result<Option<Vec<u8>>, StoreError>;
+    /// What was answered for a key within [`KEPT`](leadline_runtime::once::KEPT) before `now`, if it is known: [`StoreError::AnswerErased`] if that
+    /// told of a lead that is erased since.
+    async fn answered(&self, once: &Once, now: Millis) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// The leads that a filter means, in no certain order, at most so many.
     async fn matching(&self, scope: Scope, filter: Filter, most: usize) -> Result<Vec<LeadId>, StoreError>;
@@ -322,7 +346,7 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Option<Page<Note>>, StoreError>;
 
-    /// A page of the log; `None`: there is no such lead, or it is in the trash.
+    /// A page of the log; `None`: there is no such lead, or it is in the trash, and [`LogQuery::gone`] was not asked for.
     async fn log(&self, scope: Scope, query: LogQuery) -> Result<Option<Page<Logged>>, StoreError>;
 
     /// The log behind an entry, oldest first, at most so many. What may have been committed late before the entry comes

@@ -130,7 +130,7 @@ impl Grpc {
     /// The answer that was given under a key: looked for first, since what the request needs may be gone since.
     async fn answered(&self, once: Option<&Once>) -> Result<Option<Response<Wire>>, Refusal> {
         let Some(once) = once else { return Ok(None) };
-        self.store.answered(once).await.map_err(refuse)?.map(respond).transpose()
+        self.store.answered(once, Millis::now()).await.map_err(refuse)?.map(respond).transpose()
     }
 
     async fn change(

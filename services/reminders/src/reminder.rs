@@ -92,6 +92,8 @@ pub struct Reminder {
     pub version: Version,
     /// The clock is to tell when it falls due. Off once it has, so that it is told once for each time set.
     pub armed: bool,
+    /// The due time that the clock told last.
+    pub told: Option<Millis>,
 }
 
 /// What somebody changes; `None` stays as it is.
@@ -150,7 +152,7 @@ impl Reminder {
         by: UserId,
         now: Millis,
     ) -> Self {
-        Self {
+        let mut new = Self {
             id: ReminderId::new(),
             lead,
             due_at,
@@ -160,8 +162,11 @@ impl Reminder {
             created_by: by,
             created_at: now,
             version: Version::FIRST,
-            armed: arms(due_at, now),
-        }
+            armed: false,
+            told: None,
+        };
+        new.armed = new.arms(now);
+        new
     }
 
     /// Carries out a change. `None`: it is so already; nothing changed, the version neither.
@@ -170,7 +175,7 @@ impl Reminder {
         let kind = match change {
             Change::Edit(edit) => {
                 if let Some(due_at) = edit.due_at {
-                    self.set_due(due_at, now);
+                    self.due_at = due_at;
                 }
                 if let Some(message) = &edit.message {
                     self.message = message.clone();
@@ -183,25 +188,24 @@ impl Reminder {
             Change::Complete => {
                 if self.status == Status::Pending {
                     self.status = Status::Done(now);
-                    self.armed = false;
                 }
                 Kind::Completed
             }
             Change::Reopen => {
-                if self.status != Status::Pending {
-                    self.status = Status::Pending;
-                    self.armed = arms(self.due_at, now);
-                }
+                self.status = Status::Pending;
                 Kind::Reopened
             }
             Change::Snooze(until) => {
                 self.status = Status::Pending;
-                self.set_due(*until, now);
+                self.due_at = *until;
                 Kind::Snoozed
             }
         };
         if *self == before {
             return None;
+        }
+        if self.status != before.status || self.due_at != before.due_at {
+            self.armed = self.arms(now);
         }
         self.version = self.version.next();
         Some(kind)
@@ -213,16 +217,13 @@ impl Reminder {
         (self.status == Status::Pending).then_some(self.due_at)
     }
 
-    fn set_due(&mut self, due_at: Millis, now: Millis) {
-        if self.due_at != due_at {
-            self.due_at = due_at;
-            self.armed = self.status == Status::Pending && arms(due_at, now);
-        }
+    /// Whether the clock is to tell of it: it is to be done, its time is not long past, and was not told already.
+    fn arms(&self, now: Millis) -> bool {
+        let due = self.due_at;
+        // Of the times told only the last is known: a past one before it may have been another.
+        let told = self.told.is_some_and(|told| due == told || (due < told && due <= now));
+        self.status == Status::Pending && due.0 > now.0 - GRACE_MS && !told
     }
-}
-
-fn arms(due_at: Millis, now: Millis) -> bool {
-    due_at.0 > now.0 - GRACE_MS
 }
 
 /// Who wrote, and in which request.
@@ -279,6 +280,29 @@ mod tests {
         ]
     }
 
+    #[derive(Debug, Clone)]
+    enum Step {
+        Change(Change),
+        Wait(i64),
+        Tick,
+    }
+
+    /// A few times, again and again: what was set before comes back.
+    fn steps() -> impl Strategy<Value = Step> {
+        let time = (-5i64..5).prop_map(|nth| Millis(NOW.0 + nth * 20_000));
+        let change = prop_oneof![
+            time.clone().prop_map(|due_at| Change::Edit(Edit { due_at: Some(due_at), ..Edit::default() })),
+            time.prop_map(Change::Snooze),
+            Just(Change::Complete),
+            Just(Change::Reopen),
+        ];
+        prop_oneof![
+            3 => change.prop_map(Step::Change),
+            2 => (0i64..15_000).prop_map(Step::Wait),
+            2 => Just(Step::Tick),
+        ]
+    }
+
     proptest! {
         #[test]
         fn a_change_raises_the_version_by_one_and_the_same_change_again_by_none(
@@ -293,6 +317,39 @@ mod tests {
             let changed = reminder.apply(&change, NOW).is_some();
             prop_assert_eq!(reminder.version.0, version.0 + u64::from(changed));
             prop_assert_eq!(reminder.apply(&change, NOW), None);
+        }
+
+        #[test]
+        fn each_due_time_is_told_at_most_once_and_one_that_comes_is_told(
+            due in -100_000i64..100_000,
+            steps in prop::collection::vec(steps(), 0..30),
+        ) {
+            let mut now = NOW;
+            let mut reminder = reminder(Millis(NOW.0 + due));
+            let mut told = Vec::new();
+            // Whether its time was still to come when it was set, or when it was to be done again.
+            let mut ahead = reminder.due_at > now;
+            for step in steps {
+                match step {
+                    Step::Change(change) => {
+                        let before = (reminder.due_at, reminder.status);
+                        reminder.apply(&change, now);
+                        if (reminder.due_at, reminder.status) != before {
+                            ahead = reminder.due_at > now;
+                        }
+                    }
+                    Step::Wait(milliseconds) => now = Millis(now.0 + milliseconds),
+                    Step::Tick => {
+                        if reminder.armed && reminder.due_at <= now {
+                            (reminder.armed, reminder.told) = (false, Some(reminder.due_at));
+                            prop_assert!(!told.contains(&reminder.due_at), "{:?} twice", reminder.due_at);
+                            told.push(reminder.due_at);
+                        }
+                        let comes = reminder.status == Status::Pending && reminder.due_at <= now && ahead;
+                        prop_assert!(!comes || told.contains(&reminder.due_at), "{:?} not", reminder.due_at);
+                    }
+                }
+            }
         }
 
         #[test]
@@ -314,6 +371,30 @@ mod tests {
         reminder.apply(&Change::Complete, NOW);
         assert!(!reminder.armed);
         assert_eq!(reminder.status, Status::Done(NOW));
+    }
+
+    #[test]
+    fn a_done_reminder_that_is_snoozed_to_its_own_time_is_told() {
+        let due = Millis(NOW.0 + 3_600_000);
+        let mut reminder = reminder(due);
+        reminder.apply(&Change::Complete, NOW);
+        reminder.apply(&Change::Snooze(due), NOW);
+        assert!(reminder.armed);
+    }
+
+    #[test]
+    fn a_reminder_that_was_told_is_not_told_again_when_it_is_reopened() {
+        let mut reminder = reminder(NOW);
+        (reminder.armed, reminder.told) = (false, Some(NOW));
+        let soon = Millis(NOW.0 + 10_000);
+        reminder.apply(&Change::Complete, soon);
+        reminder.apply(&Change::Reopen, soon);
+        assert!(!reminder.armed);
+        // One that was done before its time came, and is reopened after, is told.
+        let mut other = self::reminder(Millis(NOW.0 + 5_000));
+        other.apply(&Change::Complete, NOW);
+        other.apply(&Change::Reopen, soon);
+        assert!(other.armed);
     }
 
     #[test]

@@ -155,8 +155,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<(), StoreError>;
 
     /// The answer that was given under a key. Writes look for it too; asked before the rest of the request is looked at, it
-    /// is found even if the request could not be carried out any more.
-    async fn answered(&self, once: &Once) -> Result<Option<Answer>, StoreError>;
+    /// is found even if the request could not be carried out any more. It is remembered for [`KEPT`](leadline_runtime::once::KEPT), and refused with
+    /// [`Refusal::Gone`] once the lead is erased.
+    async fn answered(&self, once: &Once, now: Millis) -> Result<Option<Answer>, StoreError>;
 
     /// One of them; `None` also for one whose lead is deleted.
     async fn get(&self, scope: Scope, id: ReminderId) -> Result<Option<Named>, StoreError>;

@@ -288,6 +288,9 @@ impl Player<'_> {
                 let pairs = filter.query().into_iter();
                 body["filter"] =
                     pairs.map(|(name, value)| (name.to_owned(), json!(value))).collect::<Fields>().into();
+                if !filter.tags.is_empty() {
+                    body["filter"]["tag"] = json!(filter.tags);
+                }
                 let answer = self.send(Method::POST, "/leads/bulk", None, &body).await?.expect(200)?;
                 let meant = self.model.list(&filter);
                 let leads = self.model.leads().iter().enumerate();

@@ -51,6 +51,8 @@ export function sentence({ type, lead, actor, data }: Activity, name: ReactEleme
     case 'lead.note_deleted':
       return say(own ? 'did.noteDeleted.own' : 'did.noteDeleted');
     case 'lead.deleted':
+      // What is left of it has no name.
+      if (data['permanent'] === true) return say('did.erased');
       return say(own ? 'did.deleted.own' : 'did.deleted');
     case 'lead.restored':
       return say(own ? 'did.restored.own' : 'did.restored');

@@ -130,7 +130,8 @@ export interface paths {
         };
         /**
          * Leads created over time
-         * @description Every bucket, zeros included; without a range the last 30 days, 16 weeks or 12 months; at most 1,000 buckets.
+         * @description Every bucket, zeros included; without a range the last 30 days, 16 weeks or 12 months; at most 1,000 buckets. A week or a
+         *     month at an edge of the range is told with its own first day, and counts only what was created from `from` to `to`.
          */
         get: operations["get_created"];
         put?: never;
@@ -249,6 +250,8 @@ export interface paths {
         /**
          * Accept an invitation
          * @description Joins the inviting workspace, with a new account or a known one, and signs in. Spent, withdrawn or out of date: 410.
+         *
+         *     An `Idempotency-Key` is taken, and no answer kept for it: tokens are not given out twice.
          */
         post: operations["accept_invitation"];
         delete?: never;
@@ -269,6 +272,8 @@ export interface paths {
         /**
          * Sign in
          * @description In the workspace named, or the one used last. An unknown email and a wrong password have the same answer: 401.
+         *
+         *     An `Idempotency-Key` is taken, and no answer kept for it: tokens are not given out twice.
          */
         post: operations["login"];
         delete?: never;
@@ -288,7 +293,8 @@ export interface paths {
         put?: never;
         /**
          * Sign out
-         * @description Ends the session: its tokens are void within a minute.
+         * @description Ends the session: its tokens are void within a minute. An `Idempotency-Key` that was used with another body is refused; with
+         *     the same one, the session of this request ends all the same.
          */
         post: operations["logout"];
         delete?: never;
@@ -356,6 +362,8 @@ export interface paths {
          * Refresh the session
          * @description Gives a new access token and a new refresh token for the refresh token in the cookie, or in the body. A refresh token is
          *     good for one use: one that was used already ends the session.
+         *
+         *     An `Idempotency-Key` is taken, and no answer kept for it: tokens are not given out twice.
          */
         post: operations["refresh"];
         delete?: never;
@@ -376,6 +384,8 @@ export interface paths {
         /**
          * Register
          * @description Makes a person and a workspace of their own, of which they are the owner, and signs them in. A taken email: 409.
+         *
+         *     An `Idempotency-Key` is taken, and no answer kept for it: tokens are not given out twice.
          */
         post: operations["register"];
         delete?: never;
@@ -431,6 +441,9 @@ export interface paths {
          * Go on in another workspace
          * @description The session goes on in another workspace of the caller's. The new refresh token comes in the cookie if the request
          *     brought one, else in the answer.
+         *
+         *     An `Idempotency-Key` that was used with another body is refused. With the same one the request is carried out again, as
+         *     tokens are not kept: it leads to the same workspace, with new tokens.
          */
         post: operations["switch_workspace"];
         delete?: never;
@@ -537,7 +550,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Change many leads at once */
+        /**
+         * Change many leads at once
+         * @description A filter may mean 20,000 leads; more are refused with 422, and nothing is changed. They are changed in parts: a 503 may come
+         *     when some are changed already, and the same request, or its `Idempotency-Key`, goes on with the others.
+         */
         post: operations["change_leads"];
         delete?: never;
         options?: never;
@@ -1171,7 +1188,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is the process alive */
+        /**
+         * Is the process alive
+         * @description Whatever a probe adds as query parameters is ignored.
+         */
         get: operations["healthz"];
         put?: never;
         post?: never;
@@ -1188,7 +1208,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Can every part do its work */
+        /**
+         * Can every part do its work
+         * @description Whatever a probe adds as query parameters is ignored.
+         */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -1251,7 +1274,7 @@ export interface components {
             /**
              * @description `lead.created`: `{source, status}`. `lead.updated`: `{changes: {field: {from, to}}}`. `lead.status_changed`:
              *     `{from, to, reason}`. `lead.note_added`: `{noteId, text}`, the text cut at 200 characters. `lead.note_deleted`:
-             *     `{noteId}`. `lead.deleted`: `{permanent}`. `lead.restored`: `{}`. `lead.merged` and `lead.unmerged`: `{fromIds, intoId, mergeId}`.
+             *     `{noteId}`. `lead.deleted`: `{permanent}`; true: it is erased, and this entry is all that is left of it. `lead.restored`: `{}`. `lead.merged` and `lead.unmerged`: `{fromIds, intoId, mergeId}`.
              *     `lead.imported`: `{importId, created}`.
              */
             data: Record<string, unknown>;
@@ -1260,7 +1283,7 @@ export interface components {
              * @description UUIDv7; also the id of the live event that told it.
              */
             id: string;
-            /** @description The lead, with its name at that time. */
+            /** @description The lead, with its name at that time; an empty one once it is erased. */
             lead: components["schemas"]["Person"];
             type: components["schemas"]["ActivityType"];
             /**
@@ -1399,7 +1422,7 @@ export interface components {
             count: number;
             /**
              * Format: date
-             * @description Its first civil day.
+             * @description Its first civil day; it may lie before `from`.
              */
             start: string;
         };
@@ -1525,7 +1548,8 @@ export interface components {
         FunnelStep: {
             /**
              * Format: double
-             * @description The median time from creation to reaching it; `null`: nobody did.
+             * @description The median time from creation to reaching it; `null`: nobody did. Before the median is taken, a time below 24 hours is
+             *     rounded to tenths of an hour, one below 30 days to whole hours, and any other to whole days.
              */
             medianHours: number | null;
             /**
@@ -1875,7 +1899,10 @@ export interface components {
             statusChangedFrom?: string | null;
             /** @description Entered its present stage before this instant, or on this day or earlier. */
             statusChangedTo?: string | null;
-            /** @description One of these tags, compared case-insensitively. Repeated, or with commas between. */
+            /**
+             * @description One of these tags, compared case-insensitively. Repeated, or with commas between; a comma that is part of a tag is
+             *     written `%2C`.
+             */
             tag?: components["schemas"]["Tag"][] | null;
             /**
              * @description Only leads in the trash.
@@ -2615,7 +2642,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description It was there and is spent, withdrawn or out of date */
+        /** @description It was there and is spent, withdrawn, out of date or erased */
         Gone: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -2731,7 +2758,7 @@ export interface components {
         };
     };
     parameters: {
-        /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+        /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
         IdempotencyKey: string;
         /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
         RequestId: string;
@@ -2804,6 +2831,7 @@ export interface operations {
                     "application/json": components["schemas"]["JwkSet"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -2826,6 +2854,7 @@ export interface operations {
                     "application/json": unknown;
                 };
             };
+            400: components["responses"]["BadRequest"];
         };
     };
     list_activity: {
@@ -2833,7 +2862,7 @@ export interface operations {
             query?: {
                 /** @description Only these types. Repeated, or with commas between. */
                 type?: components["schemas"]["ActivityType"][];
-                /** @description Only what was done to this lead. */
+                /** @description Only what was done to this lead, also if it is in the trash or erased. */
                 leadId?: string;
                 /** @description How many items the page has at most. */
                 limit?: number;
@@ -3254,7 +3283,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3296,7 +3325,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3336,7 +3365,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3475,7 +3504,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3514,7 +3543,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3555,7 +3584,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3593,7 +3622,12 @@ export interface operations {
     };
     list_sessions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How many items the page has at most. */
+                limit?: number;
+                /** @description Where the page before ended: its `nextCursor`. Good for the same query only. */
+                cursor?: string;
+            };
             header?: {
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3656,7 +3690,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3697,7 +3731,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3823,7 +3857,10 @@ export interface operations {
                 reached?: components["schemas"]["Reachable"][];
                 /** @description One of these sources. Repeated, or with commas between. */
                 source?: components["schemas"]["Source"][];
-                /** @description One of these tags, compared case-insensitively. Repeated, or with commas between. */
+                /**
+                 * @description One of these tags, compared case-insensitively. Repeated, or with commas between; a comma that is part of a tag is
+                 *     written `%2C`.
+                 */
                 tag?: components["schemas"]["Tag"][];
                 /**
                  * @description Whose: a member's id, `me`, or `none`.
@@ -3903,7 +3940,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -3934,6 +3971,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -3946,7 +3984,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -4040,7 +4078,10 @@ export interface operations {
                 reached?: components["schemas"]["Reachable"][];
                 /** @description One of these sources. Repeated, or with commas between. */
                 source?: components["schemas"]["Source"][];
-                /** @description One of these tags, compared case-insensitively. Repeated, or with commas between. */
+                /**
+                 * @description One of these tags, compared case-insensitively. Repeated, or with commas between; a comma that is part of a tag is
+                 *     written `%2C`.
+                 */
                 tag?: components["schemas"]["Tag"][];
                 /**
                  * @description Whose: a member's id, `me`, or `none`.
@@ -4136,7 +4177,7 @@ export interface operations {
                 fileName?: string;
             };
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -4280,7 +4321,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -4571,7 +4612,7 @@ export interface operations {
                  * @example "7"
                  */
                 "If-Match"?: string;
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -4604,6 +4645,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             412: components["responses"]["VersionMismatch"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -4660,7 +4702,7 @@ export interface operations {
                  * @example "7"
                  */
                 "If-Match"?: string;
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -4693,6 +4735,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             412: components["responses"]["VersionMismatch"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -4752,7 +4795,7 @@ export interface operations {
                  * @example "7"
                  */
                 "If-Match"?: string;
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -4781,6 +4824,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             412: components["responses"]["VersionMismatch"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -4850,7 +4894,7 @@ export interface operations {
                  * @example "7"
                  */
                 "If-Match"?: string;
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -4883,6 +4927,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             412: components["responses"]["VersionMismatch"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -4946,7 +4991,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -4977,6 +5022,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -5213,7 +5259,7 @@ export interface operations {
                  * @example "7"
                  */
                 "If-Match"?: string;
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -5242,6 +5288,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             412: components["responses"]["VersionMismatch"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -5261,7 +5308,7 @@ export interface operations {
                  * @example "7"
                  */
                 "If-Match"?: string;
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -5290,6 +5337,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             412: components["responses"]["VersionMismatch"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -5309,7 +5357,7 @@ export interface operations {
                  * @example "7"
                  */
                 "If-Match"?: string;
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
@@ -5342,6 +5390,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             412: components["responses"]["VersionMismatch"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -5512,7 +5561,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409. Calls that need no sign-in check it and pass it over. */
+                /** @description Makes it safe to send the request again: the same key and body within 24 hours, by the same user in the same workspace and to the same path, have the first answer again. The same key with another body: 422; while the first is being carried out: 409; once a lead that the answer told of is erased: 410. Calls that need no sign-in check it and pass it over. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description An id for this request, of 1 to 128 letters, digits, `.`, `_` and `-`; another is replaced. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];

@@ -150,7 +150,9 @@ function Sessions() {
   const client = useQueryClient();
   const query = useQuery({
     queryKey: sessionsKey,
-    queryFn: async ({ signal }) => present((await ok(api.GET('/api/v1/auth/sessions', { signal }))).items),
+    // There are never more.
+    queryFn: async ({ signal }) =>
+      present((await ok(api.GET('/api/v1/auth/sessions', { params: { query: { limit: 100 } }, signal }))).items),
   });
   const end = (session: SessionInfo) =>
     later({

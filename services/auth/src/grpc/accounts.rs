@@ -156,7 +156,7 @@ impl Auth {
     ) -> Answered<EndSessionResponse> {
         let caller = self.admit(request.metadata()).await?;
         let id = SessionId::parse(&request.get_ref().id).map_err(|_| Refusal::NotFound("session"))?;
-        let ended = self.store.end_session(id, Act::now(caller.user, caller.origin.clone())).await?;
+        let ended = self.store.end_session(id, Act::now(caller.user, caller.origin.clone()), None).await?;
         self.void([&ended]);
         Ok(Response::new(EndSessionResponse {}))
     }

@@ -19,6 +19,7 @@ use tonic::{Request, Response};
 use super::{
     Answered, Auth,
     convert::{self, checked, optional, required},
+    replay,
 };
 use crate::{
     account::{Act, Email, EmailKey, Name, Standing, User, Workspace},
@@ -132,9 +133,11 @@ impl Auth {
         let request = request.into_inner();
         let refuse = || Refusal::Unauthenticated("the refresh token is not valid: sign in again".to_owned());
         let token = RefreshToken::parse(&request.refresh_token).ok_or_else(refuse)?;
-        // Only a genuine token counts against its session: else whoever knows a session's id could hold it up.
+        // Only a genuine token counts against its account: else whoever knows a session's id could hold it up.
         if self.refresh_tokens.are_genuine(&token) {
-            self.limits.refresh.take(&token.session().to_string())?.spend();
+            let user = self.store.user_of(token.session()).await?;
+            let counted = user.map_or_else(|| token.session().to_string(), |user| user.to_string());
+            self.limits.refresh.take(&counted)?.spend();
         }
         let entered = self.under_way.enter(token.hash()).await;
         let stamp = Stamp::now();
@@ -165,17 +168,29 @@ impl Auth {
 
     pub(super) async fn log_out(&self, request: Request<LogoutRequest>) -> Answered<LogoutResponse> {
         let caller = self.admit(request.metadata()).await?;
-        match self.store.end_session(caller.session, Act::now(caller.user, caller.origin.clone())).await {
-            Ok(ended) => self.void([&ended]),
+        let once = self.once(request.metadata(), &caller);
+        let _flying = self.in_flight.begin(once.as_ref())?;
+        // With a known key too it is carried out: what was asked before may have been about another session.
+        self.replayed(once.as_ref()).await?;
+        let act = Act::now(caller.user, caller.origin.clone());
+        match (self.store.end_session(caller.session, act, once.clone()).await, once) {
+            (Ok(ended), _) => self.void([&ended]),
             // Two tabs did it.
-            Err(StoreError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
+            (Err(StoreError::NotFound(_)), _) => {}
+            (Err(StoreError::Answered(answer)), Some(once)) => {
+                replay(&once, answer)?;
+            }
+            (Err(error), _) => return Err(error.into()),
         }
         Ok(Response::new(LogoutResponse {}))
     }
 
     pub(super) async fn switch(&self, request: Request<SwitchWorkspaceRequest>) -> Answered<SignedIn> {
         let caller = self.admit(request.metadata()).await?;
+        let once = self.once(request.metadata(), &caller);
+        let _flying = self.in_flight.begin(once.as_ref())?;
+        // With a known key too it is carried out: tokens are not kept, and it leads to the same place.
+        self.replayed(once.as_ref()).await?;
         let request = request.into_inner();
         let mut violations = Violations::from_edge(request.faults);
         let workspace =
@@ -188,8 +203,16 @@ impl Auth {
             workspace: checked(workspace)?,
             client: convert::client(request.client.as_ref()),
             at: Millis::now(),
+            once: once.clone(),
         };
-        let Begun { standing, session } = self.store.switch(switch, self.refresh_tokens.clone()).await?;
+        let Begun { standing, session } =
+            match (self.store.switch(switch, self.refresh_tokens.clone()).await, once) {
+                (Err(StoreError::Answered(answer)), Some(once)) => {
+                    replay(&once, answer)?;
+                    return Err(Refusal::InFlight);
+                }
+                (switched, _) => switched?,
+            };
         self.signed_in(&standing, session.id, session.chain.place, stamp)
     }
 

@@ -121,6 +121,20 @@ impl Collections {
         Ok(())
     }
 
+    /// Remembers a key for its request, which may be carried out again.
+    ///
+    /// # Errors
+    /// [`StoreError::Answered`] if it was used for another one.
+    async fn claim(
+        &self,
+        session: &mut ClientSession,
+        once: Option<&Once>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let Some(once) = once else { return Ok(()) };
+        super::again(once, self.remember(session, Some(&Answer::nothing(once.clone())), now).await)
+    }
+
     /// Somebody's membership; `None` if they are not a member now.
     async fn active(
         &self,

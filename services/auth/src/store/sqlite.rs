@@ -69,6 +69,15 @@ fn remember(conn: &Connection, answer: Option<&Answer>, now: Millis) -> Result<(
     Ok(())
 }
 
+/// Remembers a key for its request, which may be carried out again.
+///
+/// # Errors
+/// [`StoreError::Answered`] if it was used for another one.
+fn claim(conn: &Connection, once: Option<&Once>, now: Millis) -> Result<(), StoreError> {
+    let Some(once) = once else { return Ok(()) };
+    super::again(once, remember(conn, Some(&Answer::nothing(once.clone())), now))
+}
+
 fn recall(conn: &Connection, once: &Once, since: Millis) -> Result<Option<Answer>, StoreError> {
     let known = conn
         .prepare_cached("SELECT fingerprint, answer FROM once WHERE id = ?1 AND at >= ?2")?

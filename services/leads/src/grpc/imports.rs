@@ -181,7 +181,8 @@ impl Imports {
             print => Once { fingerprint: print.to_owned(), ..once },
         });
         if let Some(once) = &once
-            && let Some(answer) = self.leads.store.answered(once).await.map_err(Refusal::from)?
+            && let Some(answer) =
+                self.leads.store.answered(once, Millis::now()).await.map_err(Refusal::from)?
         {
             return replay(&answer);
         }

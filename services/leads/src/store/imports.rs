@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use leadline_runtime::{caller::Scope, ids::UserId, time::Millis};
 use uuid::Uuid;
 
-use super::{Keyed, Reply, StoreError};
+use super::{Keyed, Reply, StoreError, Told};
 use crate::{
     filter::Page,
     import::{FailedRow, Import, ImportId, PreviewRow, State, batch::Rows},
-    lead::By,
+    lead::{By, LeadId},
 };
 
 /// The right to carry an import on. It ends with its time: whatever its holder writes then is not written.
@@ -36,6 +36,12 @@ pub struct Step {
 
 /// What came of asking for an import to be taken back; or why it can't be.
 pub type Undo = Result<Reply<Import>, &'static str>;
+
+impl Told for Import {
+    fn lead(&self) -> Option<LeadId> {
+        None
+    }
+}
 
 /// Keeps imports and their files. A call with a [`Lease`] gives `None`, and has written nothing, when somebody else has it.
 #[async_trait]

@@ -101,7 +101,7 @@ impl Store for MongoStore {
         let writer = self.writer(scope);
         self.db
             .transact(async move |session| {
-                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                if let Some(answer) = writer.answered(session, once.as_ref(), by.at).await? {
                     return Ok(Reply::Replayed(answer));
                 }
                 let written = writer.create(session, new.clone(), &by).await?;
@@ -124,7 +124,7 @@ impl Store for MongoStore {
         let _turn = self.turns.of(id).await?;
         self.db
             .transact(async move |session| {
-                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                if let Some(answer) = writer.answered(session, once.as_ref(), by.at).await? {
                     return Ok(Reply::Replayed(answer));
                 }
                 let written = writer.change(session, id, &command, &condition, &by).await?;
@@ -144,7 +144,7 @@ impl Store for MongoStore {
         let _turn = self.turns.of(part.into).await?;
         self.db
             .transact(async move |session| {
-                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                if let Some(answer) = writer.answered(session, once.as_ref(), part.by.at).await? {
                     return Ok(Reply::Replayed(answer));
                 }
                 let MergePart { into, id, from, condition, by } = &part;
@@ -165,7 +165,7 @@ impl Store for MongoStore {
         let _turn = self.turns.of(part.into).await?;
         self.db
             .transact(async move |session| {
-                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                if let Some(answer) = writer.answered(session, once.as_ref(), part.by.at).await? {
                     return Ok(Reply::Replayed(answer));
                 }
                 let UnmergePart { into, id, condition, by } = &part;
@@ -180,7 +180,7 @@ impl Store for MongoStore {
         let writer = self.writer(scope);
         self.db
             .transact(async move |session| {
-                if let Some(answer) = writer.answered(session, part.once.as_ref()).await? {
+                if let Some(answer) = writer.answered(session, part.once.as_ref(), part.by.at).await? {
                     return Ok(Reply::Replayed(answer));
                 }
                 let bulk = writer.change_many(session, &part).await?;
@@ -190,9 +190,9 @@ impl Store for MongoStore {
             .await
     }
 
-    async fn answered(&self, once: &Once) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn answered(&self, once: &Once, now: Millis) -> Result<Option<Vec<u8>>, StoreError> {
         let keys = self.db.collection::<Document>("once");
-        match self.db.run(keys.find_one(doc! { "_id": &once.id })).await? {
+        match self.db.run(keys.find_one(write::of_key(once, now))).await? {
             Some(stored) => write::answer(once, &stored).map(Some),
             None => Ok(None),
         }
@@ -246,6 +246,7 @@ impl Store for MongoStore {
 
     async fn log(&self, scope: Scope, query: LogQuery) -> Result<Option<Page<Logged>>, StoreError> {
         if let Some(lead) = query.lead
+            && !query.gone
             && self.live(scope, lead).await?.is_none()
         {
             return Ok(None);

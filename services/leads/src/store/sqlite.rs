@@ -103,12 +103,19 @@ impl Store for SqliteStore {
         once: Option<Keyed<Written>>,
     ) -> Result<Reply<Written>, StoreError> {
         let encode = self.encode;
-        self.db
+        let erases = matches!(command, Command::Erase | Command::Purge);
+        let changed = self
+            .db
             .write(move |conn| {
                 let writer = Writer { conn, scope, encode };
                 writer.once(once, by.at, |writer| writer.change(id, &command, &condition, &by))
             })
-            .await
+            .await;
+        if erases {
+            // It still holds what the lead was.
+            self.db.empty_log();
+        }
+        changed
     }
 
     async fn merge(
@@ -154,9 +161,9 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn answered(&self, once: &Once) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn answered(&self, once: &Once, now: Millis) -> Result<Option<Vec<u8>>, StoreError> {
         let once = once.clone();
-        self.db.read(move |conn| write::answered(conn, &once)).await
+        self.db.read(move |conn| write::answered(conn, &once, now)).await
     }
 
     async fn matching(&self, scope: Scope, filter: Filter, most: usize) -> Result<Vec<LeadId>, StoreError> {
@@ -228,6 +235,7 @@ impl Store for SqliteStore {
         self.db
             .read(move |conn| {
                 if let Some(id) = query.lead
+                    && !query.gone
                     && row::find(conn, scope, id)?.is_none_or(|(_, lead)| lead.deleted_at.is_some())
                 {
                     return Ok(None);

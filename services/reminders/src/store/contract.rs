@@ -1,5 +1,7 @@
 //! What every store must do: the same rules, run on each.
 
+mod erase;
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use leadline_proto::events::{Event, ReminderEvent, event::Body, reminder_event::Kind as WireKind};
@@ -17,6 +19,11 @@ use prost::Message as _;
 
 use super::*;
 use crate::reminder::{Change, Edit, Message};
+use erase::{
+    a_key_is_forgotten_after_its_time_whether_swept_or_not, an_erased_leads_answers_and_events_go_with_it,
+    an_erased_leads_reminders_are_erased,
+    an_erased_workspace_leaves_nothing_and_late_news_bring_nothing_back,
+};
 
 const NOW: Millis = Millis(1_795_426_200_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -164,13 +171,15 @@ async fn an_idempotency_key_is_answered_again_and_done_once(store: Arc<dyn Store
     assert_eq!(answer.id, first.id.to_string());
     assert_eq!(store.get(scope, second.id).await.unwrap(), None);
 
-    let Some(Answer::Replayed(known)) = store.answered(&once).await.unwrap() else { panic!("forgotten") };
+    let Some(Answer::Replayed(known)) = store.answered(&once, NOW).await.unwrap() else {
+        panic!("forgotten")
+    };
     assert_eq!(known, bytes);
     let unknown = Once { id: new_uuid().to_string(), ..once.clone() };
-    assert!(store.answered(&unknown).await.unwrap().is_none());
+    assert!(store.answered(&unknown, NOW).await.unwrap().is_none());
 
     let other = Once { fingerprint: "other".into(), ..once };
-    assert!(matches!(store.answered(&other).await, Err(StoreError::Refused(Refusal::KeyReused))));
+    assert!(matches!(store.answered(&other, NOW).await, Err(StoreError::Refused(Refusal::KeyReused))));
     let reused = store.create(scope, second, lead, by(), Some(other)).await;
     assert!(matches!(reused, Err(StoreError::Refused(Refusal::KeyReused))));
 }
@@ -191,15 +200,6 @@ async fn a_deleted_leads_reminders_disappear_and_come_back_with_it(store: Arc<dy
     store.learn(vec![(scope, restored), (scope, deleted), (scope, lead)]).await.unwrap();
     assert_eq!(store.get(scope, kept.id).await.unwrap().unwrap().lead_name, "Ada L.");
     assert_eq!(store.fire(NOW.after(HOUR), 10).await.unwrap(), 1);
-}
-
-async fn an_erased_leads_reminders_are_erased(store: Arc<dyn Store>) {
-    let (scope, lead) = (scope(), lead(1));
-    let kept = keep(&store, scope, &lead, NOW).await;
-    let erased = KnownLead { version: 2, deleted: true, erased: true, ..lead.clone() };
-    store.learn(vec![(scope, erased)]).await.unwrap();
-    store.learn(vec![(scope, KnownLead { version: 3, ..lead })]).await.unwrap();
-    assert_eq!(store.get(scope, kept.id).await.unwrap(), None);
 }
 
 /// The follow-up that was told last of a lead.
@@ -424,73 +424,24 @@ async fn a_sweep_forgets_old_keys_and_published_events_only(store: Arc<dyn Store
     assert_eq!(told(&store).await.len(), 2, "what is not published stays");
 }
 
-/// A key of somebody in a workspace.
-fn key(scope: Scope) -> Once {
-    Once {
-        id: format!("{}x", Once::of_person(scope.workspace(), UserId::new()).start),
-        fingerprint: "f".into(),
+async fn a_reminder_that_was_told_is_not_told_again_when_it_is_reopened(store: Arc<dyn Store>) {
+    let (scope, lead) = (scope(), lead(1));
+    let kept = keep(&store, scope, &lead, NOW).await;
+    assert_eq!(store.fire(NOW, 10).await.unwrap(), 1);
+    let found = store.get(scope, kept.id).await.unwrap().unwrap().reminder;
+    assert_eq!((found.armed, found.told), (false, Some(NOW)));
+    let soon = By { at: NOW.after(Duration::from_secs(20)), ..by() };
+    for change in [Change::Complete, Change::Reopen] {
+        store.change(scope, kept.id, Precondition::None, change, soon.clone(), None).await.unwrap();
     }
-}
-
-async fn publish(store: &Arc<dyn Store>) {
-    let pending = store.clone().outbox().pending(None, 10_000).await.unwrap();
-    let rows: Vec<_> = pending.into_iter().map(|pending| pending.row).collect();
-    store.clone().outbox().mark_published(&rows).await.unwrap();
-}
-
-async fn an_erased_workspace_leaves_nothing_and_late_news_bring_nothing_back(store: Arc<dyn Store>) {
-    let (gone, stays, stop) = (scope(), scope(), Stop::new());
-    let known = lead(1);
-    let (gone_key, stays_key) = (key(gone), key(stays));
-    for (scope, once) in [(gone, &gone_key), (stays, &stays_key)] {
-        for hours in 1..4 {
-            keep(&store, scope, &known, NOW.after(HOUR * hours)).await;
-        }
-        let reminder = reminder(&known, NOW);
-        store.create(scope, reminder, known.clone(), by(), Some(once.clone())).await.unwrap();
+    assert_eq!(store.fire(NOW.after(HOUR), 10).await.unwrap(), 0);
+    // Done, and put off to another time, it is told of that one.
+    let later = NOW.after(HOUR * 2);
+    for change in [Change::Complete, Change::Snooze(later)] {
+        store.change(scope, kept.id, Precondition::None, change, soon.clone(), None).await.unwrap();
     }
-    let before = store.list(stays, all(10)).await.unwrap();
-    let now = Millis::now();
-    store.mark_erased(gone, now).await.unwrap();
-    store.mark_erased(gone, Millis(now.0 + 5)).await.unwrap();
-    assert_eq!(store.to_erase().await.unwrap(), [(gone, now)]);
-    let left = loop {
-        match store.erase_some(gone, 2).await.unwrap() {
-            Erasing::More => {}
-            left => break left,
-        }
-    };
-    // What waits to be published stays until it is.
-    assert_eq!(left, Erasing::Waiting);
-    publish(&store).await;
-    crate::erasure::once(&store, now, &stop).await.unwrap();
-    assert_eq!(store.erase_some(gone, 2).await.unwrap(), Erasing::Gone);
-    assert_eq!(store.list(gone, all(10)).await.unwrap().items, []);
-    assert!(store.answered(&gone_key).await.unwrap().is_none());
-    assert_eq!(store.list(stays, all(10)).await.unwrap(), before);
-    assert!(store.answered(&stays_key).await.unwrap().is_some());
-
-    // Late news: of the lead, of one that is erased, of one that went into another.
-    let newer = KnownLead { version: 9, ..known.clone() };
-    let erased = KnownLead { erased: true, ..lead(3) };
-    let merged = KnownLead { merged_into: Some(LeadId::new()), ..lead(3) };
-    let news = [&newer, &erased, &merged].map(|lead| (gone, lead.clone())).to_vec();
-    store.learn(news).await.unwrap();
-    assert_eq!(store.erase_some(gone, 2).await.unwrap(), Erasing::Gone);
-    // Others are heard in the same batch.
-    store
-        .learn(vec![(gone, newer.clone()), (stays, KnownLead { name: "Eve".into(), ..newer })])
-        .await
-        .unwrap();
-    assert_eq!(store.list(stays, all(10)).await.unwrap().items[0].lead_name, "Eve");
-    assert_eq!(store.erase_some(gone, 2).await.unwrap(), Erasing::Gone);
-
-    // Rows are looked for as long as tokens live, and then no more; the event may come again.
-    crate::erasure::once(&store, now, &stop).await.unwrap();
-    assert_eq!(store.to_erase().await.unwrap().len(), 1);
-    crate::erasure::once(&store, now.after(leadline_runtime::revoked::KEPT), &stop).await.unwrap();
-    store.mark_erased(gone, now).await.unwrap();
-    assert_eq!(store.to_erase().await.unwrap(), []);
+    assert_eq!(store.fire(later, 10).await.unwrap(), 1);
+    assert_eq!(store.fire(later, 10).await.unwrap(), 0);
 }
 
 macro_rules! contract {
@@ -539,4 +490,7 @@ contract!(
     filters_are_combined,
     published_events_leave_the_outbox,
     a_sweep_forgets_old_keys_and_published_events_only,
+    a_key_is_forgotten_after_its_time_whether_swept_or_not,
+    an_erased_leads_answers_and_events_go_with_it,
+    a_reminder_that_was_told_is_not_told_again_when_it_is_reopened,
 );

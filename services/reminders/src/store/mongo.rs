@@ -10,6 +10,7 @@ use leadline_runtime::{
     caller::Scope,
     ids::{WorkspaceId, time_of, uuid_at},
     once::{self, Once},
+    refusal::Refusal,
     stop::Stop,
     time::Millis,
     version::{Precondition, Version},
@@ -134,7 +135,7 @@ impl Store for MongoStore {
         let tables = self.tables.clone();
         self.mongo
             .transact(async move |session| {
-                if let Some(answer) = tables.replay(session, once.as_ref()).await? {
+                if let Some(answer) = tables.replay(session, once.as_ref(), by.at).await? {
                     return Ok(answer);
                 }
                 tables.know(session, scope, &lead).await?;
@@ -143,7 +144,7 @@ impl Store for MongoStore {
                 tables.reminders.insert_one(row(scope, &reminder)).session(&mut *session).await?;
                 tables.tell(session, scope, Kind::Created, &reminder, &known.name, &by).await?;
                 let named = Named { reminder: reminder.clone(), lead_name: known.name };
-                tables.answered(session, named, once.as_ref(), by.at).await
+                tables.answered(session, scope, named, once.as_ref(), by.at).await
             })
             .await
     }
@@ -160,7 +161,7 @@ impl Store for MongoStore {
         let tables = self.tables.clone();
         self.mongo
             .transact(async move |session| {
-                if let Some(answer) = tables.replay(session, once.as_ref()).await? {
+                if let Some(answer) = tables.replay(session, once.as_ref(), by.at).await? {
                     return Ok(answer);
                 }
                 let mut named = tables.find(session, scope, id).await?.ok_or(StoreError::NotFound)?;
@@ -170,7 +171,7 @@ impl Store for MongoStore {
                     tables.update(session, scope, &named.reminder, before).await?;
                     tables.tell(session, scope, kind, &named.reminder, &named.lead_name, &by).await?;
                 }
-                tables.answered(session, named, once.as_ref(), by.at).await
+                tables.answered(session, scope, named, once.as_ref(), by.at).await
             })
             .await
     }
@@ -193,8 +194,8 @@ impl Store for MongoStore {
             .await
     }
 
-    async fn answered(&self, once: &Once) -> Result<Option<Answer>, StoreError> {
-        let stored = self.mongo.run(self.tables.once.find_one(doc! { "_id": &once.id })).await?;
+    async fn answered(&self, once: &Once, now: Millis) -> Result<Option<Answer>, StoreError> {
+        let stored = self.mongo.run(self.tables.once.find_one(of_key(once, now))).await?;
         stored.map(|stored| replayed(once, &stored)).transpose()
     }
 
@@ -290,7 +291,7 @@ impl Store for MongoStore {
                     claim.extend(armed(now));
                     let claimed = tables
                         .reminders
-                        .update_one(claim, doc! { "$set": { "armed": false } })
+                        .update_one(claim, vec![doc! { "$set": { "armed": false, "toldDueAt": "$dueAt" } }])
                         .session(&mut *session)
                         .await?;
                     if claimed.modified_count == 0 {
@@ -306,7 +307,7 @@ impl Store for MongoStore {
                         By { actor: None, at: now, request_id: String::new(), traceparent: String::new() };
                     let event =
                         event::encode(scope, Kind::Due, &named.reminder, &named.lead_name, follow_up, &by);
-                    tables.put_event(session, scope, now, &event).await?;
+                    tables.put_event(session, scope, lead, now, &event).await?;
                     Ok(true)
                 })
                 .await?;
@@ -375,8 +376,16 @@ impl Store for MongoStore {
     }
 }
 
+/// What may stand under a key. One that is past its time may still wait for the sweep.
+fn of_key(once: &Once, now: Millis) -> Document {
+    doc! { "_id": &once.id, "at": { "$gt": now.before(once::KEPT).0 } }
+}
+
 /// What stands under a key, for the same request.
 fn replayed(once: &Once, stored: &Document) -> Result<Answer, StoreError> {
+    if stored.get_bool("erased").unwrap_or(false) {
+        return Err(Refusal::answer_erased().into());
+    }
     once.check(stored.get_str("fingerprint").unwrap_or_default())?;
     Ok(Answer::Replayed(stored.get_binary_generic("answer").cloned().unwrap_or_default()))
 }
@@ -455,13 +464,14 @@ impl Tables {
         let follow_up =
             FollowUp { next_due_at: self.next_due(session, scope, reminder.lead).await?, revision };
         let event = event::encode(scope, kind, reminder, lead_name, follow_up, by);
-        self.put_event(session, scope, by.at, &event).await
+        self.put_event(session, scope, reminder.lead, by.at, &event).await
     }
 
     async fn put_event(
         &self,
         session: &mut ClientSession,
         scope: Scope,
+        lead: LeadId,
         at: Millis,
         event: &Encoded,
     ) -> Result<(), StoreError> {
@@ -469,6 +479,7 @@ impl Tables {
             .insert_one(doc! {
                 "_id": &event.id,
                 "workspaceId": scope.workspace().to_string(),
+                "leadId": lead.to_string(),
                 "key": event.key,
                 "at": at.0,
                 "event": binary(&event.bytes),
@@ -484,15 +495,17 @@ impl Tables {
         &self,
         session: &mut ClientSession,
         once: Option<&Once>,
+        now: Millis,
     ) -> Result<Option<Answer>, StoreError> {
         let Some(once) = once else { return Ok(None) };
-        let stored = self.once.find_one(doc! { "_id": &once.id }).session(&mut *session).await?;
+        let stored = self.once.find_one(of_key(once, now)).session(&mut *session).await?;
         stored.map(|stored| replayed(once, &stored)).transpose()
     }
 
     async fn answered(
         &self,
         session: &mut ClientSession,
+        scope: Scope,
         named: Named,
         once: Option<&Once>,
         at: Millis,
@@ -500,8 +513,23 @@ impl Tables {
         use prost::Message as _;
         if let Some(once) = once {
             let answer = event::message(&named.reminder, &named.lead_name).encode_to_vec();
-            let row = doc! { "_id": &once.id, "fingerprint": &once.fingerprint, "answer": binary(&answer), "at": at.0 };
-            self.once.insert_one(row).session(&mut *session).await?;
+            // It tells of the lead that shows the reminder, and of its own.
+            let id = doc! { "_id": named.reminder.id.to_string() };
+            let own = self.reminders.find_one(id).session(&mut *session).await?;
+            let own = own.as_ref().and_then(|row| row.get_str("originId").ok());
+            let shown = named.reminder.lead.to_string();
+            let leads: Vec<&str> =
+                [Some(shown.as_str()), own.filter(|own| *own != shown)].into_iter().flatten().collect();
+            let row = doc! {
+                "workspaceId": scope.workspace().to_string(),
+                "leads": leads,
+                "fingerprint": &once.fingerprint,
+                "answer": binary(&answer),
+                "at": at.0,
+            };
+            // In place of one that is past its time.
+            let key = doc! { "_id": &once.id };
+            self.once.replace_one(key, row).upsert(true).session(&mut *session).await?;
         }
         Ok(Answer::Fresh(named))
     }
@@ -544,6 +572,8 @@ mod tests {
         queries.push(doc! { "find": "reminders", "filter": row::own(scope, "x") });
         queries.push(doc! { "find": "leads", "filter": { "workspaceId": "w", "mergedInto": "x" } });
         queries.push(doc! { "find": "outbox", "filter": { "published": false }, "sort": { "_id": 1 } });
+        let told = |of: &str| doc! { "find": of, "filter": leads::told(scope, of, LeadId::new()), "hint": "by_lead" };
+        queries.extend([told("once"), told("outbox")]);
         for query in queries {
             let stages = plan_stages(&store.mongo.explain(query.clone()).await?);
             assert!(!stages.iter().any(|stage| stage.contains("COLLSCAN")), "{stages:?}: {query}");

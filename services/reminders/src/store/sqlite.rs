@@ -7,7 +7,7 @@ use leadline_bus::Outbox;
 use leadline_runtime::{
     caller::Scope,
     ids::{WorkspaceId, parse_uuid},
-    once::{self, Once},
+    once::{KEPT, Once},
     time::Millis,
     version::{Precondition, Version},
 };
@@ -23,10 +23,12 @@ use crate::{
 mod erase;
 mod leads;
 mod migrations;
+mod once;
 mod outbox;
 
 use leads::{know, known};
 use migrations::MIGRATIONS;
+use once::{answered, replay};
 
 /// How long published events stay, for event streams that resume.
 pub(super) const PUBLISHED_KEPT: Duration = Duration::from_secs(60 * 60);
@@ -45,7 +47,7 @@ impl SqliteStore {
     }
 }
 
-const COLUMNS: &str = "r.id, r.lead, r.due_at, r.message, r.done_at, r.assignee, r.created_by, r.created_at, r.version, r.armed, l.name";
+const COLUMNS: &str = "r.id, r.lead, r.due_at, r.message, r.done_at, r.assignee, r.created_by, r.created_at, r.version, r.armed, r.told_due_at, l.name";
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -59,7 +61,7 @@ impl Store for SqliteStore {
     ) -> Result<Answer, StoreError> {
         self.db
             .write(move |conn| {
-                if let Some(answer) = replay(conn, once.as_ref())? {
+                if let Some(answer) = replay(conn, once.as_ref(), by.at)? {
                     return Ok(answer);
                 }
                 know(conn, scope, &lead)?;
@@ -83,7 +85,7 @@ impl Store for SqliteStore {
     ) -> Result<Answer, StoreError> {
         self.db
             .write(move |conn| {
-                if let Some(answer) = replay(conn, once.as_ref())? {
+                if let Some(answer) = replay(conn, once.as_ref(), by.at)? {
                     return Ok(answer);
                 }
                 let mut named = find(conn, scope, id)?.ok_or(StoreError::NotFound)?;
@@ -114,9 +116,9 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn answered(&self, once: &Once) -> Result<Option<Answer>, StoreError> {
+    async fn answered(&self, once: &Once, now: Millis) -> Result<Option<Answer>, StoreError> {
         let once = once.clone();
-        self.db.read(move |conn| replay(conn, Some(&once))).await
+        self.db.read(move |conn| replay(conn, Some(&once), now)).await
     }
 
     async fn get(&self, scope: Scope, id: ReminderId) -> Result<Option<Named>, StoreError> {
@@ -166,14 +168,21 @@ impl Store for SqliteStore {
     }
 
     async fn learn(&self, news: Vec<(Scope, KnownLead)>) -> Result<(), StoreError> {
-        self.db
+        let erases = news.iter().any(|(_, lead)| lead.erased);
+        let learnt = self
+            .db
             .write(move |conn| {
                 for (scope, lead) in &news {
                     know(conn, *scope, lead)?;
                 }
                 Ok(())
             })
-            .await
+            .await;
+        if erases {
+            // It still holds what was known of them.
+            self.db.empty_log();
+        }
+        learnt
     }
 
     async fn fire(&self, now: Millis, limit: usize) -> Result<usize, StoreError> {
@@ -190,13 +199,15 @@ impl Store for SqliteStore {
                 let due = conn
                     .prepare_cached(&format!("{FIRE} LIMIT ?2"))?
                     .query_map(params![now.0, whole(limit)], |row| {
-                        Ok((row.get::<_, String>(11)?, named(row)?))
+                        Ok((row.get::<_, String>(12)?, named(row)?))
                     })?
                     .collect::<Result<Vec<_>, _>>()?;
                 for (workspace, named) in &due {
                     let scope = Scope::of_own_row(workspace_id(workspace)?);
-                    conn.prepare_cached("UPDATE reminders SET armed = 0 WHERE id = ?1")?
-                        .execute([named.reminder.id.to_string()])?;
+                    conn.prepare_cached(
+                        "UPDATE reminders SET armed = 0, told_due_at = due_at WHERE id = ?1",
+                    )?
+                    .execute([named.reminder.id.to_string()])?;
                     let follow_up = FollowUp {
                         next_due_at: next_due(conn, scope, named.reminder.lead)?,
                         revision: revision(conn, scope, named.reminder.lead)?,
@@ -205,7 +216,7 @@ impl Store for SqliteStore {
                         By { actor: None, at: now, request_id: String::new(), traceparent: String::new() };
                     let event =
                         event::encode(scope, Kind::Due, &named.reminder, &named.lead_name, follow_up, &by);
-                    put_event(conn, scope, now, &event)?;
+                    put_event(conn, scope, named.reminder.lead, now, &event)?;
                 }
                 Ok(due.len())
             })
@@ -259,7 +270,7 @@ impl Store for SqliteStore {
                         .prepare_cached(
                             "DELETE FROM once WHERE id IN (SELECT id FROM once WHERE at < ?1 LIMIT ?2)",
                         )?
-                        .execute(params![now.before(once::KEPT).0, whole(SWEPT)])?;
+                        .execute(params![now.before(KEPT).0, whole(SWEPT)])?;
                     let events = conn
                         .prepare_cached(
                             "DELETE FROM outbox WHERE row IN
@@ -291,7 +302,7 @@ impl Store for SqliteStore {
 const FIRE_CHECK: &str = "SELECT 1 FROM reminders WHERE armed = 1 AND hidden = 0 AND due_at <= ?1";
 const FIRE: &str =
     "SELECT r.id, r.lead, r.due_at, r.message, r.done_at, r.assignee, r.created_by, r.created_at, r.version,
-    r.armed, l.name, r.workspace
+    r.armed, r.told_due_at, l.name, r.workspace
     FROM reminders r JOIN leads l ON l.workspace = r.workspace AND l.id = r.lead
     WHERE r.armed = 1 AND r.hidden = 0 AND r.due_at <= ?1 ORDER BY r.due_at";
 
@@ -363,8 +374,9 @@ fn conditions(scope: Scope, query: &Query) -> (String, Vec<Value>) {
 fn insert(conn: &Connection, scope: Scope, reminder: &Reminder) -> Result<(), rusqlite::Error> {
     conn.prepare_cached(
         "INSERT INTO reminders
-         (id, workspace, lead, origin, due_at, message, done_at, assignee, created_by, created_at, version, armed, hidden)
-         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0)",
+         (id, workspace, lead, origin, due_at, message, done_at, assignee, created_by, created_at, version, armed,
+          told_due_at, hidden)
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0)",
     )?
     .execute(params![
         reminder.id.to_string(),
@@ -378,13 +390,15 @@ fn insert(conn: &Connection, scope: Scope, reminder: &Reminder) -> Result<(), ru
         reminder.created_at.0,
         reminder.version.0.cast_signed(),
         reminder.armed,
+        reminder.told.map(|at| at.0),
     ])?;
     Ok(())
 }
 
 fn update(conn: &Connection, reminder: &Reminder) -> Result<(), rusqlite::Error> {
     conn.prepare_cached(
-        "UPDATE reminders SET due_at = ?2, message = ?3, done_at = ?4, assignee = ?5, version = ?6, armed = ?7 WHERE id = ?1",
+        "UPDATE reminders SET due_at = ?2, message = ?3, done_at = ?4, assignee = ?5, version = ?6, armed = ?7, told_due_at = ?8
+         WHERE id = ?1",
     )?
     .execute(params![
         reminder.id.to_string(),
@@ -394,6 +408,7 @@ fn update(conn: &Connection, reminder: &Reminder) -> Result<(), rusqlite::Error>
         reminder.assignee.to_string(),
         reminder.version.0.cast_signed(),
         reminder.armed,
+        reminder.told.map(|at| at.0),
     ])?;
     Ok(())
 }
@@ -428,8 +443,9 @@ fn named(row: &Row<'_>) -> Result<Named, rusqlite::Error> {
             created_at: Millis(row.get(7)?),
             version: Version(row.get::<_, i64>(8)?.cast_unsigned()),
             armed: row.get(9)?,
+            told: row.get::<_, Option<i64>>(10)?.map(Millis),
         },
-        lead_name: row.get(10)?,
+        lead_name: row.get(11)?,
     })
 }
 
@@ -481,35 +497,29 @@ fn tell(
         next_due_at: next_due(conn, scope, reminder.lead)?,
         revision: revision(conn, scope, reminder.lead)?,
     };
-    put_event(conn, scope, by.at, &event::encode(scope, kind, reminder, lead_name, follow_up, by))
+    let event = event::encode(scope, kind, reminder, lead_name, follow_up, by);
+    put_event(conn, scope, reminder.lead, by.at, &event)
 }
 
-fn put_event(conn: &Connection, scope: Scope, at: Millis, event: &Encoded) -> Result<(), StoreError> {
-    conn.prepare_cached("INSERT INTO outbox (id, workspace, key, at, event) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![event.id, scope.workspace().to_string(), event.key, at.0, event.bytes])?;
+fn put_event(
+    conn: &Connection,
+    scope: Scope,
+    lead: LeadId,
+    at: Millis,
+    event: &Encoded,
+) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO outbox (id, workspace, lead, key, at, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        event.id,
+        scope.workspace().to_string(),
+        lead.to_string(),
+        event.key,
+        at.0,
+        event.bytes
+    ])?;
     Ok(())
-}
-
-/// The answer that was given before under this key, if there was one.
-fn replay(conn: &Connection, once: Option<&Once>) -> Result<Option<Answer>, StoreError> {
-    let Some(once) = once else { return Ok(None) };
-    let stored = conn
-        .prepare_cached("SELECT fingerprint, answer FROM once WHERE id = ?1")?
-        .query_row([&once.id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))
-        .optional()?;
-    let Some((fingerprint, answer)) = stored else { return Ok(None) };
-    once.check(&fingerprint)?;
-    Ok(Some(Answer::Replayed(answer)))
-}
-
-fn answered(conn: &Connection, named: Named, once: Option<Once>, at: Millis) -> Result<Answer, StoreError> {
-    use prost::Message as _;
-    if let Some(once) = once {
-        let answer = event::message(&named.reminder, &named.lead_name).encode_to_vec();
-        conn.prepare_cached("INSERT INTO once (id, fingerprint, answer, at) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![once.id, once.fingerprint, answer, at.0])?;
-    }
-    Ok(Answer::Fresh(named))
 }
 
 #[cfg(test)]
@@ -541,7 +551,8 @@ mod tests {
         statements.push(Statement { sql: FIRE.to_owned(), values: vec![Value::Integer(1)] });
         statements.push(Statement { sql: FIRE_CHECK.to_owned(), values: vec![Value::Integer(1)] });
         let text = || Value::Text("x".to_owned());
-        for sql in [leads::UNDER, leads::OWN, erase::KEYS].into_iter().chain(erase::ROWS) {
+        let told = leads::FORGET.into_iter().chain(erase::ROWS);
+        for sql in [leads::UNDER, leads::OWN, erase::KEYS].into_iter().chain(told) {
             statements.push(Statement { sql: sql.to_owned(), values: vec![text(), text()] });
         }
         statements.push(Statement { sql: erase::WAITING.to_owned(), values: vec![text()] });

@@ -1,7 +1,7 @@
 //! Tokens and sessions.
 
 use futures::future::join_all;
-use leadline_runtime::{caller::Role as Known, tokens::Verifier};
+use leadline_runtime::{caller::Role as Known, once, tokens::Verifier};
 
 use super::*;
 
@@ -126,6 +126,55 @@ async fn a_session_goes_on_in_another_workspace_of_its_own() {
     assert_eq!(workspace(&running.refresh(&there.refresh_token).await.unwrap()), workspace(&ada));
     let carl = running.register("carl@example.com").await;
     assert_eq!(fields(switch(workspace(&carl)).await), ["workspaceId"]);
+}
+
+#[tokio::test]
+async fn a_key_counts_for_the_switch_that_it_came_with() {
+    let running = running(false).await;
+    let (ada, bob) = (running.register("ada@example.com").await, running.register("bob@example.com").await);
+    running.join(&ada, "bob@example.com", Role::Viewer).await;
+    let switch = |to: String| {
+        let body = to.clone();
+        let request = SwitchWorkspaceRequest { workspace_id: Some(to), ..SwitchWorkspaceRequest::default() };
+        let (mut request, mut client) = (with(&bob.access_token, request), running.client());
+        once::attach(&mut request, "key", "/api/v1/auth/workspace", body.as_bytes());
+        async move { answer(client.switch_workspace(request).await) }
+    };
+    let first = switch(workspace(&ada)).await.unwrap();
+    let again = switch(workspace(&ada)).await.unwrap();
+    assert_eq!((workspace(&first), workspace(&again)), (workspace(&ada), workspace(&ada)));
+    assert_eq!(switch(workspace(&bob)).await.unwrap_err(), Refusal::KeyReused);
+    assert_eq!(switch("x".into()).await.unwrap_err(), Refusal::KeyReused);
+
+    let leave = |body: &'static [u8]| {
+        let (mut request, mut client) = (with(&bob.access_token, LogoutRequest {}), running.client());
+        once::attach(&mut request, "key", "/api/v1/auth/logout", body);
+        async move { answer(client.logout(request).await) }
+    };
+    leave(b"").await.unwrap();
+    assert!(unauthenticated(&leave(b"").await));
+}
+
+#[tokio::test]
+async fn all_sessions_of_a_person_share_a_limit_of_refreshes() {
+    let running = running(true).await;
+    let ada = running.register("ada@example.com").await;
+    let other = running.login("ada@example.com", PASSWORD).await.unwrap();
+    let mut token = ada.refresh_token;
+    let limited = loop {
+        match running.refresh(&token).await {
+            Ok(next) => token = next.refresh_token,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(matches!(limited, Refusal::TooMany { .. }), "{limited:?}");
+    // The next is due within a second: of two at once, one at least is too many.
+    let first = running.refresh(&other.refresh_token).await;
+    let second = running.refresh(&other.refresh_token).await;
+    let limited = |one: &Result<SignedIn, Refusal>| matches!(one, Err(Refusal::TooMany { .. }));
+    assert!(limited(&first) || limited(&second), "{first:?} {second:?}");
+    let bob = running.register("bob@example.com").await;
+    running.refresh(&bob.refresh_token).await.unwrap();
 }
 
 #[tokio::test]

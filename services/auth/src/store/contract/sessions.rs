@@ -21,6 +21,7 @@ rules! {
     a_refresh_moves_on_when_the_workspace_is_lost,
     a_refresh_without_any_workspace_is_refused_and_spends_nothing,
     a_switch_goes_on_in_another_workspace_with_the_next_token,
+    a_key_counts_for_one_switch_or_sign_out_and_may_come_again,
     only_ones_own_live_session_can_be_ended,
     a_new_password_ends_all_other_sessions_in_one_go,
     a_new_password_is_set_once_for_each_key,
@@ -203,7 +204,7 @@ async fn an_expired_session_is_over(store: Arc<dyn Store>) -> Result<(), StoreEr
     let end = ada.at.after(LIFE);
     assert!(matches!(show(&store, ada.session, 0, false, end).await?, Refreshed::Unknown));
     assert_eq!(store.sessions(ada.id(), end).await?, []);
-    let ended = store.end_session(ada.session, act(ada.id(), end)).await;
+    let ended = store.end_session(ada.session, act(ada.id(), end), None).await;
     assert!(matches!(ended, Err(StoreError::NotFound("session"))));
     Ok(())
 }
@@ -250,6 +251,7 @@ async fn a_switch_goes_on_in_another_workspace_with_the_next_token(
         workspace,
         client: Client::default(),
         at,
+        once: None,
     };
     let begun = store.switch(switch(ada.workspace.id, bob.at), tokens()).await?;
     assert_eq!((begun.standing.role, begun.session.chain.place), (Role::Admin, 1));
@@ -263,20 +265,58 @@ async fn a_switch_goes_on_in_another_workspace_with_the_next_token(
     assert!(matches!(refused, Err(StoreError::NotAMember)));
     let foreign = Switch { user: ada.id(), ..switch(ada.workspace.id, bob.at) };
     assert!(matches!(store.switch(foreign, tokens()).await, Err(StoreError::SessionOver)));
-    store.end_session(bob.session, bob.act()).await?;
+    store.end_session(bob.session, bob.act(), None).await?;
     let refused = store.switch(switch(bob.workspace.id, bob.at), tokens()).await;
     assert!(matches!(refused, Err(StoreError::SessionOver)));
+    Ok(())
+}
+
+async fn a_key_counts_for_one_switch_or_sign_out_and_may_come_again(
+    store: Arc<dyn Store>,
+) -> Result<(), StoreError> {
+    let (ada, bob) = (register(&store, "ada@example.com").await?, register(&store, "bob@example.com").await?);
+    join_again(&store, &ada, &bob.account, Role::Admin).await?;
+    assert_eq!(store.user_of(bob.session).await?, Some(bob.id()));
+    assert_eq!(store.user_of(SessionId::new()).await?, None);
+    let key = |print: &str| once("key", print).once;
+    let switch = |workspace, print: &str| Switch {
+        user: bob.id(),
+        session: bob.session,
+        workspace,
+        client: Client::default(),
+        at: bob.at,
+        once: Some(key(print)),
+    };
+    // One that is refused leaves no key behind.
+    let refused = store.switch(switch(WorkspaceId::new(), "other"), tokens()).await;
+    assert!(matches!(refused, Err(StoreError::NotAMember)));
+    for place in 1..3 {
+        let begun = store.switch(switch(ada.workspace.id, "print"), tokens()).await?;
+        assert_eq!(begun.session.chain.place, place);
+    }
+    let reused = store.switch(switch(bob.workspace.id, "other"), tokens()).await;
+    assert!(matches!(reused, Err(StoreError::Answered(_))));
+    assert!(matches!(
+        store.end_session(bob.session, bob.act(), Some(key("other"))).await,
+        Err(StoreError::Answered(_))
+    ));
+    let known = store
+        .answered(&key("print"), bob.at.before(leadline_runtime::once::KEPT))
+        .await?
+        .map(|answer| answer.bytes);
+    assert_eq!(known, Some(Vec::new()), "no token is kept");
+    store.end_session(bob.session, bob.act(), Some(key("print"))).await?;
     Ok(())
 }
 
 async fn only_ones_own_live_session_can_be_ended(store: Arc<dyn Store>) -> Result<(), StoreError> {
     let (ada, bob) = (register(&store, "ada@example.com").await?, register(&store, "bob@example.com").await?);
     for (session, actor) in [(ada.session, &bob), (SessionId::new(), &ada)] {
-        let refused = store.end_session(session, actor.act()).await;
+        let refused = store.end_session(session, actor.act(), None).await;
         assert!(matches!(refused, Err(StoreError::NotFound("session"))));
     }
-    store.end_session(ada.session, ada.act()).await?;
-    let again = store.end_session(ada.session, ada.act()).await;
+    store.end_session(ada.session, ada.act(), None).await?;
+    let again = store.end_session(ada.session, ada.act(), None).await;
     assert!(matches!(again, Err(StoreError::NotFound("session"))));
     assert!(matches!(show(&store, ada.session, 0, false, ada.at).await?, Refreshed::Unknown));
     assert_eq!(told(&store).await.iter().filter(|key| *key == "account.session_ended").count(), 1);
@@ -352,7 +392,7 @@ async fn sessions_are_listed_newest_first_and_only_the_live_ones(
     for number in 1..=4 {
         begun.push(sign_in(&store, &ada.account, None, ada.at.after(seconds(number))).await?.session.id);
     }
-    store.end_session(begun.remove(2), ada.act()).await?;
+    store.end_session(begun.remove(2), ada.act(), None).await?;
     begun.reverse();
     let listed: Vec<SessionId> = store.sessions(ada.id(), ada.at).await?.iter().map(|one| one.id).collect();
     assert_eq!(listed, begun);
@@ -390,7 +430,7 @@ async fn what_became_void_is_told_whole_in_pages_of_any_size(
         let begun = sign_in(&store, &ada.account, None, ada.at).await?;
         // Two at a time: a page must not end between them.
         let at = ada.at.after(seconds(second / 2));
-        store.end_session(begun.session.id, act(ada.id(), at)).await?;
+        store.end_session(begun.session.id, act(ada.id(), at), None).await?;
         ended.push(Void::Session(begun.session.id, at));
     }
     let bob = join(&store, &ada, "bob@example.com", Role::Member).await?;

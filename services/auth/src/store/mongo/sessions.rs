@@ -5,6 +5,7 @@ use bson::{Document, doc};
 use futures::TryStreamExt;
 use leadline_runtime::{
     ids::{SessionId, UserId, WorkspaceId},
+    once::Once,
     time::Millis,
 };
 use leadline_storage::mongodb::ClientSession;
@@ -185,12 +186,18 @@ impl Sessions for Mongo {
                 found.client = switch.client.clone();
                 all.save(session, &found).await?;
                 all.note_last_workspace(session, switch.user, switch.workspace).await?;
+                all.claim(session, switch.once.as_ref(), switch.at).await?;
                 Ok(Begun { standing, session: found })
             })
             .await
     }
 
-    async fn end_session(&self, id: SessionId, act: Act) -> Result<Happened, StoreError> {
+    async fn user_of(&self, id: SessionId) -> Result<Option<UserId>, StoreError> {
+        let found = self.db.run(self.all.sessions.find_one(doc! { "_id": id.to_string() })).await?;
+        Ok(found.map(SessionRow::session).transpose()?.map(|session| session.user))
+    }
+
+    async fn end_session(&self, id: SessionId, act: Act, once: Option<Once>) -> Result<Happened, StoreError> {
         let all = self.all.clone();
         self.db
             .transact(async move |session| {
@@ -198,6 +205,7 @@ impl Sessions for Mongo {
                     .await?
                     .filter(|session| session.user == act.actor && session.is_live(act.at))
                     .ok_or(StoreError::NotFound("session"))?;
+                all.claim(session, once.as_ref(), act.at).await?;
                 all.end(session, id, act.actor, &act).await
             })
             .await

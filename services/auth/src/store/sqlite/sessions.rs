@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use leadline_runtime::{
     ids::{SessionId, UserId, WorkspaceId},
+    once::Once,
     time::Millis,
 };
 use leadline_storage::rusqlite::Connection;
 
 use super::{
-    Sqlite,
+    Sqlite, claim,
     rows::{self, all, one},
     tell,
 };
@@ -206,17 +207,28 @@ impl Sessions for Sqlite {
                 session.client = switch.client;
                 update(conn, &session)?;
                 note_last_workspace(conn, switch.user, switch.workspace)?;
+                claim(conn, switch.once.as_ref(), switch.at)?;
                 Ok(Begun { standing, session })
             })
             .await
     }
 
-    async fn end_session(&self, session: SessionId, act: Act) -> Result<Happened, StoreError> {
+    async fn user_of(&self, session: SessionId) -> Result<Option<UserId>, StoreError> {
+        self.db.read(move |conn| Ok(load(conn, session)?.map(|session| session.user))).await
+    }
+
+    async fn end_session(
+        &self,
+        session: SessionId,
+        act: Act,
+        once: Option<Once>,
+    ) -> Result<Happened, StoreError> {
         self.db
             .write(move |conn| {
                 load(conn, session)?
                     .filter(|session| session.user == act.actor && session.is_live(act.at))
                     .ok_or(StoreError::NotFound("session"))?;
+                claim(conn, once.as_ref(), act.at)?;
                 end(conn, session, act.actor, &act)
             })
             .await

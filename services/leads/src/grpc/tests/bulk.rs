@@ -2,13 +2,20 @@
 
 use leadline_proto::leads::{self as proto, change_leads_request::Change};
 use leadline_runtime::{
-    caller::Role,
+    caller::{Role, Scope},
     ids::{UserId, WorkspaceId, new_uuid},
     once::{attach, is_replayed},
     refusal::Refusal,
+    time::Millis,
 };
 
 use super::house::{House, Person, answer, bad_fields, named};
+use crate::{
+    backfill::{Past, backfill},
+    fields::{Fields, Name, Tags},
+    lead::LeadId,
+    stage::{Source, Status},
+};
 
 async fn change(
     person: &mut Person,
@@ -127,5 +134,44 @@ async fn a_filter_changes_all_that_it_means_part_by_part() -> anyhow::Result<()>
         change(&mut anna, vec![], Some(proto::LeadFilter::default()), Some(Change::Delete(true))).await?;
     assert_eq!((everything.matched, everything.changed), (620, 620));
     assert_eq!(theirs.get(&foreign.id).await?, foreign);
+    house.end().await
+}
+
+#[tokio::test]
+async fn a_filter_that_means_too_many_is_refused_whole_and_a_total_stops_at_ten_thousand()
+-> anyhow::Result<()> {
+    let house = House::start().await?;
+    let workspace = WorkspaceId::new();
+    let mut anna = house.person(workspace, Role::Member).await?;
+    let fields = Fields {
+        name: Name::parse("one of many")?,
+        email: None,
+        phone: None,
+        company: None,
+        source: Source::Other,
+        status: Status::New,
+        tags: Tags::default(),
+        owner: None,
+    };
+    let past = |_| Past {
+        id: LeadId::new(),
+        fields: fields.clone(),
+        created_by: UserId::new(),
+        created_at: Millis(Millis::now().0 - 60_000),
+        steps: vec![],
+    };
+    let made = backfill(house.store.as_ref(), Scope::of_own_row(workspace), (0..20_001).map(past)).await?;
+    let all = proto::LeadFilter::default;
+    let total = anna.list(all()).await?.total.unwrap();
+    assert_eq!((total.value, total.exact), (10_000, false));
+
+    let lose = || Some(Change::SetStatus(5));
+    assert_eq!(bad_fields(change(&mut anna, vec![], Some(all()), lose()).await), ["filter"]);
+    let lost = proto::LeadFilter { statuses: vec![5], ..Default::default() };
+    assert_eq!(anna.list(lost).await?.total.unwrap().value, 0);
+    // One less is not too many. They are where they are to go already, which is quick.
+    change(&mut anna, vec![made[0].id.to_string()], None, Some(Change::Delete(true))).await?;
+    let done = change(&mut anna, vec![], Some(all()), Some(Change::SetStatus(1))).await?;
+    assert_eq!((done.matched, done.changed), (20_000, 0));
     house.end().await
 }

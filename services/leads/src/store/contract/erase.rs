@@ -76,9 +76,9 @@ pub(super) async fn all_rows_of_an_erased_workspace_go_and_no_others(team: Team)
     assert_eq!(store.erase_some(team.scope, 2).await?, Erasing::Gone);
     assert_eq!(counts(&team).await?, [0, 0, 0]);
     assert_eq!(store.lead(team.scope, lead.id).await?, None);
-    assert_eq!(store.answered(&key(&team)).await?, None);
+    assert_eq!(store.answered(&key(&team), now).await?, None);
     assert_eq!(counts(&others).await?, before);
-    assert_eq!(store.answered(&key(&others)).await?.as_deref(), Some(&b"an answer"[..]));
+    assert_eq!(store.answered(&key(&others), now).await?.as_deref(), Some(&b"an answer"[..]));
     let noted = store.walk(others.scope, None, 9).await?.remove(0).id;
     assert!(!store.notes(others.scope, noted, None, 9).await?.unwrap().items.is_empty());
     Ok(())

@@ -65,7 +65,7 @@ pub(super) async fn the_feed_is_newest_first_and_narrowed_by_kind(team: Team) ->
         async move {
             let (mut before, mut ids, mut pages) = (None, Vec::new(), 0);
             loop {
-                let query = LogQuery { lead, kinds: kinds.clone(), before, limit };
+                let query = LogQuery { lead, kinds: kinds.clone(), before, limit, gone: false };
                 let page = team.store.log(team.scope, query).await.unwrap().unwrap();
                 ids.extend(page.items.iter().map(|entry| entry.id));
                 before = page.items.last().map(|entry| entry.id);
@@ -89,7 +89,13 @@ pub(super) async fn the_feed_is_newest_first_and_narrowed_by_kind(team: Team) ->
     let (of_kind, total, _) = ids(Some(leads[3]), vec![Kind::Created, Kind::Deleted], 1).await;
     assert_eq!((of_kind.len(), total.value), (1, 1));
     let trashed = LogQuery { lead: Some(leads[0]), limit: 5, ..LogQuery::default() };
-    assert_eq!(team.store.log(team.scope, trashed).await?, None);
+    assert_eq!(team.store.log(team.scope, trashed.clone()).await?, None);
+    // The feed shows the log as it is.
+    let of_trashed = team.store.log(team.scope, LogQuery { gone: true, ..trashed }).await?.unwrap();
+    assert!(of_trashed.items.len() >= 2);
+    assert!(of_trashed.items.iter().all(|entry| all.contains(&entry.id)));
+    let unknown = LogQuery { lead: Some(LeadId::new()), gone: true, limit: 5, ..LogQuery::default() };
+    assert!(team.store.log(team.scope, unknown).await?.unwrap().items.is_empty());
     Ok(())
 }
 

@@ -177,7 +177,10 @@ pub(super) async fn an_erased_lead_takes_what_went_into_it_along(team: Team) -> 
     team.merge(b.id, &[a.id]).await?;
     team.merge(c.id, &[b.id]).await?;
     team.change(c.id, Command::Erase).await?;
-    assert!(team.log(None).await?.is_empty());
+    let log = team.log(None).await?;
+    assert_eq!(log.len(), 3);
+    let erasure = |event: &LeadEvent| matches!(event.activity.as_ref().unwrap().what, Some(What::Deleted(deleted)) if deleted.permanent);
+    assert!(log.iter().all(erasure));
     let waiting = team.store.outbox().pending(None, 99).await.unwrap();
     let mut erased = Vec::new();
     for row in &waiting {

@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use leadline_proto::leads::activity::What;
-use leadline_runtime::version::{Precondition, Version};
+use leadline_runtime::{
+    ids::uuid_at,
+    version::{Precondition, Version},
+};
 
 use super::*;
 use crate::{
+    activity::ActivityId,
     fields::{Patch, Reason},
     lead::{Denied, TRASH_KEPT},
-    store::NextFollowUp,
+    merge::MergeId,
+    store::{MergePart, NextFollowUp, UnmergePart},
 };
 
 fn rename(name: &str) -> Command {
@@ -217,7 +222,7 @@ pub(super) async fn a_lead_comes_back_within_thirty_days_only(team: Team) -> any
     Ok(())
 }
 
-pub(super) async fn an_erased_lead_leaves_nothing_but_the_event_that_says_so(
+pub(super) async fn an_erased_lead_leaves_nothing_but_the_entry_that_says_so(
     team: Team,
 ) -> anyhow::Result<()> {
     let made = team.make_with(full(team.anna), Some("secret"), &team.by()).await?;
@@ -225,7 +230,7 @@ pub(super) async fn an_erased_lead_leaves_nothing_but_the_event_that_says_so(
     team.change(made.id, Command::Erase).await?;
     assert_eq!(team.lead(made.id).await?, None);
     assert_eq!(team.change(made.id, Command::Restore).await, Err(StoreError::Denied(Denied::NoLead)));
-    assert_eq!(team.log(None).await?.len(), 1);
+    assert_eq!(team.log(None).await?.len(), 2);
 
     let outbox = team.store.outbox();
     let pending = outbox.pending(None, 10).await.unwrap();
@@ -243,13 +248,22 @@ pub(super) async fn an_erased_lead_leaves_nothing_but_the_event_that_says_so(
     let text = String::from_utf8_lossy(&told.bytes).into_owned();
     assert!(!text.contains("Zoë") && !text.contains("Example") && !text.contains("secret"));
 
-    // Once told, it is gone.
+    // Once told, it stays: by whom and when, and no name.
     let rows: Vec<_> = pending.iter().map(|event| event.row.clone()).collect();
     outbox.mark_published(&rows).await.unwrap();
     assert_eq!(outbox.backlog().await.unwrap().depth, 0);
     let log = team.log(None).await?;
-    assert_eq!(log.len(), 1);
-    assert_eq!(log[0].snapshot.as_ref().unwrap().lead_id, other.id.to_string());
+    let leads: Vec<_> = log.iter().map(|event| event.snapshot.as_ref().unwrap().lead_id.clone()).collect();
+    assert_eq!(leads, [other.id.to_string(), made.id.to_string()]);
+    let entry = log[1].activity.as_ref().unwrap();
+    assert_eq!((&entry.actor_id, &entry.lead_name), (&team.anna.to_string(), &String::new()));
+    let of_lead = LogQuery { lead: Some(made.id), limit: 9, ..LogQuery::default() };
+    assert_eq!(team.store.log(team.scope, of_lead.clone()).await?, None);
+    let listed = team.store.log(team.scope, LogQuery { gone: true, ..of_lead }).await?.unwrap();
+    assert_eq!((listed.items.len(), listed.total.value), (1, 1));
+    let behind = ActivityId::from(uuid_at(Millis(Millis::now().0 - 60_000)));
+    let resumed = team.store.log_after(team.scope, behind, 9).await?;
+    assert!(resumed.contains(&listed.items[0]), "a stream that resumes is not told");
 
     // From the trash too.
     team.change(other.id, Command::Trash).await?;
@@ -284,10 +298,13 @@ pub(super) async fn a_key_gives_the_first_answer_again_and_refuses_another_body(
     let first = fresh(create(keyed("key", "body")).await?).lead;
     let answer = first.id.to_string().into_bytes();
     assert_eq!(create(keyed("key", "body")).await?, Reply::Replayed(answer.clone()));
-    assert_eq!(team.store.answered(&keyed("key", "body").once).await?, Some(answer));
+    assert_eq!(team.store.answered(&keyed("key", "body").once, Millis::now()).await?, Some(answer));
     assert_eq!(create(keyed("key", "other body")).await, Err(StoreError::KeyReused));
-    assert_eq!(team.store.answered(&keyed("key", "other body").once).await, Err(StoreError::KeyReused));
-    assert_eq!(team.store.answered(&keyed("new", "body").once).await?, None);
+    assert_eq!(
+        team.store.answered(&keyed("key", "other body").once, Millis::now()).await,
+        Err(StoreError::KeyReused)
+    );
+    assert_eq!(team.store.answered(&keyed("new", "body").once, Millis::now()).await?, None);
 
     let change = |key, command| {
         team.store.change(team.scope, first.id, command, Precondition::None, team.by(), Some(key))
@@ -339,7 +356,7 @@ pub(super) async fn a_refused_write_leaves_nothing_behind(team: Team) -> anyhow:
         )
         .await;
     assert!(refused.is_err());
-    assert_eq!(team.store.answered(&keyed("key", "body").once).await?, None);
+    assert_eq!(team.store.answered(&keyed("key", "body").once, Millis::now()).await?, None);
     assert_eq!(team.lead(made.id).await?.unwrap().0, made);
     assert_eq!(team.store.outbox().backlog().await.unwrap().depth, 1);
     Ok(())
@@ -377,8 +394,62 @@ pub(super) async fn keys_are_forgotten_after_their_time(team: Team) -> anyhow::R
     };
     create("old", ago(25 * 3_600_000)).await?;
     create("new", ago(23 * 3_600_000)).await?;
+    // Whether the sweep has come by or not.
+    assert_eq!(team.store.answered(&keyed("old", "body").once, Millis::now()).await?, None);
+    assert!(matches!(create("new", Millis::now()).await?, Reply::Replayed(_)));
+    create("again", ago(25 * 3_600_000)).await?;
+    let again = fresh(create("again", Millis::now()).await?).lead;
+    assert_eq!(create("again", Millis::now()).await?, Reply::Replayed(again.id.to_string().into_bytes()));
     crate::sweep::once(&team.store, Millis::now(), &Stop::new()).await?;
-    assert_eq!(team.store.answered(&keyed("old", "body").once).await?, None);
-    assert!(team.store.answered(&keyed("new", "body").once).await?.is_some());
+    assert_eq!(team.store.answered(&keyed("old", "body").once, Millis::now()).await?, None);
+    assert!(team.store.answered(&keyed("new", "body").once, Millis::now()).await?.is_some());
+    Ok(())
+}
+
+pub(super) async fn an_erased_lead_takes_what_was_answered_of_it_along(team: Team) -> anyhow::Result<()> {
+    let create = |key: &str| {
+        let new = NewLead { id: LeadId::new(), fields: named(key), created_by: team.anna, note: None };
+        team.store.create(team.scope, new, team.by(), Some(keyed(key, "body")))
+    };
+    let (made, other) = (fresh(create("made").await?).lead, fresh(create("other").await?).lead);
+    let noted = |id| {
+        let key = Some(keyed(&format!("note {id}"), "body"));
+        team.store.change(team.scope, id, note("n"), Precondition::None, team.by(), key)
+    };
+    noted(made.id).await?;
+    noted(other.id).await?;
+    // While it was part of another, answers of that one told of it.
+    let (id, condition) = (MergeId::new(), Precondition::None);
+    let (into, from) = (other.id, vec![made.id]);
+    let part = MergePart { into, id, from, condition: condition.clone(), by: team.by() };
+    fresh(team.store.merge(team.scope, part, Some(keyed("merge", "body"))).await?);
+    let part = UnmergePart { into, id: Some(id), condition, by: team.by() };
+    fresh(team.store.unmerge(team.scope, part, Some(keyed("unmerge", "body"))).await?);
+
+    team.change(made.id, Command::Erase).await?;
+    for (key, is_erased) in [
+        ("made".to_owned(), true),
+        (format!("note {}", made.id), true),
+        ("merge".to_owned(), true),
+        ("unmerge".to_owned(), false),
+    ] {
+        for body in ["body", "another body"] {
+            let answered = team.store.answered(&keyed(&key, body).once, Millis::now()).await;
+            match is_erased {
+                true => assert_eq!(answered, Err(StoreError::AnswerErased), "{key}"),
+                false if body == "body" => assert!(answered?.is_some(), "{key}"),
+                false => assert_eq!(answered, Err(StoreError::KeyReused), "{key}"),
+            }
+        }
+    }
+    // The key makes no second lead while it is remembered.
+    assert_eq!(create("made").await, Err(StoreError::AnswerErased));
+    let walked = team.store.walk(team.scope, None, 9).await?;
+    assert_eq!(walked.iter().map(|lead| lead.id).collect::<Vec<_>>(), [other.id]);
+
+    team.change(other.id, Command::Trash).await?;
+    let late = By { at: Millis::now().after(TRASH_KEPT), ..team.by() };
+    team.change_by(other.id, Command::Purge, &late).await?;
+    assert_eq!(create("other").await, Err(StoreError::AnswerErased));
     Ok(())
 }

@@ -58,7 +58,7 @@ impl Costs {
                 let change = Lead::create(lead(number, actor), &by);
                 rows.push(document::of_lead(scope, &change.lead, 0));
                 for event in change.events(scope.workspace(), &by) {
-                    entries.push(document::of_event(&event, event::encode, false));
+                    entries.push(document::of_event(&event, event::encode));
                 }
             }
             leads.insert_many(rows).ordered(false).await?;
@@ -161,7 +161,7 @@ async fn no_page_looks_at_more_however_many_leads_there_are() -> anyhow::Result<
         .await?;
     assert_eq!((found?.items.len(), cost.documents <= 300), (1, true), "{} documents", cost.documents);
     for kinds in [vec![], vec![Kind::Created]] {
-        let query = LogQuery { lead: None, kinds, before: None, limit: 20 };
+        let query = LogQuery { lead: None, gone: false, kinds, before: None, limit: 20 };
         let (page, cost) = costs.of(log::page(&costs.db, costs.scope, &query)).await?;
         assert_eq!(page?.items.len(), 20);
         assert!(

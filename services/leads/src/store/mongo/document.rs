@@ -266,7 +266,7 @@ pub(super) fn note(document: &Document) -> Result<Note, StoreError> {
 }
 
 /// An entry of the log as a document.
-pub(super) fn of_event(event: &LeadEvent, encode: Encode, hidden: bool) -> Document {
+pub(super) fn of_event(event: &LeadEvent, encode: Encode) -> Document {
     let activity = &event.activity;
     doc! {
         "_id": activity.id.to_string(),
@@ -275,7 +275,7 @@ pub(super) fn of_event(event: &LeadEvent, encode: Encode, hidden: bool) -> Docum
         "kind": activity.what.kind().name(),
         "writtenAt": Millis::now().0,
         "published": false,
-        "hidden": hidden,
+        "hidden": false,
         "event": binary(encode(event)),
     }
 }

@@ -19,8 +19,9 @@ use leadline_storage::{
 };
 use uuid::Uuid;
 
+pub(super) use self::batch::trace_id;
 use self::{
-    batch::{row_id, trace, trace_id},
+    batch::{row_id, trace},
     row::{COMING, broken, by_id, bytes, coming, import, leased, long, number, of_id, open, saved, shown},
 };
 use super::{
@@ -169,7 +170,7 @@ impl Imports for MongoImports {
         let (own, writer) = (self.clone(), Writer::new(self.db.database(), scope, self.encode));
         self.db
             .transact(async move |session| {
-                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                if let Some(answer) = writer.answered(session, once.as_ref(), import.created_at).await? {
                     return Ok(Reply::Replayed(answer));
                 }
                 let mut change = saved(&import, None);
@@ -306,9 +307,10 @@ impl Imports for MongoImports {
         once: Option<Keyed<Import>>,
     ) -> Result<Option<Undo>, StoreError> {
         let (own, writer) = (self.clone(), Writer::new(self.db.database(), scope, self.encode));
+        let now = Millis::now();
         self.db
             .transact(async move |session| {
-                if let Some(answer) = writer.answered(session, once.as_ref()).await? {
+                if let Some(answer) = writer.answered(session, once.as_ref(), now).await? {
                     return Ok(Some(Ok(Reply::Replayed(answer))));
                 }
                 let mut filter = of_id(scope, id);
@@ -334,7 +336,7 @@ impl Imports for MongoImports {
                     .hint(by_id())
                     .session(&mut *session)
                     .await?;
-                writer.remember(session, once.as_ref(), &undone, Millis::now()).await?;
+                writer.remember(session, once.as_ref(), &undone, now).await?;
                 Ok(Some(Ok(Reply::Fresh(undone))))
             })
             .await
@@ -488,7 +490,7 @@ impl Imports for MongoImports {
                     return Ok(None);
                 }
                 writer.replace(session, updates).await?;
-                writer.log(session, &events, false).await?;
+                writer.log(session, &events).await?;
                 if !notes.is_empty() {
                     let mut filter = doc! { "_id": { "$in": notes } };
                     filter.extend(of_workspace(scope));

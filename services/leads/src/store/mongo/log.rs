@@ -200,9 +200,6 @@ impl Outbox for MongoOutbox {
             return Ok(());
         }
         let these = doc! { "_id": { "$in": ids }, "published": false };
-        let mut erased = these.clone();
-        erased.insert("hidden", true);
-        self.db.run(self.activity.delete_many(erased).hint(document::by_id())).await?;
         let mark = doc! { "$set": { "published": true } };
         self.db.run(self.activity.update_many(these, mark).hint(document::by_id())).await?;
         Ok(())
@@ -215,7 +212,11 @@ impl Outbox for MongoOutbox {
         };
         let event = entry.get("event").cloned().ok_or_else(broken)?;
         let parked = self.db.collection::<Document>("parked");
-        let copy = doc! { "$setOnInsert": { "consumer": consumer, "reason": reason, "event": event } };
+        let mut copy = doc! { "consumer": consumer, "reason": reason, "event": event };
+        if let Ok(lead) = entry.get_str("leadId") {
+            copy.insert("leadId", lead);
+        }
+        let copy = doc! { "$setOnInsert": copy };
         let id = doc! { "_id": format!("{row}/{consumer}") };
         match self.db.run(parked.update_one(id, copy).upsert(true)).await {
             // Somebody else has just parked it.

@@ -108,7 +108,7 @@ impl Writer {
             log.hint(document::by_lead()).session(&mut *session).await?;
         }
         self.replace(session, vec![self.replacement(&lead, revision, &merging.lead)]).await?;
-        self.log(session, &merging.events, false).await?;
+        self.log(session, &merging.events).await?;
         let notes = self.newest_notes(session, into).await?;
         Ok(Written { lead: merging.lead, notes, note: None, changed: true })
     }
@@ -158,7 +158,9 @@ impl Writer {
         self.merged.delete_many(asked).session(&mut *session).await?;
         self.merges.delete_one(doc! { "_id": merge.id.to_string() }).session(&mut *session).await?;
         self.replace(session, vec![self.replacement(&lead, revision, &unmerging.lead)]).await?;
-        self.log(session, &unmerging.events, false).await?;
+        self.log(session, &unmerging.events).await?;
+        // While the leads were part of the other, answers of that one told of them.
+        self.share_answers(session, into, unmerging.back.iter().map(|lead| lead.id)).await?;
         let notes = self.newest_notes(session, into).await?;
         Ok(Written { lead: unmerging.lead, notes, note: None, changed: true })
     }
@@ -196,9 +198,8 @@ impl Writer {
                 .collect();
             for lead in gone {
                 if let Some(change) = lead.decide(&Command::Erase, None, by)? {
-                    let log = self.activity.delete_many(self.log_of(lead.id));
-                    log.hint(document::by_lead()).session(&mut *session).await?;
-                    self.log(session, &change.events(self.scope.workspace(), by), true).await?;
+                    self.forget(session, lead.id).await?;
+                    self.log(session, &change.events(self.scope.workspace(), by)).await?;
                 }
                 waiting.push(lead.id);
             }

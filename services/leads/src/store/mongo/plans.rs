@@ -204,6 +204,8 @@ async fn leads_notes_and_log_are_looked_up_by_their_own_indexes() -> anyhow::Res
         ("activity", with(doc! { "hidden": false, "kind": "lead.created" }), newest, "by_kind"),
         ("activity", doc! { "published": false, "_id": { "$gt": "x" } }, doc! { "_id": 1 }, "unpublished"),
         ("once", doc! { "at": { "$lt": 1_i64 } }, doc! {}, "by_time"),
+        ("once", doc! { "leads": "x" }, doc! {}, "by_lead"),
+        ("parked", doc! { "leadId": "x" }, doc! {}, "by_lead"),
     ] {
         let command = doc! { "find": collection, "filter": filter, "sort": sort, "hint": index };
         let stages = plan_stages(&db.explain(command).await?);

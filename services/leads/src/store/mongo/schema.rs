@@ -1,5 +1,6 @@
 //! The collections of a database of leads.
 
+use futures::TryStreamExt;
 use leadline_storage::{
     MongoMigration, StorageError,
     bson::{Document, doc},
@@ -15,6 +16,7 @@ pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0005 stages ever reached", run: |db| Box::pin(reached(db)) },
     MongoMigration { name: "0006 the log counted by keys alone", run: |db| Box::pin(counted(db)) },
     MongoMigration { name: "0007 erased workspaces", run: |db| Box::pin(erased(db)) },
+    MongoMigration { name: "0008 what stays of an erased lead", run: |db| Box::pin(forgotten(db)) },
 ];
 
 async fn first(db: &Database) -> Result<(), StorageError> {
@@ -235,6 +237,33 @@ async fn erased(db: &Database) -> Result<(), StorageError> {
     let rules = doc! { "_id": { "bsonType": "string" }, "at": { "bsonType": "long" }, "done": { "bsonType": "bool" } };
     ensure_collection(db, "erased", object(&["_id", "at", "done"], rules)).await?;
     ensure_index(db, "erased", partial("open", doc! { "at": 1 }, doc! { "done": false })).await
+}
+
+/// Answers and events that no one could handle are found by the leads that they tell of. That a lead was erased stays in the
+/// log: nothing is hidden any more.
+async fn forgotten(db: &Database) -> Result<(), StorageError> {
+    let mut validator = once();
+    if let Ok(properties) =
+        validator.get_document_mut("$jsonSchema").and_then(|schema| schema.get_document_mut("properties"))
+    {
+        let texts = doc! { "bsonType": "array", "items": { "bsonType": "string" } };
+        properties.extend(doc! { "leads": texts, "erased": { "bsonType": "bool" } });
+    }
+    ensure_collection(db, "once", validator).await?;
+    let told = doc! { "leads": { "$exists": true } };
+    ensure_index(db, "once", partial("by_lead", doc! { "leads": 1 }, told)).await?;
+    let (parked, activity) = (db.collection::<Document>("parked"), db.collection::<Document>("activity"));
+    let mut rows = parked.find(doc! { "leadId": { "$exists": false } }).await?;
+    while let Some(row) = rows.try_next().await? {
+        let id = row.get_str("_id").unwrap_or_default();
+        let entry = id.split('/').next().unwrap_or_default();
+        let Some(entry) = activity.find_one(doc! { "_id": entry }).await? else { continue };
+        let set = doc! { "$set": { "leadId": entry.get_str("leadId").unwrap_or_default() } };
+        parked.update_one(doc! { "_id": id }, set).await?;
+    }
+    ensure_index(db, "parked", index("by_lead", doc! { "leadId": 1 })).await?;
+    activity.update_many(doc! { "hidden": true }, doc! { "$set": { "hidden": false } }).await?;
+    Ok(())
 }
 
 fn partial(name: &str, keys: Document, only: Document) -> IndexModel {

@@ -5,24 +5,25 @@ use std::collections::HashMap;
 use leadline_runtime::{
     caller::Scope,
     ids::{UserId, parse_uuid},
-    once::Once,
+    once::{KEPT, Once},
     time::Millis,
     version::Precondition,
 };
 use leadline_storage::{
     StorageError,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
     mongodb::{ClientSession, Collection, Database},
 };
 
 use super::{
     document::{self, Stored, binary},
+    imports::trace_id,
     limit_of, of_workspace,
 };
 use crate::{
-    activity::{Encode, LeadEvent},
+    activity::{Encode, ImportId, LeadEvent},
     lead::{By, Change, Command, Denied, Lead, LeadId, NOTES_SHOWN, NewLead, Note, NoteChange, NoteId},
-    store::{Bulk, BulkPart, History, Keyed, StoreError, Written},
+    store::{Bulk, BulkPart, History, Keyed, StoreError, Told, Written},
 };
 
 /// The collections of one workspace's writes.
@@ -35,12 +36,23 @@ pub(super) struct Writer {
     pub(super) merges: Collection<Document>,
     pub(super) merged: Collection<Document>,
     once: Collection<Document>,
+    parked: Collection<Document>,
+    traces: Collection<Document>,
+    imports: Collection<Document>,
     pub(super) scope: Scope,
     encode: Encode,
 }
 
+/// The answer that may be stored with a key. One that is past its time may still wait for the sweep.
+pub(super) fn of_key(once: &Once, now: Millis) -> Document {
+    doc! { "_id": &once.id, "at": { "$gt": now.before(KEPT).0 } }
+}
+
 /// The answer that is stored with a key.
 pub(super) fn answer(once: &Once, stored: &Document) -> Result<Vec<u8>, StoreError> {
+    if stored.get_bool("erased").unwrap_or(false) {
+        return Err(StoreError::AnswerErased);
+    }
     once.check(stored.get_str("fingerprint").unwrap_or_default()).map_err(|_| StoreError::KeyReused)?;
     let answer = stored.get_binary_generic("answer").cloned();
     answer.map_err(|_| StorageError::Internal("a key holds no good answer".to_owned()).into())
@@ -56,6 +68,9 @@ impl Writer {
             merges: database.collection("merges"),
             merged: database.collection("merged"),
             once: database.collection("once"),
+            parked: database.collection("parked"),
+            traces: database.collection("import_traces"),
+            imports: database.collection("imports"),
             scope,
             encode,
         }
@@ -66,14 +81,15 @@ impl Writer {
         &self,
         session: &mut ClientSession,
         keyed: Option<&Keyed<T>>,
+        now: Millis,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(keyed) = keyed else { return Ok(None) };
-        let stored = self.once.find_one(doc! { "_id": &keyed.once.id }).session(&mut *session).await?;
+        let stored = self.once.find_one(of_key(&keyed.once, now)).session(&mut *session).await?;
         stored.map(|stored| answer(&keyed.once, &stored)).transpose()
     }
 
     /// Keeps the answer to a key.
-    pub(super) async fn remember<T>(
+    pub(super) async fn remember<T: Told>(
         &self,
         session: &mut ClientSession,
         keyed: Option<&Keyed<T>>,
@@ -81,13 +97,31 @@ impl Writer {
         at: Millis,
     ) -> Result<(), StoreError> {
         let Some(keyed) = keyed else { return Ok(()) };
-        let row = doc! {
-            "_id": &keyed.once.id,
+        let mut row = doc! {
             "fingerprint": &keyed.once.fingerprint,
             "answer": binary((keyed.answer)(done)),
             "at": at.0,
         };
-        self.once.insert_one(row).session(&mut *session).await?;
+        if let Some(lead) = done.lead() {
+            row.insert("leads", vec![lead.to_string()]);
+        }
+        // In place of one that is past its time.
+        let key = doc! { "_id": &keyed.once.id };
+        self.once.replace_one(key, row).upsert(true).session(&mut *session).await?;
+        Ok(())
+    }
+
+    /// What was answered of one lead tells of others too.
+    pub(super) async fn share_answers(
+        &self,
+        session: &mut ClientSession,
+        of: LeadId,
+        with: impl Iterator<Item = LeadId>,
+    ) -> Result<(), StoreError> {
+        let with: Vec<String> = with.map(|id| id.to_string()).collect();
+        let more = doc! { "$addToSet": { "leads": { "$each": with } } };
+        let answers = self.once.update_many(doc! { "leads": of.to_string() }, more);
+        answers.hint(document::by_lead()).session(&mut *session).await?;
         Ok(())
     }
 
@@ -100,7 +134,7 @@ impl Writer {
         let change = Lead::create(new, by);
         self.leads.insert_one(document::of_lead(self.scope, &change.lead, 0)).session(&mut *session).await?;
         let note = self.change_notes(session, change.lead.id, change.note.clone()).await?;
-        self.log(session, &change.events(self.scope.workspace(), by), false).await?;
+        self.log(session, &change.events(self.scope.workspace(), by)).await?;
         Ok(Written { lead: change.lead, notes: note.clone().into_iter().collect(), note, changed: true })
     }
 
@@ -201,7 +235,7 @@ impl Writer {
             }
         }
         self.replace(session, updates).await?;
-        self.log(session, &events, false).await?;
+        self.log(session, &events).await?;
         Ok(bulk)
     }
 
@@ -228,7 +262,7 @@ impl Writer {
         }
         let events: Vec<LeadEvent> =
             histories.iter().flat_map(|history| history.events.iter().cloned()).collect();
-        self.log(session, &events, false).await
+        self.log(session, &events).await
     }
 
     async fn author(
@@ -281,12 +315,12 @@ impl Writer {
         if change.erased {
             self.erase(session, old).await?;
             self.erase_merged(session, old.id, by).await?;
-            self.log(session, &events, true).await?;
+            self.log(session, &events).await?;
             return Ok((change.lead, None));
         }
         self.replace(session, vec![self.replacement(old, revision, &change.lead)]).await?;
         let note = self.change_notes(session, change.lead.id, change.note).await?;
-        self.log(session, &events, false).await?;
+        self.log(session, &events).await?;
         Ok((change.lead, note))
     }
 
@@ -320,18 +354,46 @@ impl Writer {
         .into())
     }
 
-    /// Takes a lead away with its notes and its log.
+    /// Takes a lead away with its notes, and all that is told of it elsewhere.
     async fn erase(&self, session: &mut ClientSession, lead: &Lead) -> Result<(), StoreError> {
         let mut present = document::of_id(self.scope, lead.id);
         present.insert("version", lead.version.0.cast_signed());
         self.leads.delete_one(present).hint(document::by_id()).session(&mut *session).await?;
         let mut of_lead = of_workspace(self.scope);
         of_lead.insert("leadId", lead.id.to_string());
-        let notes = self.notes.delete_many(of_lead.clone());
+        let notes = self.notes.delete_many(of_lead);
         notes.hint(document::by_lead()).session(&mut *session).await?;
-        of_lead.insert("hidden", false);
-        let log = self.activity.delete_many(of_lead);
+        self.forget(session, lead.id).await
+    }
+
+    /// Takes away what is told of a lead that is erased: in the log, in answers, by imports, in events that no one could handle.
+    pub(super) async fn forget(&self, session: &mut ClientSession, id: LeadId) -> Result<(), StoreError> {
+        let text = id.to_string();
+        let mut log = of_workspace(self.scope);
+        log.extend(doc! { "leadId": &text, "hidden": false });
+        let log = self.activity.delete_many(log);
         log.hint(document::by_lead()).session(&mut *session).await?;
+        // The key stays, so that it makes nothing a second time.
+        let empty = doc! { "$set": { "fingerprint": "", "answer": binary(Vec::new()), "erased": true } };
+        let answers = self.once.update_many(doc! { "leads": &text }, empty);
+        answers.hint(document::by_lead()).session(&mut *session).await?;
+        let parked = self.parked.delete_many(doc! { "leadId": &text });
+        parked.hint(document::by_lead()).session(&mut *session).await?;
+        // That imports have touched it stays, for their counts.
+        let mut kept = of_workspace(self.scope);
+        kept.insert("swept", doc! { "$lt": 2 });
+        let mut imports =
+            self.imports.find(kept).projection(doc! { "_id": 1 }).session(&mut *session).await?;
+        let mut traces = Vec::new();
+        while let Some(import) = imports.next(&mut *session).await.transpose()? {
+            let import = import.get_str("_id").ok().and_then(|id| ImportId::parse(id).ok());
+            traces.extend(import.map(|import| trace_id(import, id)));
+        }
+        if !traces.is_empty() {
+            let nothing = doc! { "$set": { "former": Bson::Null } };
+            let traces = self.traces.update_many(doc! { "_id": { "$in": traces } }, nothing);
+            traces.hint(document::by_id()).session(&mut *session).await?;
+        }
         Ok(())
     }
 
@@ -361,12 +423,11 @@ impl Writer {
         &self,
         session: &mut ClientSession,
         events: &[LeadEvent],
-        hidden: bool,
     ) -> Result<(), StoreError> {
         if events.is_empty() {
             return Ok(());
         }
-        let rows = events.iter().map(|event| document::of_event(event, self.encode, hidden));
+        let rows = events.iter().map(|event| document::of_event(event, self.encode));
         self.activity.insert_many(rows).session(&mut *session).await?;
         Ok(())
     }

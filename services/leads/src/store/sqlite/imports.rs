@@ -395,11 +395,11 @@ impl Imports for SqliteImports {
         by: UserId,
         once: Option<Keyed<Import>>,
     ) -> Result<Option<Undo>, StoreError> {
-        let encode = self.encode;
+        let (encode, now) = (self.encode, Millis::now());
         self.db
             .write(move |conn| {
                 if let Some(Keyed { once, .. }) = &once
-                    && let Some(answer) = answered(conn, once)?
+                    && let Some(answer) = answered(conn, once, now)?
                 {
                     return Ok(Some(Ok(Reply::Replayed(answer))));
                 }
@@ -415,7 +415,7 @@ impl Imports for SqliteImports {
                     Ok(undone) => undone,
                     Err(why) => return Ok(Some(Err(why))),
                 };
-                let reply = Writer { conn, scope, encode }.once(once, Millis::now(), |_| {
+                let reply = Writer { conn, scope, encode }.once(once, now, |_| {
                     save(conn, place, &undone, None)?;
                     Ok(undone)
                 })?;
@@ -540,7 +540,7 @@ impl Imports for SqliteImports {
                             for id in &taken.notes {
                                 note.execute((at, id.uuid().as_bytes()))?;
                             }
-                            writer.log(number, &taken.events, false)?;
+                            writer.log(number, &taken.events)?;
                             import.taken_back += 1;
                         }
                         None => import.kept += 1,

@@ -161,13 +161,10 @@ impl Outbox for SqliteOutbox {
         let rows: Vec<i64> = rows.iter().filter_map(OutboxRow::number).collect();
         self.db
             .write(move |conn| -> Result<(), StoreError> {
-                let mut gone = conn.prepare_cached("DELETE FROM activity WHERE row = ?1 AND hidden = 1")?;
                 let mut mark = conn
                     .prepare_cached("UPDATE activity SET published = 1 WHERE row = ?1 AND published = 0")?;
                 for row in rows {
-                    if gone.execute([row])? == 0 {
-                        mark.execute([row])?;
-                    }
+                    mark.execute([row])?;
                 }
                 Ok(())
             })

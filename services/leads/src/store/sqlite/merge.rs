@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Number,
     row::{self, COLUMNS, Place, sql_limit},
-    write::{FORGET_LOG, Writer},
+    write::{SHARE_ANSWERS, Writer},
 };
 use crate::{
     fields::{Company, Email, Phone, Tags},
@@ -165,7 +165,7 @@ impl Writer<'_> {
             self.conn.prepare_cached("DELETE FROM leads WHERE row = ?1")?.execute([from])?;
         }
         self.update_lead(number, place, &lead, &merging.lead)?;
-        self.log(number, &merging.events, false)?;
+        self.log(number, &merging.events)?;
         let notes = row::newest_notes(self.conn, place, &merging.lead, NOTES_SHOWN)?;
         Ok(Written { lead: merging.lead, notes, note: None, changed: true })
     }
@@ -217,10 +217,12 @@ impl Writer<'_> {
                 .execute((home, bytes_of_other))?;
             self.conn.prepare_cached(NOTES_BACK)?.execute((id, bytes_of_other, place, home))?;
             self.conn.prepare_cached(LOG_BACK)?.execute((id, bytes_of_other, number, bytes))?;
+            // While the lead was part of the other, answers of that one told of it.
+            self.conn.prepare_cached(SHARE_ANSWERS)?.execute((bytes, bytes_of_other))?;
         }
         forget(self.conn, id)?;
         self.update_lead(number, place, &lead, &now)?;
-        self.log(number, &events, false)?;
+        self.log(number, &events)?;
         let notes = row::newest_notes(self.conn, place, &now, NOTES_SHOWN)?;
         Ok(Written { lead: now, notes, note: None, changed: true })
     }
@@ -230,8 +232,8 @@ impl Writer<'_> {
         for lead in self.aside(&swallowed(), (number, into.uuid().into_bytes()))? {
             let id = lead.id.uuid().into_bytes();
             if let Some(change) = lead.decide(&Command::Erase, None, by)? {
-                self.conn.prepare_cached(FORGET_LOG)?.execute((number, id))?;
-                self.log(number, &change.events(self.scope.workspace(), by), true)?;
+                self.forget(number, lead.id)?;
+                self.log(number, &change.events(self.scope.workspace(), by))?;
             }
             let merge: [u8; 16] = self
                 .conn

@@ -78,7 +78,7 @@ CREATE TABLE notes (
     PRIMARY KEY (lead, id)
 ) STRICT, WITHOUT ROWID;
 
--- The log, which is the outbox too. The row of an erasure is hidden: it is told, and then it goes.
+-- The log, which is the outbox too.
 CREATE TABLE activity (
     row        INTEGER PRIMARY KEY AUTOINCREMENT,
     id         BLOB    NOT NULL,
@@ -303,6 +303,24 @@ CREATE TABLE erased (
     done      INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX erased_open ON erased (at) WHERE done = 0;
+",
+    },
+    Migration {
+        version: 8,
+        name: "what stays of an erased lead",
+        // Its answers go, wherever they told of it. That it was erased stays in the log: nothing is hidden any more.
+        sql: "
+ALTER TABLE once ADD COLUMN erased INTEGER NOT NULL DEFAULT 0 CHECK (erased IN (0, 1));
+CREATE TABLE once_leads (
+    once TEXT NOT NULL,
+    lead BLOB NOT NULL,
+    PRIMARY KEY (once, lead)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX once_leads_by_lead ON once_leads (lead);
+CREATE TRIGGER once_gone AFTER DELETE ON once BEGIN
+    DELETE FROM once_leads WHERE once = old.id;
+END;
+UPDATE activity SET hidden = 0 WHERE hidden = 1;
 ",
     },
 ];

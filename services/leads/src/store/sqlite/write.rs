@@ -2,7 +2,13 @@
 
 use std::fmt::Write as _;
 
-use leadline_runtime::{caller::Scope, ids::UserId, once::Once, time::Millis, version::Precondition};
+use leadline_runtime::{
+    caller::Scope,
+    ids::UserId,
+    once::{KEPT, Once},
+    time::Millis,
+    version::Precondition,
+};
 use leadline_storage::rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 use uuid::Uuid;
 
@@ -16,7 +22,7 @@ use crate::{
     filter::{Filter, sort_text},
     lead::{By, Change, Command, Denied, Lead, LeadId, NOTES_SHOWN, NewLead, Note, NoteChange, NoteId},
     search::Haystack,
-    store::{Bulk, History, Keyed, NextFollowUp, Reply, StoreError, Written},
+    store::{Bulk, History, Keyed, NextFollowUp, Reply, StoreError, Told, Written},
 };
 
 /// The writer's connection in one transaction.
@@ -26,13 +32,16 @@ pub(super) struct Writer<'c> {
     pub(super) encode: Encode,
 }
 
-/// What was answered for a key.
-pub(super) fn answered(conn: &Connection, once: &Once) -> Result<Option<Vec<u8>>, StoreError> {
-    let stored: Option<(String, Vec<u8>)> = conn
-        .prepare_cached("SELECT fingerprint, answer FROM once WHERE id = ?1")?
-        .query_row([&once.id], |row| Ok((row.get(0)?, row.get(1)?)))
+/// What was answered for a key. One that is past its time may still wait for the sweep.
+pub(super) fn answered(conn: &Connection, once: &Once, now: Millis) -> Result<Option<Vec<u8>>, StoreError> {
+    let stored: Option<(String, Vec<u8>, bool)> = conn
+        .prepare_cached("SELECT fingerprint, answer, erased FROM once WHERE id = ?1 AND at > ?2")?
+        .query_row((&once.id, now.before(KEPT).0), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((fingerprint, answer)) = stored else { return Ok(None) };
+    let Some((fingerprint, answer, erased)) = stored else { return Ok(None) };
+    if erased {
+        return Err(StoreError::AnswerErased);
+    }
     once.check(&fingerprint).map_err(|_| StoreError::KeyReused)?;
     Ok(Some(answer))
 }
@@ -47,6 +56,17 @@ pub(super) const SET_FOLLOW_UP_ASIDE: &str =
 /// Takes the log of a lead away.
 pub(super) const FORGET_LOG: &str =
     "DELETE FROM activity INDEXED BY activity_by_lead WHERE workspace = ?1 AND lead = ?2 AND hidden = 0";
+/// Empties the answers that told of a lead. The key stays, so that it makes nothing a second time.
+pub(super) const FORGET_ANSWERS: &str = "UPDATE once SET fingerprint = '', answer = x'', erased = 1
+    WHERE id IN (SELECT once FROM once_leads WHERE lead = ?1)";
+/// What was answered of one lead tells of another too.
+pub(super) const SHARE_ANSWERS: &str =
+    "INSERT OR IGNORE INTO once_leads (once, lead) SELECT once, ?2 FROM once_leads WHERE lead = ?1";
+/// Takes away what imports keep to give a lead back what it was; that they have touched it stays, for their counts.
+pub(super) const FORGET_TRACES: &str = "UPDATE import_traces SET former = NULL WHERE lead = ?2 AND import IN
+    (SELECT row FROM imports INDEXED BY imports_by_workspace WHERE workspace = ?1 AND state > 0 AND swept < 2)";
+/// There is hardly ever any: events that no consumer could handle.
+const FORGET_PARKED: &str = "DELETE FROM parked WHERE instr(event, ?1) > 0";
 
 /// Takes in what reminders told.
 pub(super) fn set_follow_ups(conn: &Connection, follow_ups: &[NextFollowUp]) -> Result<(), StoreError> {
@@ -71,20 +91,27 @@ pub(super) fn set_follow_ups(conn: &Connection, follow_ups: &[NextFollowUp]) -> 
 
 impl Writer<'_> {
     /// Does something once a key, and keeps the answer.
-    pub(super) fn once<T>(
+    pub(super) fn once<T: Told>(
         &self,
         keyed: Option<Keyed<T>>,
         at: Millis,
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<Reply<T>, StoreError> {
         let Some(keyed) = keyed else { return work(self).map(Reply::Fresh) };
-        if let Some(answer) = answered(self.conn, &keyed.once)? {
+        if let Some(answer) = answered(self.conn, &keyed.once, at)? {
             return Ok(Reply::Replayed(answer));
         }
         let done = work(self)?;
+        // One that is past its time.
+        self.conn.prepare_cached("DELETE FROM once WHERE id = ?1")?.execute([&keyed.once.id])?;
         self.conn
             .prepare_cached("INSERT INTO once (id, fingerprint, answer, at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![keyed.once.id, keyed.once.fingerprint, (keyed.answer)(&done), at.0])?;
+        if let Some(lead) = done.lead() {
+            self.conn
+                .prepare_cached("INSERT INTO once_leads (once, lead) VALUES (?1, ?2)")?
+                .execute((keyed.once.id, lead.uuid().as_bytes()))?;
+        }
         Ok(Reply::Fresh(done))
     }
 
@@ -93,7 +120,7 @@ impl Writer<'_> {
         let number = self.number()?;
         let place = self.insert_lead(number, &change.lead)?;
         let note = self.change_notes(place, change.note.clone())?;
-        self.log(number, &change.events(self.scope.workspace(), by), false)?;
+        self.log(number, &change.events(self.scope.workspace(), by))?;
         Ok(Written { lead: change.lead, notes: note.clone().into_iter().collect(), note, changed: true })
     }
 
@@ -172,7 +199,7 @@ impl Writer<'_> {
         for note in &history.notes {
             self.insert_note(place, note)?;
         }
-        self.log(number, &history.events, false)
+        self.log(number, &history.events)
     }
 
     /// The workspace's number, given now if it has none.
@@ -209,12 +236,12 @@ impl Writer<'_> {
         if change.erased {
             self.erase(number, place, old)?;
             self.erase_merged(number, old.id, by)?;
-            self.log(number, &events, true)?;
+            self.log(number, &events)?;
             return Ok((change.lead, None));
         }
         self.update_lead(number, place, old, &change.lead)?;
         let note = self.change_notes(place, change.note)?;
-        self.log(number, &events, false)?;
+        self.log(number, &events)?;
         Ok((change.lead, note))
     }
 
@@ -345,13 +372,22 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Takes a lead away with its notes, tags, grams and log.
+    /// Takes a lead away with its notes, tags, grams, and all that is told of it elsewhere.
     fn erase(&self, number: Number, place: Place, lead: &Lead) -> Result<(), StoreError> {
         self.delete_tags(number, lead)?;
         self.delete_grams(place)?;
         self.conn.prepare_cached("DELETE FROM notes WHERE lead = ?1")?.execute([place])?;
-        self.conn.prepare_cached(FORGET_LOG)?.execute((number, lead.id.uuid().as_bytes()))?;
         self.conn.prepare_cached("DELETE FROM leads WHERE row = ?1")?.execute([place])?;
+        self.forget(number, lead.id)
+    }
+
+    /// Takes away what is told of a lead that is erased: in the log, in answers, by imports, in events that no one could handle.
+    pub(super) fn forget(&self, number: Number, id: LeadId) -> Result<(), StoreError> {
+        let bytes = id.uuid().into_bytes();
+        self.conn.prepare_cached(FORGET_LOG)?.execute((number, bytes))?;
+        self.conn.prepare_cached(FORGET_ANSWERS)?.execute([bytes])?;
+        self.conn.prepare_cached(FORGET_TRACES)?.execute((number, bytes))?;
+        self.conn.prepare_cached(FORGET_PARKED)?.execute([id.to_string().into_bytes()])?;
         Ok(())
     }
 
@@ -438,9 +474,9 @@ impl Writer<'_> {
         Ok(())
     }
 
-    pub(super) fn log(&self, number: Number, events: &[LeadEvent], hidden: bool) -> Result<(), StoreError> {
+    pub(super) fn log(&self, number: Number, events: &[LeadEvent]) -> Result<(), StoreError> {
         let mut insert = self.conn.prepare_cached(
-            "INSERT INTO activity (id, workspace, lead, kind, written_at, hidden, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO activity (id, workspace, lead, kind, written_at, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
         for event in events {
             let activity = &event.activity;
@@ -450,7 +486,6 @@ impl Writer<'_> {
                 activity.lead.uuid().as_bytes(),
                 super::log::code(activity.what.kind()),
                 Millis::now().0,
-                hidden,
                 (self.encode)(event),
             ])?;
         }

@@ -58,6 +58,16 @@ fn news_of(scope: Scope, lead: &KnownLead) -> Document {
     }
 }
 
+/// The answers, or events, that tell of a lead.
+pub(super) fn told(scope: Scope, collection: &str, lead: LeadId) -> Document {
+    let key = if collection == "once" { "leads" } else { "leadId" };
+    doc! { "workspaceId": scope.workspace().to_string(), key: lead.to_string() }
+}
+
+fn by_lead() -> Hint {
+    Hint::Name("by_lead".to_owned())
+}
+
 fn by_id() -> Hint {
     Hint::Name("_id_".to_owned())
 }
@@ -179,9 +189,33 @@ impl Tables {
         if lead.erased {
             self.reminders.delete_many(of_lead).session(&mut *session).await?;
             self.reminders.delete_many(own(scope, &lead.id.to_string())).session(&mut *session).await?;
+            self.forget(session, scope, lead.id).await?;
         } else if before.is_none_or(|before| before.is_moved_by(lead)) {
             self.settle(session, scope, lead.id).await?;
         }
+        Ok(())
+    }
+
+    /// Takes away what is told of a lead that is erased.
+    async fn forget(
+        &self,
+        session: &mut ClientSession,
+        scope: Scope,
+        lead: LeadId,
+    ) -> Result<(), StoreError> {
+        // The key stays, so that it makes nothing a second time.
+        let nothing = bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: Vec::new() };
+        let empty = doc! { "$set": { "fingerprint": "", "answer": nothing, "erased": true } };
+        let answers = self.once.update_many(told(scope, "once", lead), empty);
+        answers.hint(by_lead()).session(&mut *session).await?;
+        // What waits to be published goes once it is: the relay counts on finding again what some consumers have handled and
+        // others not.
+        let mut published = told(scope, "outbox", lead);
+        published.insert("published", true);
+        self.outbox.delete_many(published).hint(by_lead()).session(&mut *session).await?;
+        let goes = doc! { "$set": { "erased": true } };
+        let waits = self.outbox.update_many(told(scope, "outbox", lead), goes);
+        waits.hint(by_lead()).session(&mut *session).await?;
         Ok(())
     }
 

@@ -8,7 +8,22 @@ pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0001 reminders", run: |db| Box::pin(reminders(db)) },
     MongoMigration { name: "0002 merged leads", run: |db| Box::pin(merged(db)) },
     MongoMigration { name: "0003 erased workspaces", run: |db| Box::pin(erased(db)) },
+    MongoMigration { name: "0004 what is told of whom", run: |db| Box::pin(told(db)) },
 ];
+
+/// Answers and events go with the leads that they tell of.
+async fn told(db: &Database) -> Result<(), StorageError> {
+    for (collection, key) in [("once", "leads"), ("outbox", "leadId")] {
+        let of_lead = IndexOptions::builder()
+            .name("by_lead".to_owned())
+            .partial_filter_expression(doc! { key: { "$exists": true } })
+            .build();
+        let keys = doc! { "workspaceId": 1, key: 1 };
+        mongo::ensure_index(db, collection, IndexModel::builder().keys(keys).options(of_lead).build())
+            .await?;
+    }
+    Ok(())
+}
 
 /// Workspaces that are erased: kept for ever, without a name.
 async fn erased(db: &Database) -> Result<(), StorageError> {

@@ -47,6 +47,8 @@ impl Outbox for MongoStore {
 
     async fn mark_published(&self, rows: &[OutboxRow]) -> Result<(), OutboxError> {
         let ids: Vec<&str> = rows.iter().filter_map(OutboxRow::text).collect();
+        let erased = doc! { "_id": { "$in": &ids }, "erased": true };
+        self.mongo.run(self.tables.outbox.delete_many(erased)).await?;
         let update = self
             .tables
             .outbox

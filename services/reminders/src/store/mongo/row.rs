@@ -92,6 +92,7 @@ pub(super) fn row(scope: Scope, reminder: &Reminder) -> Document {
         "createdAt": reminder.created_at.0,
         "version": reminder.version.0.cast_signed(),
         "armed": reminder.armed,
+        "toldDueAt": reminder.told.map(|at| at.0),
         "hidden": false,
     }
 }
@@ -110,6 +111,7 @@ pub(super) fn reminder(row: &Document) -> Result<Reminder, StoreError> {
             created_at: Millis(row.get_i64("createdAt").ok()?),
             version: Version(row.get_i64("version").ok()?.cast_unsigned()),
             armed: row.get_bool("armed").ok()?,
+            told: row.get_i64("toldDueAt").ok().map(Millis),
         })
     };
     read().ok_or_else(|| StorageError::Internal("a reminder's row can't be read".to_owned()).into())

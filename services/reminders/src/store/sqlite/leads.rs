@@ -47,16 +47,26 @@ pub(super) fn know(conn: &Connection, scope: Scope, lead: &KnownLead) -> Result<
     )?
     .execute(params![workspace, id, version, name, lead.deleted, merged_into])?;
     if lead.erased {
-        conn.prepare_cached("DELETE FROM reminders WHERE workspace = ?1 AND lead = ?2")?
-            .execute([&workspace, &id])?;
-        conn.prepare_cached("DELETE FROM reminders WHERE workspace = ?1 AND origin = ?2")?
-            .execute([&workspace, &id])?;
+        for sql in FORGET {
+            conn.prepare_cached(sql)?.execute([&workspace, &id])?;
+        }
     } else if before.is_none_or(|before| before.deleted != lead.deleted || before.merged_into != merged_into)
     {
         settle(conn, scope, lead.id)?;
     }
     Ok(())
 }
+
+/// Takes away what is told of a lead that is erased. A key stays, so that it makes nothing a second time; what waits to be
+/// published goes once it is: the relay counts on finding again what some consumers have handled and others not.
+pub(super) const FORGET: [&str; 5] = [
+    "DELETE FROM reminders WHERE workspace = ?1 AND lead = ?2",
+    "DELETE FROM reminders WHERE workspace = ?1 AND origin = ?2",
+    "UPDATE once SET fingerprint = '', answer = x'', erased = 1
+        WHERE id IN (SELECT once FROM once_leads WHERE workspace = ?1 AND lead = ?2)",
+    "DELETE FROM outbox WHERE workspace = ?1 AND lead = ?2 AND published = 1",
+    "UPDATE outbox SET erased = 1 WHERE workspace = ?1 AND lead = ?2",
+];
 
 /// The lead that shows a lead's reminders: itself, or where it went, however far.
 fn shown_by(conn: &Connection, scope: Scope, lead: LeadId) -> Result<LeadId, StoreError> {
@@ -80,7 +90,7 @@ pub(super) const UNDER: &str = "WITH RECURSIVE under (id) AS (
 /// The reminders that are a lead's own.
 pub(super) const OWN: &str =
     "SELECT r.id, r.lead, r.due_at, r.message, r.done_at, r.assignee, r.created_by, r.created_at, r.version,
-    r.armed, '' FROM reminders r WHERE r.workspace = ?1 AND r.origin = ?2 ORDER BY r.id LIMIT 1";
+    r.armed, r.told_due_at, '' FROM reminders r WHERE r.workspace = ?1 AND r.origin = ?2 ORDER BY r.id LIMIT 1";
 
 /// Puts the reminders of a lead, and of those that went into it, where they belong, and tells of the leads concerned.
 fn settle(conn: &Connection, scope: Scope, lead: LeadId) -> Result<(), StoreError> {

@@ -93,4 +93,27 @@ CREATE INDEX erased_open ON erased (at) WHERE done = 0;
 CREATE INDEX outbox_by_workspace ON outbox (workspace);
 ",
     },
+    Migration {
+        version: 4,
+        name: "which due time was told, and what is told of whom",
+        // Answers and events go with the leads that they tell of. No due time is known to be told of what is older: it could
+        // be told again only within a minute after it was.
+        sql: "
+ALTER TABLE reminders ADD COLUMN told_due_at INTEGER;
+ALTER TABLE once ADD COLUMN erased INTEGER NOT NULL DEFAULT 0 CHECK (erased IN (0, 1));
+CREATE TABLE once_leads (
+    once      TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    lead      TEXT NOT NULL,
+    PRIMARY KEY (once, lead)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX once_leads_by_lead ON once_leads (workspace, lead);
+CREATE TRIGGER once_gone AFTER DELETE ON once BEGIN
+    DELETE FROM once_leads WHERE once = old.id;
+END;
+ALTER TABLE outbox ADD COLUMN lead TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN erased INTEGER NOT NULL DEFAULT 0 CHECK (erased IN (0, 1));
+CREATE INDEX outbox_by_lead ON outbox (workspace, lead);
+",
+    },
 ];

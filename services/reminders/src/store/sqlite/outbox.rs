@@ -35,9 +35,12 @@ impl Outbox for SqliteStore {
     async fn mark_published(&self, rows: &[OutboxRow]) -> Result<(), OutboxError> {
         let rows: Vec<i64> = rows.iter().filter_map(OutboxRow::number).collect();
         let marked = self.db.write(move |conn| {
-            let mut statement = conn.prepare_cached("UPDATE outbox SET published = 1 WHERE row = ?1")?;
+            let mut gone = conn.prepare_cached("DELETE FROM outbox WHERE row = ?1 AND erased = 1")?;
+            let mut mark = conn.prepare_cached("UPDATE outbox SET published = 1 WHERE row = ?1")?;
             for row in rows {
-                statement.execute([row])?;
+                if gone.execute([row])? == 0 {
+                    mark.execute([row])?;
+                }
             }
             Ok::<_, StorageError>(())
         });

@@ -132,7 +132,7 @@ impl MongoImports {
             .chain(changed)
             .flat_map(|(lead, notes)| notes.iter().map(move |note| document::of_note(scope, lead, note)));
         insert(session, &writer.notes, notes.collect()).await?;
-        writer.log(session, &batch.events, false).await?;
+        writer.log(session, &batch.events).await?;
         self.trace(session, scope, id, &batch.traces).await?;
         let failures = batch.failed.iter().map(|row| {
             doc! {
@@ -253,7 +253,7 @@ pub(super) fn row_id(id: ImportId, nth: u64) -> String {
     format!("{id}/{nth:08}")
 }
 
-pub(super) fn trace_id(id: ImportId, lead: LeadId) -> String {
+pub(in crate::store::mongo) fn trace_id(id: ImportId, lead: LeadId) -> String {
     format!("{id}/{lead}")
 }
 

@@ -87,7 +87,7 @@ pub(super) fn write(writer: &Writer<'_>, place: Place, batch: &Batch) -> Result<
             writer.update_lead(number, place, old, new)?;
             notes.iter().try_for_each(|note| writer.insert_note(place, note))?;
         }
-        writer.log(number, &batch.events, false)?;
+        writer.log(number, &batch.events)?;
     }
     // A lead that rows of two batches changed is taken back to what it was before the first, unless somebody came between.
     let mut trace = conn.prepare_cached(
