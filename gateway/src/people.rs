@@ -1,12 +1,15 @@
 //! Names of people: rows and events carry ids only.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use leadline_proto::auth::{ListPeopleRequest, auth_service_client::AuthServiceClient, list_people_response};
+use leadline_documents::stands_alone;
+use leadline_proto::auth::{
+    ListMembersRequest, ListPeopleRequest, auth_service_client::AuthServiceClient, list_people_response,
+};
 use leadline_runtime::{caller::Caller, ids::WorkspaceId, refusal::Refusal, route::Route};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,6 +29,8 @@ pub(crate) struct Person {
 /// The names of a workspace.
 pub(crate) struct Names {
     by_id: HashMap<String, String>,
+    /// Those whose name does not tell who they are.
+    namesakes: HashSet<String>,
     loaded: Instant,
     /// Whether they could be loaded at all.
     known: bool,
@@ -35,7 +40,17 @@ impl Names {
     #[cfg(test)]
     pub(crate) fn of_test<const N: usize>(names: [(&str, &str); N]) -> Self {
         let by_id = names.into_iter().map(|(id, name)| (id.to_owned(), name.to_owned())).collect();
-        Self { by_id, loaded: Instant::now(), known: true }
+        Self { by_id, namesakes: HashSet::new(), loaded: Instant::now(), known: true }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_namesakes<const N: usize>(self, ids: [&str; N]) -> Self {
+        Self { namesakes: ids.map(str::to_owned).into(), ..self }
+    }
+
+    /// Whether others have this person's name, or it could be taken for something else.
+    pub(crate) fn is_namesake(&self, id: &str) -> bool {
+        self.namesakes.contains(id)
     }
 
     /// The person with this id.
@@ -84,17 +99,35 @@ impl People {
         let loaded = self.kept.get(caller.workspace, async || {
             let answer = self.auth.clone().list_people(caller.request(ListPeopleRequest {})).await;
             let people = answer.map_err(Refusal::from)?.into_inner().people;
+            let namesakes = namesakes(&people);
             let named = |person: list_people_response::Person| {
                 let name = if person.erased { "Deleted user".to_owned() } else { person.name };
                 (person.id, name)
             };
             let by_id = people.into_iter().map(named).collect();
-            Ok(Names { by_id, loaded: Instant::now(), known: true })
+            Ok(Names { by_id, namesakes, loaded: Instant::now(), known: true })
         });
         // A list without names is better than none.
         loaded.await.unwrap_or_else(|_| {
-            Arc::new(Names { by_id: HashMap::new(), loaded: Instant::now(), known: false })
+            let (by_id, namesakes) = (HashMap::new(), HashSet::new());
+            Arc::new(Names { by_id, namesakes, loaded: Instant::now(), known: false })
         })
+    }
+
+    /// The addresses of the members of the caller's workspace, by id; those that can't be had are missing.
+    pub(crate) async fn addresses(&self, caller: &Caller) -> HashMap<String, String> {
+        let (mut addresses, mut cursor) = (HashMap::new(), String::new());
+        loop {
+            let page = caller.request(ListMembersRequest { limit: 200, cursor });
+            let Ok(page) = self.auth.clone().list_members(page).await else { return addresses };
+            let page = page.into_inner();
+            let users = page.members.into_iter().filter_map(|member| member.user);
+            addresses.extend(users.map(|user| (user.id, user.email)));
+            cursor = page.next_cursor;
+            if cursor.is_empty() {
+                return addresses;
+            }
+        }
     }
 
     /// Says that somebody of this workspace joined, left or has another name.
@@ -108,9 +141,47 @@ impl People {
     }
 }
 
+/// The ids of those whose name does not tell who they are. A name that one member has is theirs, whatever former members are
+/// called.
+fn namesakes(people: &[list_people_response::Person]) -> HashSet<String> {
+    let named = || people.iter().filter(|person| !person.erased);
+    let mut counts: HashMap<&str, (u32, u32)> = HashMap::new();
+    for person in named() {
+        let (members, all) = counts.entry(person.name.trim()).or_default();
+        *members += u32::from(person.member);
+        *all += 1;
+    }
+    let is_namesake = |person: &&list_people_response::Person| {
+        let (members, all) = counts.get(person.name.trim()).copied().unwrap_or_default();
+        !stands_alone(&person.name) || if person.member { members > 1 } else { all > 1 }
+    };
+    named().filter(is_namesake).map(|person| person.id.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_shares_a_name_or_has_one_like_an_address_is_not_told_by_it() {
+        let person = |id: &str, name: &str, member| list_people_response::Person {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            member,
+            erased: name.is_empty(),
+        };
+        let people = [
+            person("a", "Una", true),
+            person("b", "Una ", true),
+            person("c", "Ben", true),
+            person("d", "Ben", false),
+            person("e", "Cid", false),
+            person("f", "ben@x.test", true),
+            person("g", "Former member", true),
+            person("h", "", false),
+        ];
+        assert_eq!(namesakes(&people), ["a", "b", "d", "f", "g"].map(str::to_owned).into());
+    }
 
     #[test]
     fn an_id_that_nobody_has_is_a_former_member() {

@@ -15,9 +15,11 @@ pub fn defuse(text: &str) -> String {
     if armed(text) { format!("'{text}") } else { text.to_owned() }
 }
 
-/// As [`defuse`], but a phone number of digits, spaces and `()-.+` stays as typed: it can do no harm.
+/// As [`defuse`], but a phone number of digits, spaces and `()-.`, with a `+` before it or none, stays as typed: it can do no
+/// harm.
 pub fn defuse_phone(text: &str) -> String {
-    let plain = text.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '(' | ')' | '-' | '.' | '+'));
+    let number = text.strip_prefix('+').unwrap_or(text);
+    let plain = number.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '(' | ')' | '-' | '.'));
     if plain { text.to_owned() } else { defuse(text) }
 }
 
@@ -49,6 +51,8 @@ mod tests {
         assert_eq!(defuse_phone("+44 20 7946 0958"), "+44 20 7946 0958");
         assert_eq!(defuse_phone("(020) 7946-0958"), "(020) 7946-0958");
         assert_eq!(defuse_phone("+1;DDE"), "'+1;DDE");
+        assert_eq!(defuse_phone("+1+1"), "'+1+1");
+        assert_eq!(defuse_phone("1+1"), "1+1");
         assert_eq!(defuse_phone("=1+1"), "'=1+1");
     }
 

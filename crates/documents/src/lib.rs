@@ -12,7 +12,9 @@ mod figures;
 mod lead;
 mod monthly;
 mod names;
+mod notes;
 mod pdf;
+mod people;
 mod sheets;
 mod stage;
 mod table;
@@ -27,6 +29,8 @@ pub use figures::{Bucket, ConversionMonth, Figures, FunnelStep, SourceCount, Sta
 pub use lead::{COLUMNS, Lead, join_tags, split_tags};
 pub use monthly::{Month, Outcome};
 pub use names::{FileName, Format};
+pub use notes::{Note, NoteRead, join_notes, split_notes};
+pub use people::{NOBODY, is_nobody, read_person, stands_alone, write_person};
 pub use stage::Stage;
 pub use xlsx::LeadsXlsx;
 

@@ -1,6 +1,7 @@
 //! Leads as a file, row by row.
 
 use std::{
+    collections::HashMap,
     io::{BufWriter, Seek},
     sync::Arc,
     time::Duration,
@@ -64,7 +65,8 @@ impl LeadsExport {
         let first = rows.first().await?;
         let (out, body) = channel();
         let now = Millis::now();
-        let export = Export { gateway: gateway.clone(), caller: caller.clone(), zone, now, rows, out };
+        let (gateway, caller) = (gateway.clone(), caller.clone());
+        let export = Export { gateway, caller, zone, now, rows, out, addresses: None };
         tokio::spawn(export.run(format, first, place));
         Ok(file(&FileName::leads(zone.date(now), format), format, body))
     }
@@ -115,6 +117,23 @@ struct Export {
     now: Millis,
     rows: Rows,
     out: Out,
+    /// The addresses of members, by id, once somebody's name does not tell who they are.
+    addresses: Option<Arc<HashMap<String, String>>>,
+}
+
+/// People as cells name them: so that each can be told from the others when the file is imported again.
+struct Called {
+    names: Arc<Names>,
+    addresses: Arc<HashMap<String, String>>,
+}
+
+impl Called {
+    fn person(&self, id: &str) -> String {
+        let name = self.names.person(id).name;
+        // Who is no member any more has no address here.
+        let key = || self.addresses.get(id).map_or(id, String::as_str);
+        documents::write_person(&name, self.names.is_namesake(id).then(key))
+    }
 }
 
 impl Export {
@@ -132,19 +151,23 @@ impl Export {
         }
     }
 
-    async fn names(&self, leads: &[proto::Lead]) -> Arc<Names> {
+    async fn called(&mut self, leads: &[proto::Lead]) -> Called {
         let mut people: Vec<&str> = leads.iter().flat_map(Lead::people).collect();
         people.sort_unstable();
         people.dedup();
-        self.gateway.people.names(&self.caller, &people).await
+        let names = self.gateway.people.names(&self.caller, &people).await;
+        if self.addresses.is_none() && people.iter().any(|id| names.is_namesake(id)) {
+            self.addresses = Some(Arc::new(self.gateway.people.addresses(&self.caller).await));
+        }
+        Called { names, addresses: self.addresses.clone().unwrap_or_default() }
     }
 
     async fn csv(mut self, mut leads: Vec<proto::Lead>) -> Result<u64, Cut> {
         let mut csv = LeadsCsv::new(Vec::new(), tz(self.zone))?;
         loop {
-            let names = self.names(&leads).await;
+            let called = self.called(&leads).await;
             for lead in &leads {
-                with_row(lead, &names, self.zone, |row| csv.row(row))?;
+                with_row(lead, &called, self.zone, |row| csv.row(row))?;
             }
             self.out.send(csv.take()?).await?;
             match self.rows.next().await? {
@@ -163,8 +186,8 @@ impl Export {
         let made = tokio::task::spawn_blocking(move || workbook(waiting, zone, now));
         loop {
             self.out.check()?;
-            let names = self.names(&leads).await;
-            if ahead.send(Part::Rows(leads, names)).await.is_err() {
+            let called = self.called(&leads).await;
+            if ahead.send(Part::Rows(leads, called)).await.is_err() {
                 break;
             }
             match self.rows.next().await? {
@@ -190,7 +213,7 @@ impl Export {
 }
 
 enum Part {
-    Rows(Vec<proto::Lead>, Arc<Names>),
+    Rows(Vec<proto::Lead>, Called),
     End,
 }
 
@@ -199,9 +222,9 @@ fn workbook(mut waiting: mpsc::Receiver<Part>, zone: Zone, now: Millis) -> Resul
     let mut book = LeadsXlsx::new(tz(zone), now.0, None)?;
     loop {
         match waiting.blocking_recv() {
-            Some(Part::Rows(leads, names)) => {
+            Some(Part::Rows(leads, called)) => {
                 for lead in &leads {
-                    with_row(lead, &names, zone, |row| book.row(row))?;
+                    with_row(lead, &called, zone, |row| book.row(row))?;
                 }
             }
             Some(Part::End) => break,
@@ -217,12 +240,19 @@ fn workbook(mut waiting: mpsc::Receiver<Part>, zone: Zone, now: Millis) -> Resul
 /// Shows a lead as its row.
 fn with_row<T>(
     lead: &proto::Lead,
-    names: &Names,
+    called: &Called,
     zone: Zone,
     write: impl FnOnce(&documents::Lead<'_>) -> T,
 ) -> T {
-    let owner = names.optional(lead.owner_id.as_deref()).map(|owner| owner.name).unwrap_or_default();
-    let notes: Vec<String> = lead.notes.iter().map(|note| told(note, names, zone)).collect();
+    let owner = lead.owner_id.as_deref().filter(|id| !id.is_empty());
+    let owner = owner.map(|id| called.person(id)).unwrap_or_default();
+    let authors: Vec<String> = lead.notes.iter().map(|note| called.person(&note.author_id)).collect();
+    let notes = lead.notes.iter().zip(&authors).map(|(note, author)| documents::Note {
+        at: note.created_at_ms,
+        author,
+        text: &note.text,
+    });
+    let notes = documents::join_notes(notes, tz(zone));
     write(&documents::Lead {
         id: &lead.id,
         name: &lead.name,
@@ -237,14 +267,8 @@ fn with_row<T>(
         updated_at: lead.updated_at_ms,
         status_changed_at: lead.status_changed_at_ms,
         next_follow_up: lead.next_follow_up_at_ms,
-        notes: &notes.join("\n\n"),
+        notes: &notes,
     })
-}
-
-/// `2026-11-23 10:30 Una: Called.`
-fn told(note: &proto::Note, names: &Names, zone: Zone) -> String {
-    let at = zone.local(Millis(note.created_at_ms)).format("%Y-%m-%d %H:%M");
-    format!("{at} {}: {}", names.person(&note.author_id).name, note.text)
 }
 
 #[cfg(test)]
@@ -268,19 +292,28 @@ mod tests {
             notes: vec![note("=later", 1_795_426_200_000), note("earlier", 0)],
             ..proto::Lead::default()
         };
-        let names = Names::of_test([("u", "Una")]);
+        let called = Called { names: Arc::new(Names::of_test([("u", "Una")])), addresses: Arc::default() };
         let zone = Zone::parse("Europe/Berlin").unwrap();
-        with_row(&lead, &names, zone, |row| {
+        with_row(&lead, &called, zone, |row| {
             assert_eq!((row.owner, row.source, row.status, row.email), ("Una", "Ad", "Lost", ""));
             assert_eq!(row.notes, "2026-11-23 10:30 Una: =later\n\n1970-01-01 01:00 Una: earlier");
         });
     }
 
     #[test]
+    fn people_of_one_name_are_told_apart() {
+        let names = Names::of_test([("a", "Una"), ("b", "Una"), ("c", "Ben")]).with_namesakes(["a", "b"]);
+        let addresses = Arc::new(HashMap::from([("a".to_owned(), "una@x.test".to_owned())]));
+        let called = Called { names: Arc::new(names), addresses };
+        let cells = ["a", "b", "c", "d"].map(|id| called.person(id));
+        assert_eq!(cells, ["Una <una@x.test>", "Una <b>", "Ben", "Former member"]);
+    }
+
+    #[test]
     fn a_workbook_of_which_rows_are_missing_is_none() {
         let (ahead, waiting) = mpsc::channel(1);
-        let names = Arc::new(Names::of_test([]));
-        ahead.try_send(Part::Rows(vec![proto::Lead::default()], names)).map_err(drop).unwrap();
+        let called = Called { names: Arc::new(Names::of_test([])), addresses: Arc::default() };
+        ahead.try_send(Part::Rows(vec![proto::Lead::default()], called)).map_err(drop).unwrap();
         drop(ahead);
         assert!(workbook(waiting, Zone::UTC, Millis(0)).is_err());
     }

@@ -104,7 +104,8 @@ pub(crate) struct Import {
 pub(crate) struct ImportColumn {
     /// As the file has it.
     header: String,
-    /// `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`, `owner`, `createdAt` or `note`;
+    /// `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`, `owner`, `createdAt`,
+    /// `statusChangedAt` or `note`;
     /// `null`: it is passed over.
     #[schema(required)]
     field: Option<String>,

@@ -29,7 +29,8 @@ const IN_QUERY: [&str; 5] = ["mapping", "onDuplicate", "dryRun", "tz", "fileName
 #[allow(dead_code, reason = "describes parameters in the OpenAPI document")]
 pub(crate) struct ImportQuery {
     /// A JSON object from header to field: `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`,
-    /// `owner`, `createdAt` or `note`; `null` or an empty text passes the column over. What is not named is recognised by its header.
+    /// `owner`, `createdAt`, `statusChangedAt` or `note`; `null` or an empty text passes the column over. What is not named is
+    /// recognised by its header.
     #[param(example = "{\"Kunde\":\"name\",\"Intern\":null}")]
     mapping: Option<String>,
     /// What is done with a row that is the same, by address or phone, as a lead that is there; `skip` if absent.
@@ -54,7 +55,8 @@ pub(crate) struct ImportForm {
     #[schema(format = "binary")]
     file: String,
     /// A JSON object from header to field: `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`,
-    /// `owner`, `createdAt` or `note`; `null` or an empty text passes the column over. What is not named is recognised by its header.
+    /// `owner`, `createdAt`, `statusChangedAt` or `note`; `null` or an empty text passes the column over. What is not named is
+    /// recognised by its header.
     #[schema(nullable = false, max_length = 65536, example = "{\"Kunde\":\"name\",\"Intern\":null}")]
     mapping: Option<String>,
     /// What is done with a row that is the same, by address or phone, as a lead that is there; `skip` if absent.

@@ -16,7 +16,8 @@ use crate::{
     filter::{Position, SortBy},
     grpc,
     import::{
-        LONGEST_CELL, MOST_COLUMNS, OnDuplicate, People, Task, header,
+        LONGEST_CELL, LONGEST_NOTES, MOST_COLUMNS, OnDuplicate, People, Task,
+        header::{self, Field},
         row::read,
         table::{Cells, RawRow, Table},
     },
@@ -52,11 +53,17 @@ pub fn table(bytes: &[u8]) {
         line = row.line;
         if let Cells::Good(cells) = &row.cells {
             assert!(cells.len() <= MOST_COLUMNS, "{} cells", cells.len());
-            assert!(cells.iter().all(|cell| cell.chars().count() <= LONGEST_CELL));
         }
         let read = read(&task, rows, row, now);
-        if let Err(reasons) = read.draft {
-            assert!(!reasons.is_empty(), "a row was refused for nothing");
+        match read.draft {
+            Ok(_) => {
+                let fields = task.columns.iter().map(|column| column.field).chain(std::iter::repeat(None));
+                for (cell, field) in read.cells.iter().zip(fields) {
+                    let most = if field == Some(Field::Note) { LONGEST_NOTES } else { LONGEST_CELL };
+                    assert!(cell.chars().count() <= most, "a cell of {} bytes", cell.len());
+                }
+            }
+            Err(reasons) => assert!(!reasons.is_empty(), "a row was refused for nothing"),
         }
         rows += 1;
         true

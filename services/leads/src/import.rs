@@ -10,6 +10,7 @@ mod csv;
 pub mod header;
 pub mod message;
 mod parts;
+pub mod people;
 pub mod row;
 pub mod spool;
 pub mod table;
@@ -17,10 +18,11 @@ pub mod undo;
 mod workbook;
 pub mod worker;
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use leadline_runtime::{caller::Origin, ids::UserId, time::Millis, zone::Zone};
 
+pub use self::people::{Named, People};
 pub use crate::activity::ImportId;
 use crate::{
     lead::{By, LeadId},
@@ -37,8 +39,10 @@ pub const MOST_WAITING: u64 = 10;
 pub const MOST_ROWS: u64 = 2_000_000;
 /// The most columns of a row.
 pub const MOST_COLUMNS: usize = 200;
-/// The longest cell, in code points.
+/// The longest cell, in code points, unless it holds notes.
 pub const LONGEST_CELL: usize = 100_000;
+/// The longest cell of notes, in code points: an export writes 50 of 10,000, with their headings.
+pub const LONGEST_NOTES: usize = 600_000;
 /// The longest name of a column, in code points.
 pub const LONGEST_HEADER: usize = 200;
 /// The most bytes of rows that are kept because they could not be taken.
@@ -127,20 +131,6 @@ pub struct Column {
     /// Its field; `None`: it is passed over.
     pub field: Option<header::Field>,
 }
-
-/// Somebody whom a file may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named {
-    /// A member: may own leads.
-    Member(UserId),
-    /// Was a member: wrote notes.
-    Former(UserId),
-    /// Several members are called so.
-    Several,
-}
-
-/// The people of the workspace as a file may name them: by normalised name or address.
-pub type People = HashMap<String, Named>;
 
 /// What is to be done, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]

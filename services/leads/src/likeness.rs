@@ -3,6 +3,8 @@
 //! A store looks up who shares a key, and of the names near this one those that [`Likeness::is_named`]; what it brings is then
 //! judged by [`Likeness::reasons`].
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::{
     filter::sort_text,
     lead::{Lead, LeadId},
@@ -45,12 +47,19 @@ pub struct Likeness {
     pub company: Option<String>,
 }
 
-/// An address and its domain in the forms in which they are compared and stored.
+/// An address and its domain in the forms in which they are stored, and in which those are looked for that may be the same:
+/// two of one key need not be one [`address`].
 #[must_use]
 pub fn email_keys(email: &str) -> (String, Option<String>) {
     let email = normalise(email);
     let domain = email.split_once('@').map(|(_, domain)| domain.to_owned());
     (email, domain.filter(|domain| !domain.is_empty()))
+}
+
+/// An address as it is the same: without regard to case, and to how a character is written, but not to accents.
+#[must_use]
+pub fn address(email: &str) -> String {
+    email.trim().to_lowercase().nfc().collect()
 }
 
 fn some(text: String) -> Option<String> {
@@ -253,6 +262,13 @@ mod tests {
         ] {
             assert!(!alike(one, other), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn an_address_with_an_accent_is_another() {
+        assert_eq!(address(" Jos\u{e9}@X.es"), address("jose\u{301}@x.ES"));
+        assert_ne!(address("jos\u{e9}@x.es"), address("jose@x.es"));
+        assert_eq!(email_keys("jos\u{e9}@x.es"), email_keys("Jose@x.es"));
     }
 
     #[test]

@@ -6,10 +6,7 @@ use leadline_proto::auth::{
 };
 use leadline_runtime::{caller::Caller, ids::UserId, refusal::Refusal, route::Route, zone::Zone};
 
-use crate::{
-    import::{Named, People},
-    search::normalise,
-};
+use crate::import::people::{People, add_address, add_name};
 
 /// What is said of somebody who is none.
 pub const NOT_A_MEMBER: &str = "must be a member of the workspace";
@@ -58,15 +55,11 @@ impl Members {
         let mut people = People::new();
         let all = self.auth.clone().list_people(caller.request(ListPeopleRequest {})).await?.into_inner();
         for person in all.people {
-            let Ok(user) = UserId::parse(&person.id) else { continue };
-            let known = people.get(&normalise(&person.name)).copied();
-            let named = match (known, person.member) {
-                (Some(Named::Member(_) | Named::Several), true) => Named::Several,
-                (Some(known), false) => known,
-                (_, true) => Named::Member(user),
-                (None, false) => Named::Former(user),
-            };
-            people.insert(normalise(&person.name), named);
+            // Those who have erased their account have no name any more.
+            let user = UserId::parse(&person.id).ok().filter(|_| !person.erased && !person.name.is_empty());
+            if let Some(user) = user {
+                add_name(&mut people, &person.name, user, person.member);
+            }
         }
         let mut cursor = String::new();
         loop {
@@ -74,7 +67,7 @@ impl Members {
             let page = self.auth.clone().list_members(page).await?.into_inner();
             for user in page.members.into_iter().filter_map(|member| member.user) {
                 if let Ok(id) = UserId::parse(&user.id) {
-                    people.insert(normalise(&user.email), Named::Member(id));
+                    add_address(&mut people, &user.email, id);
                 }
             }
             cursor = page.next_cursor;

@@ -1637,7 +1637,8 @@ export interface components {
         /** @description A column of a file. */
         ImportColumn: {
             /**
-             * @description `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`, `owner`, `createdAt` or `note`;
+             * @description `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`, `owner`, `createdAt`,
+             *     `statusChangedAt` or `note`;
              *     `null`: it is passed over.
              */
             field: string | null;
@@ -1658,7 +1659,8 @@ export interface components {
             file: string;
             /**
              * @description A JSON object from header to field: `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`,
-             *     `owner`, `createdAt` or `note`; `null` or an empty text passes the column over. What is not named is recognised by its header.
+             *     `owner`, `createdAt`, `statusChangedAt` or `note`; `null` or an empty text passes the column over. What is not named is
+             *     recognised by its header.
              * @example {"Kunde":"name","Intern":null}
              */
             mapping?: string;
@@ -4160,7 +4162,8 @@ export interface operations {
             query?: {
                 /**
                  * @description A JSON object from header to field: `name`, `firstName`, `lastName`, `email`, `phone`, `company`, `source`, `status`, `tags`,
-                 *     `owner`, `createdAt` or `note`; `null` or an empty text passes the column over. What is not named is recognised by its header.
+                 *     `owner`, `createdAt`, `statusChangedAt` or `note`; `null` or an empty text passes the column over. What is not named is
+                 *     recognised by its header.
                  * @example {"Kunde":"name","Intern":null}
                  */
                 mapping?: string;

@@ -26,6 +26,7 @@ const LABELS: Record<Field, Key> = {
   tags: 'field.tags',
   owner: 'leads.owner',
   createdAt: 'leads.created',
+  statusChangedAt: 'lead.inStage',
   note: 'leads.notes',
 };
 

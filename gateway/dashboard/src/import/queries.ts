@@ -17,6 +17,7 @@ export const FIELDS = [
   'tags',
   'owner',
   'createdAt',
+  'statusChangedAt',
   'note',
 ] as const;
 export type Field = (typeof FIELDS)[number];

@@ -11,6 +11,7 @@ const FIELDS: Record<string, string> = {
   tags: 'Schlagwörter',
   owner: 'Zuständig',
   createdAt: 'Erstellt',
+  statusChangedAt: 'In dieser Phase seit',
   note: 'Notiz',
 };
 

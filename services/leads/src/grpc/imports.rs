@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::Stream;
-use leadline_documents::{defuse_phone, undefuse};
+use leadline_documents::{defuse, defuse_phone, undefuse};
 use leadline_proto::leads::{
     self as proto, imports_service_server::ImportsService, start_import_request::Part,
 };
@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{Leads, parse, replay};
 use crate::{
     import::{
-        Import, ImportId, LARGEST_FILE, LARGEST_PIECE, LONGEST_FILE_NAME, OnDuplicate, People, Task,
+        Column, Import, ImportId, LARGEST_FILE, LARGEST_PIECE, LONGEST_FILE_NAME, OnDuplicate, People, Task,
         UPLOAD_TIME,
         header::{self, Field},
         message,
@@ -253,7 +253,9 @@ impl Imports {
         }
         violations.check()?;
         if zone.is_none()
-            && columns.iter().any(|column| matches!(column.field, Some(Field::CreatedAt | Field::Note)))
+            && columns.iter().any(|column| {
+                matches!(column.field, Some(Field::CreatedAt | Field::StatusChangedAt | Field::Note))
+            })
         {
             zone = Some(self.leads.members.zone(caller).await?);
         }
@@ -283,6 +285,8 @@ struct Failures {
     import: Import,
     /// The row sent last.
     after: Option<u64>,
+    /// How many were sent; `None`: how many are missing was told too.
+    sent: Option<u64>,
     begun: bool,
     /// What is still to be sent of the rows that were read.
     rest: Vec<u8>,
@@ -308,13 +312,21 @@ impl Failures {
             .from_writer(Vec::new());
         let columns = &self.import.task.columns;
         if !self.begun {
-            let own = columns.iter().map(|column| harmless(&column.header));
+            let own = columns.iter().map(|column| harmless(&column.header, None));
             write(&mut out, own.chain(BEHIND.map(str::to_owned)))?;
         }
         let rows = self.imports.failed(self.scope, self.import.id, self.after, PAGE).await?;
         if rows.is_empty() && self.begun {
-            return Ok(false);
+            let Some(sent) = self.sent.take() else { return Ok(false) };
+            // Of an import that ended long ago nothing is kept.
+            let missing = self.import.counts.failed.saturating_sub(sent);
+            if sent == 0 || missing == 0 {
+                return Ok(false);
+            }
+            let told = [String::new(), left_out(missing)];
+            write(&mut out, columns.iter().map(|_| String::new()).chain(told))?;
         }
+        self.sent = self.sent.map(|sent| sent + rows.len() as u64);
         self.after = rows.last().map(|row| row.nth).or(self.after);
         for row in rows {
             let mut cells = row.cells;
@@ -330,7 +342,8 @@ impl Failures {
             }
             cells.resize(columns.len(), String::new());
             let told = [row.line.to_string(), row.reason];
-            write(&mut out, cells.iter().map(|cell| harmless(cell)).chain(told))?;
+            let harmless = |(cell, column): (&String, &Column)| harmless(cell, column.field);
+            write(&mut out, cells.iter().zip(columns).map(harmless).chain(told))?;
         }
         let rows = out.into_inner().map_err(|error| internal(&error))?;
         if !self.begun {
@@ -406,7 +419,8 @@ impl ImportsService for Imports {
         let found = self.imports.import(scope, id).await.map_err(Refusal::from)?;
         let (import, _) = found.ok_or(Refusal::NotFound("import"))?;
         let imports = self.imports.clone();
-        let failures = Failures { imports, scope, import, after: None, begun: false, rest: Vec::new() };
+        let failures =
+            Failures { imports, scope, import, after: None, sent: Some(0), begun: false, rest: Vec::new() };
         let parts = futures::stream::try_unfold(failures, |failures| async move {
             failures.part().await.map_err(|error| Status::from(Refusal::from(error)))
         });
@@ -445,7 +459,15 @@ impl ImportsService for Imports {
     }
 }
 
-/// A cell that does no harm in a spreadsheet, whether it came in defused or not; a phone number stays as it is.
-fn harmless(cell: &str) -> String {
-    defuse_phone(undefuse(cell))
+/// A cell that does no harm in a spreadsheet, whether it came in defused or not; the number in a column of phones stays as it is.
+fn harmless(cell: &str, field: Option<Field>) -> String {
+    let cell = undefuse(cell);
+    if field == Some(Field::Phone) { defuse_phone(cell) } else { defuse(cell) }
+}
+
+/// What stands at the end of rows of which not all were kept.
+fn left_out(missing: u64) -> String {
+    format!(
+        "{missing} more rows could not be taken, and there was no room to keep them: mend the file and send it again"
+    )
 }

@@ -1,18 +1,19 @@
 //! What becomes of the rows of a batch. A store looks up who is there already, and writes what comes out, in one transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use leadline_runtime::{caller::Scope, time::Millis, version::Version};
 
 use super::{
-    Counts, FailedRow, Former, Import, OnDuplicate, Outcome, PREVIEWED, PREVIEWED_CELL, PreviewRow, Trace,
+    Counts, FailedRow, Former, Import, LARGEST_FAILED, MOST_FAILED, OnDuplicate, Outcome, PREVIEWED,
+    PREVIEWED_CELL, PreviewRow, Trace,
     row::{Draft, NO_NAME, Row},
 };
 use crate::{
     activity::{Activity, ActivityId, LeadEvent, Snapshot, What},
     fields::{Fields, Patch},
     lead::{By, Change, Command, Lead, LeadId, NewLead, Note, NoteId},
-    likeness::{LEAST_DIGITS, email_keys},
+    likeness::{LEAST_DIGITS, address, email_keys},
     search::digits,
     stage::{Source, Stages, Status},
 };
@@ -26,13 +27,45 @@ pub struct Rows {
     pub rows: Vec<Row>,
     /// Who takes them in, and when.
     pub by: By,
+    /// How much may be kept of those that can't be taken.
+    pub room: Room,
+}
+
+/// How much may still be kept of rows that can't be taken. What has no room is counted, and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// So many rows.
+    pub rows: u64,
+    /// So many bytes of them.
+    pub bytes: usize,
+}
+
+impl Room {
+    /// That of an import whose kept rows have so many bytes.
+    #[must_use]
+    pub fn of(import: &Import, bytes: usize) -> Self {
+        Self {
+            rows: MOST_FAILED.saturating_sub(import.counts.failed),
+            bytes: LARGEST_FAILED.saturating_sub(bytes),
+        }
+    }
+
+    /// Takes the place of a row, if there is one.
+    fn takes(&mut self, row: &FailedRow) -> bool {
+        let fits = self.rows > 0 && row.size() <= self.bytes;
+        if fits {
+            self.rows -= 1;
+            self.bytes -= row.size();
+        }
+        fits
+    }
 }
 
 /// By what leads are the same: as stores keep it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Keys {
-    /// Addresses, normalised, each once.
-    pub emails: Vec<String>,
+    /// Addresses, normalised; under each, as they are [the same](address).
+    pub emails: BTreeMap<String, BTreeSet<String>>,
     /// The digits of phones, at least [`LEAST_DIGITS`], each once.
     pub digits: Vec<String>,
 }
@@ -68,7 +101,7 @@ pub struct Batch {
 }
 
 fn email_key(draft: &Draft) -> Option<String> {
-    draft.email.as_ref().map(|email| email_keys(email.as_str()).0).filter(|key| !key.is_empty())
+    draft.email.as_ref().map(|email| address(email.as_str()))
 }
 
 fn digits_key(draft: &Draft) -> Option<String> {
@@ -116,14 +149,15 @@ impl Rows {
             return Keys::default();
         }
         let drafts = || self.rows.iter().filter_map(|row| row.draft.as_ref().ok());
-        let mut keys = Keys {
-            emails: drafts().filter_map(email_key).collect(),
-            digits: drafts().filter_map(digits_key).collect(),
-        };
-        for keys in [&mut keys.emails, &mut keys.digits] {
-            keys.sort_unstable();
-            keys.dedup();
+        let mut keys = Keys { digits: drafts().filter_map(digits_key).collect(), ..Keys::default() };
+        for email in drafts().filter_map(|draft| draft.email.as_ref()) {
+            let (loose, _) = email_keys(email.as_str());
+            if !loose.is_empty() {
+                keys.emails.entry(loose).or_default().insert(address(email.as_str()));
+            }
         }
+        keys.digits.sort_unstable();
+        keys.digits.dedup();
         keys
     }
 
@@ -134,7 +168,7 @@ impl Rows {
             return Vec::new();
         }
         let keys = self.keys();
-        let emails = keys.emails.iter().map(|key| seen_email(key));
+        let emails = keys.emails.values().flatten().map(|key| seen_email(key));
         emails.chain(keys.digits.iter().map(|key| seen_digits(key))).collect()
     }
 
@@ -155,6 +189,7 @@ impl Rows {
             slots: Vec::new(),
             by_email: HashMap::new(),
             by_digits: HashMap::new(),
+            room: self.room,
             batch: Batch::default(),
         };
         let mut found = found;
@@ -181,6 +216,7 @@ struct Pile<'r> {
     slots: Vec<Slot>,
     by_email: HashMap<String, usize>,
     by_digits: HashMap<String, usize>,
+    room: Room,
     batch: Batch,
 }
 
@@ -192,7 +228,7 @@ impl Pile<'_> {
 
     fn know(&mut self, place: usize, fields: &Fields) {
         if let Some(email) = &fields.email {
-            self.by_email.entry(email_keys(email.as_str()).0).or_insert(place);
+            self.by_email.entry(address(email.as_str())).or_insert(place);
         }
         if let Some(phone) = &fields.phone {
             let digits = digits(phone.as_str());
@@ -261,11 +297,13 @@ impl Pile<'_> {
         let created_by = self.rows.import.created_by;
         let new = NewLead { id: LeadId::new(), fields, created_by, note: None };
         let mut lead = Lead::create(new, by).lead;
-        if let Some(at) = draft.created_at {
+        // Whoever was in a stage then was there by then.
+        if let Some(at) = draft.created_at.or(draft.status_changed_at) {
+            let entered = draft.status_changed_at.unwrap_or(at);
             lead.created_at = at;
-            lead.status_changed_at = at;
+            lead.status_changed_at = entered;
             let mut stages = Stages::default();
-            stages.enter(lead.fields.status, at);
+            stages.enter(lead.fields.status, entered);
             lead.stages = stages;
         }
         let added = self.new_notes(draft, &[], lead.updated_at);
@@ -338,7 +376,10 @@ impl Pile<'_> {
         }
         if outcome == Outcome::Failed {
             let (nth, line, cells) = (row.nth, row.line, row.cells.clone());
-            self.batch.failed.push(FailedRow { nth, line, cells, reason });
+            let failed = FailedRow { nth, line, cells, reason };
+            if self.room.takes(&failed) {
+                self.batch.failed.push(failed);
+            }
         }
     }
 

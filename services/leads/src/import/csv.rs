@@ -137,7 +137,8 @@ impl CsvRows {
         }
         let line = self.line;
         let (mut written, mut ended) = (0, 0);
-        let (mut too_wide, mut too_long) = (false, false);
+        // What is kept of a row that is too much.
+        let mut much: Option<Cells> = None;
         loop {
             // An empty block tells the reader that this is the end.
             self.peek()?;
@@ -154,36 +155,51 @@ impl CsvRows {
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if self.text.len() >= LARGEST_ROW => {
                     // What is too long is read past.
-                    too_long = true;
+                    much.get_or_insert_with(|| {
+                        Cells::too_long(texts(&self.text[..written], &self.ends[..ended]))
+                    });
                     written = 0;
                 }
                 ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
                 ReadRecordResult::OutputEndsFull => {
-                    too_wide = true;
+                    let kept = self.ends[ended - 1];
+                    much.get_or_insert_with(|| {
+                        Cells::TooMany(texts(&self.text[..kept], &self.ends[..ended]))
+                    });
                     ended = 0;
                 }
                 ReadRecordResult::Record => break,
                 ReadRecordResult::End => return Ok(None),
             }
         }
-        let cells = if too_long {
-            Cells::TooLong
-        } else if too_wide || ended > MOST_COLUMNS {
-            Cells::TooMany
-        } else {
-            let mut from = 0;
-            let cell = |end: &usize| {
-                let text = String::from_utf8_lossy(&self.text[from..*end]).into_owned();
-                from = *end;
-                text
-            };
-            Cells::of(self.ends[..ended].iter().map(cell).collect())
+        let cells = match much {
+            Some(much) => much,
+            None => {
+                let cells = texts(&self.text[..written], &self.ends[..ended]);
+                if ended > MOST_COLUMNS { Cells::TooMany(cells) } else { Cells::of(cells) }
+            }
         };
         if self.text.len() > BLOCK {
             self.text = vec![0; BLOCK];
         }
         Ok(Some(RawRow { line, cells }))
     }
+}
+
+/// The texts of the cells that end there, and of one that has begun behind them.
+fn texts(bytes: &[u8], ends: &[usize]) -> Vec<String> {
+    let mut from = 0;
+    let mut cells = Vec::with_capacity(ends.len() + 1);
+    for end in ends {
+        cells.push(String::from_utf8_lossy(&bytes[from..*end]).into_owned());
+        from = *end;
+    }
+    if from < bytes.len() {
+        // A character may have been cut in two.
+        let whole = bytes[from..].utf8_chunks().next().map(|chunk| chunk.valid().to_owned());
+        cells.extend(whole);
+    }
+    cells
 }
 
 #[cfg(test)]
@@ -247,7 +263,10 @@ mod tests {
         let mut rows = CsvRows::new(file, dialect).unwrap();
         assert_eq!(rows.next().unwrap().unwrap().line, 1);
         let bad = rows.next().unwrap().unwrap();
-        assert_eq!((bad.line, bad.cells), (2, Cells::TooLong));
+        let Cells::TooLong(kept) = bad.cells else { panic!("{:?}", bad.cells) };
+        // Its beginning is kept.
+        assert_eq!((bad.line, kept.len(), kept[0].len()), (2, 1, LARGEST_ROW));
+        assert!(kept[0].starts_with("x,\nx,\n"));
         assert!(rows.next().unwrap().is_none());
     }
 
@@ -259,7 +278,8 @@ mod tests {
         file.rewind().unwrap();
         let dialect = Dialect { charset: encoding_rs::UTF_8, delimiter: b',', told: false };
         let mut rows = CsvRows::new(file, dialect).unwrap();
-        assert_eq!(rows.next().unwrap().unwrap().cells, Cells::TooMany);
+        let bad = rows.next().unwrap().unwrap().cells;
+        assert_eq!(bad, Cells::TooMany(vec!["a".to_owned(); MOST_COLUMNS + 1]));
         assert_eq!(rows.next().unwrap().unwrap().cells, Cells::Good(cells(&["b"])));
     }
 

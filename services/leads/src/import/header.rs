@@ -30,13 +30,15 @@ pub enum Field {
     Owner,
     /// When the lead was made.
     CreatedAt,
+    /// When the lead entered its stage.
+    StatusChangedAt,
     /// A note, or several as an export writes them.
     Note,
 }
 
 impl Field {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Name,
         Self::FirstName,
         Self::LastName,
@@ -48,6 +50,7 @@ impl Field {
         Self::Tags,
         Self::Owner,
         Self::CreatedAt,
+        Self::StatusChangedAt,
         Self::Note,
     ];
 
@@ -66,6 +69,7 @@ impl Field {
             Self::Tags => "tags",
             Self::Owner => "owner",
             Self::CreatedAt => "createdAt",
+            Self::StatusChangedAt => "statusChangedAt",
             Self::Note => "note",
         }
     }
@@ -86,7 +90,7 @@ impl Field {
 }
 
 /// What headers say, without case, accents, blanks and punctuation: English, German, French, Spanish, Italian.
-const WORDS: [(Field, &str); 12] = [
+const WORDS: [(Field, &str); 13] = [
     (
         Field::Name,
         "name fullname contact contactname leadname lead person customer customername client clientname \
@@ -150,6 +154,16 @@ const WORDS: [(Field, &str); 12] = [
         "createdat created createdate createddate createdon datecreated dateadded addedon creationdate \
          createtime createdtime erstelltam erstellt angelegtam erstellungsdatum datedecreation creele \
          dateajout datedajout fechadecreacion creadoel creado datadicreazione datacreazione creatoil",
+    ),
+    (
+        Field::StatusChangedAt,
+        "statuschangedat statuschanged statuschangedate statuschangeddate statuschangedon datestatuschanged \
+         laststatuschange laststatuschangedate stagechangedat stagechanged stagechangedate stagechangeddate \
+         stagechangedon datestagechanged laststagechange laststagechangedate datestageentered \
+         dateenteredstage dateenteredcurrentstage statusgeandertam phasegeandertam stufegeandertam \
+         statutmodifiele etapemodifieele datechangementstatut datechangementetape \
+         estadocambiadoel etapacambiadael fechacambioestado fechacambioetapa fechacambiodeestado \
+         fechacambiodeetapa statomodificatoil fasemodificatail datacambiostato datacambiofase",
     ),
     (
         Field::Note,
@@ -289,7 +303,7 @@ mod tests {
                 Some(F::Owner),
                 Some(F::CreatedAt),
                 None,
-                None,
+                Some(F::StatusChangedAt),
                 None,
                 Some(F::Note)
             ]
@@ -314,6 +328,8 @@ mod tests {
             ("Labels", Field::Tags),
             ("Date added", Field::CreatedAt),
             ("Erstellt am", Field::CreatedAt),
+            ("Date stage changed", Field::StatusChangedAt),
+            ("Status geändert am", Field::StatusChangedAt),
             ("Comments", Field::Note),
             ("Vorname", Field::FirstName),
             ("Apellidos", Field::LastName),
@@ -321,7 +337,7 @@ mod tests {
         ] {
             assert_eq!(Field::recognise(header), Some(field), "{header}");
         }
-        for foreign in ["Id", "Updated at", "Zip", "", "Status changed at"] {
+        for foreign in ["Id", "Updated at", "Zip", "", "Next follow-up"] {
             assert_eq!(Field::recognise(foreign), None, "{foreign}");
         }
     }

@@ -1,7 +1,9 @@
 //! What a row says of a lead, by the rules of fields.
 
+use std::time::Duration;
+
 use chrono::NaiveDateTime;
-use leadline_documents::{split_tags, undefuse};
+use leadline_documents::{NoteRead, split_notes, split_tags, undefuse};
 use leadline_runtime::{
     ids::UserId,
     time::Millis,
@@ -9,18 +11,20 @@ use leadline_runtime::{
 };
 
 use super::{
-    Named, People, Task,
+    LONGEST_CELL, LONGEST_NOTES, Task,
     header::Field,
+    people,
     table::{Cells, RawRow},
 };
 use crate::{
     fields::{Company, Email, Name, NoteText, Phone, Tags},
-    search::normalise,
     stage::{Source, Status},
 };
 
 /// The most notes of one row: an export writes no more.
 const MOST_NOTES: usize = 50;
+/// So much of the day is repeated where a clock is set back.
+const REPEATED: [Duration; 2] = [Duration::from_secs(30 * 60), Duration::from_secs(60 * 60)];
 
 /// What a row says; what it says nothing of is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +47,8 @@ pub struct Draft {
     pub owner: Option<UserId>,
     /// When it was made.
     pub created_at: Option<Millis>,
+    /// When it entered its stage; not before it was made.
+    pub status_changed_at: Option<Millis>,
     /// The notes, newest first.
     pub notes: Vec<DraftNote>,
 }
@@ -89,14 +95,6 @@ fn one_of<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Result
     })
 }
 
-fn owner(text: &str, people: &People) -> Result<UserId, &'static str> {
-    match people.get(&normalise(text)) {
-        Some(Named::Member(user)) => Ok(*user),
-        Some(Named::Several) => Err("is the name of several members: write the address of one"),
-        Some(Named::Former(_)) | None => Err("must be the name or the address of a member of the workspace"),
-    }
-}
-
 /// A time: RFC 3339, or a date, with a time or without, by the clock of the zone.
 fn time(text: &str, zone: Zone) -> Option<Millis> {
     let text = text.trim();
@@ -121,6 +119,16 @@ fn past(text: &str, zone: Zone, now: Millis) -> Result<Millis, &'static str> {
     }
 }
 
+/// When a lead entered its stage: not before it was made. A workbook's clock does not tell which of the two hours it means that
+/// a clock change repeats: what was before then may have been after.
+fn entered(at: Millis, created_at: Option<Millis>, zone: Zone) -> Result<Millis, &'static str> {
+    let Some(created_at) = created_at.filter(|created_at| at < *created_at) else { return Ok(at) };
+    let reads_the_same = |later: &Millis| zone.local(*later).naive_local() == zone.local(at).naive_local();
+    let later = REPEATED.map(|repeated| at.after(repeated));
+    let found = later.into_iter().find(|later| *later >= created_at && reads_the_same(later));
+    found.ok_or("must not lie before the lead was made")
+}
+
 fn tags(text: &str) -> Result<Tags, String> {
     Tags::parse(&split_tags(text)).map_err(|faults| {
         let mut told: Vec<String> = Vec::new();
@@ -134,67 +142,51 @@ fn tags(text: &str) -> Result<Tags, String> {
     })
 }
 
-/// The time and the author with which an export begins a note, and where its text begins: `2026-11-23 10:30 Una: Called.`
-fn heading(text: &str) -> Option<(&str, &str, usize)> {
-    let time = text.get(..16)?;
-    let shape = time.bytes().enumerate().all(|(at, byte)| match at {
-        4 | 7 => byte == b'-',
-        10 => byte == b' ',
-        13 => byte == b':',
-        _ => byte.is_ascii_digit(),
-    });
-    let rest = text.get(16..)?.strip_prefix(' ')?;
-    let (author, _) = rest.split_once(": ")?;
-    let good = shape && !author.is_empty() && author.len() <= 400 && !author.contains('\n');
-    good.then_some((time, author, 17 + author.len() + 2))
-}
-
 /// The notes of a cell, newest first: as an export writes them, or the whole cell as one.
 fn notes(cell: &str, task: &Task, now: Millis) -> Result<Vec<DraftNote>, String> {
-    let mut starts = vec![0];
-    if heading(cell).is_some() {
-        let breaks = cell.match_indices("\n\n").map(|(at, _)| at + 2);
-        starts.extend(breaks.filter(|at| heading(&cell[*at..]).is_some()));
-    }
-    if starts.len() > MOST_NOTES {
+    let text = |text: &str| NoteText::parse(text).map_err(|fault| fault.to_string());
+    let whole = |cell: &str| -> Result<Vec<DraftNote>, String> {
+        Ok(vec![DraftNote { text: text(cell)?, author: None, at: None }])
+    };
+    let Some(read) = split_notes(cell) else { return whole(cell) };
+    // A clock shows no such time: no export has written this.
+    let times: Option<Vec<Millis>> = read.iter().map(|note| time(&note.at, task.zone)).collect();
+    let Some(times) = times else { return whole(cell) };
+    let count = read.len();
+    if count > MOST_NOTES {
         return Err(format!("must be at most {MOST_NOTES} notes"));
     }
-    let ends = starts.iter().skip(1).map(|at| at - 2).chain([cell.len()]);
-    let mut notes = Vec::new();
-    for (nth, (from, to)) in starts.iter().zip(ends).enumerate() {
-        let part = &cell[*from..to];
-        let (mut text, mut author, mut at) = (part.to_owned(), None, None);
-        if let Some((when, who, begins)) = heading(part) {
-            // Notes of one minute stay in their order.
-            let later = i64::try_from(starts.len() - nth).unwrap_or(0);
-            at = time(when, task.zone).map(|at| Millis(at.0 + later)).filter(|at| *at <= now);
-            if at.is_some() {
-                author = match task.people.get(&normalise(who)) {
-                    Some(Named::Member(user) | Named::Former(user)) => Some(*user),
-                    Some(Named::Several) | None => None,
-                };
-                text = match author {
-                    Some(_) => part[begins..].to_owned(),
-                    None => format!("{who}: {}", &part[begins..]),
-                };
-            }
-        }
-        let text = NoteText::parse(&text).map_err(|fault| fault.to_string())?;
-        notes.push(DraftNote { text, author, at });
-    }
-    Ok(notes)
+    let one = |(nth, (note, at)): (usize, (NoteRead, Millis))| -> Result<DraftNote, String> {
+        // Notes of one minute stay in their order, and none is from the future, wherever its clock stood.
+        let place = |nth: usize| i64::try_from(nth).unwrap_or(0);
+        let at = Some(Millis(at.0 + place(count - nth)).min(Millis(now.0 - place(nth))));
+        let author = people::author(&note.author, &task.people);
+        let signed = || format!("{}: {}", note.author, note.text);
+        let text = match author {
+            Some(_) => text(&note.text)?,
+            // Who wrote it is told in it, if there is room.
+            None => text(&signed()).or_else(|_| text(&note.text))?,
+        };
+        Ok(DraftNote { text, author, at })
+    };
+    read.into_iter().zip(times).enumerate().map(one).collect()
 }
 
 /// Reads a row.
 #[must_use]
 pub fn read(task: &Task, nth: u64, raw: RawRow, now: Millis) -> Row {
     let RawRow { line, cells } = raw;
-    let bad = |reason: &str| Row { nth, line, cells: Vec::new(), draft: Err(vec![reason.to_owned()]) };
+    let bad = |cells, reason: &str| Row { nth, line, cells, draft: Err(vec![reason.to_owned()]) };
     match cells {
-        Cells::TooLong => bad(
-            "a cell has more than 100,000 characters, or all have more than 1 MiB: is a quotation mark missing?",
+        Cells::TooLong(cells) => bad(
+            cells,
+            "a cell has more than 600,000 characters, or all have more than 1 MiB, of which only the beginning stands here: \
+             is a quotation mark missing?",
         ),
-        Cells::TooMany => bad("has more than 200 cells: is a line break missing?"),
+        Cells::TooMany(cells) => bad(
+            cells,
+            "has more than 200 cells, of which only the first stand here: is a line break missing?",
+        ),
         Cells::Good(cells) => {
             let draft = draft(task, &cells, now);
             Row { nth, line, cells, draft }
@@ -210,6 +202,17 @@ fn draft(task: &Task, cells: &[String], now: Millis) -> Result<Draft, Vec<String
             cells.len(),
             task.columns.len()
         ));
+    }
+    for (nth, cell) in cells.iter().enumerate() {
+        let column = task.columns.get(nth);
+        let (most, told) = match column.and_then(|column| column.field) {
+            Some(Field::Note) => (LONGEST_NOTES, "600,000"),
+            _ => (LONGEST_CELL, "100,000"),
+        };
+        if cell.len() > most && cell.chars().nth(most).is_some() {
+            let header = column.map_or("a cell", |column| column.header.as_str());
+            reasons.0.push(format!("{header} has more than {told} characters: is a quotation mark missing?"));
+        }
     }
     let mut draft = Draft::default();
     let (mut first, mut last) = (None, None);
@@ -230,10 +233,17 @@ fn draft(task: &Task, cells: &[String], now: Millis) -> Result<Draft, Vec<String
             Field::Source => draft.source = reasons.take(name, one_of(text, &Source::ALL, Source::name)),
             Field::Status => draft.status = reasons.take(name, one_of(text, &Status::ALL, Status::name)),
             Field::Tags => draft.tags = reasons.take(name, tags(text)).filter(|tags| !tags.is_empty()),
-            Field::Owner => draft.owner = reasons.take(name, owner(text, &task.people)),
+            Field::Owner => draft.owner = reasons.take(name, people::owner(text, &task.people)).flatten(),
             Field::CreatedAt => draft.created_at = reasons.take(name, past(text, task.zone, now)),
+            Field::StatusChangedAt => {
+                draft.status_changed_at = reasons.take(name, past(text, task.zone, now));
+            }
             Field::Note => draft.notes = reasons.take(name, notes(text, task, now)).unwrap_or_default(),
         }
+    }
+    if let Some(at) = draft.status_changed_at {
+        let entered = entered(at, draft.created_at, task.zone);
+        draft.status_changed_at = reasons.take(Field::StatusChangedAt.name(), entered);
     }
     let both: Vec<&str> = [first, last].into_iter().flatten().collect();
     let named = task
@@ -259,7 +269,7 @@ mod tests {
     use leadline_runtime::caller::Origin;
 
     use super::*;
-    use crate::import::{Column, OnDuplicate, header};
+    use crate::import::{Column, Named, OnDuplicate, People, header};
 
     fn task(headers: &[&str]) -> Task {
         let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
@@ -275,9 +285,13 @@ mod tests {
         }
     }
 
-    fn row(task: &Task, cells: &[&str]) -> Result<Draft, Vec<String>> {
+    fn raw(cells: &[&str]) -> RawRow {
         let cells = Cells::Good(cells.iter().map(|cell| (*cell).to_owned()).collect());
-        read(task, 0, RawRow { line: 2, cells }, Millis::now()).draft
+        RawRow { line: 2, cells }
+    }
+
+    fn row(task: &Task, cells: &[&str]) -> Result<Draft, Vec<String>> {
+        read(task, 0, raw(cells), Millis::now()).draft
     }
 
     #[test]
@@ -337,6 +351,71 @@ mod tests {
     }
 
     #[test]
+    fn a_lead_entered_its_stage_after_it_was_made_and_not_in_the_future() {
+        let task = task(&["Name", "Created at", "Status changed at"]);
+        let entered = |created: &str, entered: &str| {
+            row(&task, &["Ada", created, entered])
+                .map(|draft| draft.status_changed_at.map(|at| at.to_string()))
+        };
+        let is = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(entered("2020-05-01", "2020-05-02 12:00"), is("2020-05-02T10:00:00.000Z"));
+        assert_eq!(entered("2020-05-01", "2020-05-01"), is("2020-04-30T22:00:00.000Z"));
+        assert_eq!(entered("", "2020-05-01"), is("2020-04-30T22:00:00.000Z"));
+        assert_eq!(entered("2020-05-01", ""), Ok(None));
+        for (created, changed, why) in [
+            ("2020-05-02", "2020-05-01", "statusChangedAt must not lie before"),
+            ("2020-05-02", "2999-01-01", "statusChangedAt must not lie in the future"),
+            ("2020-05-02", "soon", "statusChangedAt must be a time"),
+        ] {
+            let reasons = entered(created, changed).unwrap_err();
+            assert!(reasons.len() == 1 && reasons[0].starts_with(why), "{reasons:?}");
+        }
+        // Made in the first of two hours that a workbook's clock shows alike, moved in the second.
+        assert_eq!(entered("2025-10-26 02:40", "2025-10-26 02:10"), is("2025-10-26T01:10:00.000Z"));
+        assert!(entered("2025-10-26 03:40", "2025-10-26 02:10").is_err());
+    }
+
+    #[test]
+    fn a_cell_of_notes_may_be_as_long_as_an_export_writes_it_and_no_other() {
+        let task = task(&["Name", "Notes", "Shoe size"]);
+        let note = format!("2020-11-23 10:30 Una: {}", "x".repeat(9_000));
+        let cell = vec![note.as_str(); 50].join("\n\n");
+        assert!(cell.len() > LONGEST_CELL);
+        assert_eq!(row(&task, &["Ada", &cell]).unwrap().notes.len(), 50);
+        let read = read(&task, 0, raw(&["Ada", "", &"y".repeat(LONGEST_CELL + 1)]), Millis::now());
+        assert!(read.draft.unwrap_err()[0].starts_with("Shoe size has more than 100,000"));
+        assert_eq!(read.cells[0], "Ada");
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_keeps_what_of_it_was_read() {
+        let task = task(&["Name", "Notes"]);
+        let kept = vec!["Ada".to_owned(), "x".to_owned()];
+        for cells in [Cells::TooLong(kept.clone()), Cells::TooMany(kept.clone())] {
+            let read = read(&task, 0, RawRow { line: 2, cells }, Millis::now());
+            assert_eq!(read.cells, kept);
+            assert!(read.draft.unwrap_err()[0].contains("is a "));
+        }
+    }
+
+    #[test]
+    fn a_note_keeps_its_text_if_there_is_no_room_for_a_stranger_s_name() {
+        let task = task(&["Name", "Notes"]);
+        let full = "x".repeat(10_000);
+        let note = |author: &str| {
+            let cell = format!("2020-11-23 10:30 {author}: {full}\n\n2020-11-23 10:30 {author}: hi");
+            row(&task, &["Ada", &cell])
+                .unwrap()
+                .notes
+                .into_iter()
+                .map(|note| note.text.as_str().to_owned())
+                .collect()
+        };
+        let texts: Vec<String> = note("Former member");
+        assert_eq!(texts, [full.as_str(), "Former member: hi"]);
+    }
+
+    #[test]
     fn notes_of_an_export_come_back_with_author_and_time() {
         let mut task = task(&["Name", "Notes"]);
         let una = UserId::new();
@@ -360,5 +439,6 @@ mod tests {
         assert_eq!(row(&task, &["Ada", " UNA "]).unwrap().owner, Some(una));
         assert!(row(&task, &["Ada", "Ben"]).unwrap_err()[0].contains("several"));
         assert!(row(&task, &["Ada", "Cid"]).unwrap_err()[0].contains("member"));
+        assert_eq!(row(&task, &["Ada", "Former member"]).unwrap().owner, None);
     }
 }

@@ -5,11 +5,11 @@ use std::{fs::File, io, io::Read, io::Seek};
 use tokio::sync::SemaphorePermit;
 
 use super::{
-    LONGEST_CELL, LONGEST_HEADER, MOST_ROWS,
+    LONGEST_HEADER, LONGEST_NOTES, MOST_ROWS,
     charset::charset_of,
     csv::{CsvRows, Dialect},
     parts,
-    workbook::{SheetRows, Workbook},
+    workbook::Workbook,
 };
 
 /// Why a file is no table. The text is for the person who sent it.
@@ -48,27 +48,54 @@ pub(super) const LARGEST_ROW: usize = 1024 * 1024;
 /// The most bytes of all cells: a few texts of a workbook may stand in all of them.
 const LARGEST_TABLE: usize = 1024 * 1024 * 1024;
 
-/// The cells of a row.
+/// The cells of a row. Of what is too much, the beginning is kept: as much as any row may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cells {
     /// As they stand in the file.
     Good(Vec<String>),
-    /// A cell is longer than [`LONGEST_CELL`], or all are together longer than any row is.
-    TooLong,
+    /// A cell is longer than any may be, [`LONGEST_NOTES`], or all are together longer than any row is.
+    TooLong(Vec<String>),
     /// More than [`MOST_COLUMNS`](super::MOST_COLUMNS).
-    TooMany,
+    TooMany(Vec<String>),
 }
 
 impl Cells {
     /// Cells, if none is too long.
     #[must_use]
     pub(super) fn of(cells: Vec<String>) -> Self {
-        let long = |cell: &String| cell.len() > LONGEST_CELL && cell.chars().nth(LONGEST_CELL).is_some();
+        let long = |cell: &String| cell.len() > LONGEST_NOTES && cell.chars().nth(LONGEST_NOTES).is_some();
         let all: usize = cells.iter().map(String::len).sum();
-        if all > LARGEST_ROW || cells.iter().any(long) { Self::TooLong } else { Self::Good(cells) }
+        match all > LARGEST_ROW || cells.iter().any(long) {
+            true => Self::too_long(cells),
+            false => Self::Good(cells),
+        }
     }
 
-    fn are_blank(&self) -> bool {
+    /// What of cells that are too long is kept.
+    pub(super) fn too_long(mut cells: Vec<String>) -> Self {
+        let mut room = LARGEST_ROW;
+        for cell in &mut cells {
+            let mut end = cell.len().min(room);
+            while !cell.is_char_boundary(end) {
+                end -= 1;
+            }
+            cell.truncate(end);
+            room -= end;
+        }
+        while cells.last().is_some_and(String::is_empty) {
+            cells.pop();
+        }
+        Self::TooLong(cells)
+    }
+
+    /// What there is of them.
+    fn texts(&self) -> &[String] {
+        match self {
+            Self::Good(cells) | Self::TooLong(cells) | Self::TooMany(cells) => cells,
+        }
+    }
+
+    pub(super) fn are_blank(&self) -> bool {
         matches!(self, Self::Good(cells) if cells.iter().all(|cell| cell.trim().is_empty()))
     }
 }
@@ -85,19 +112,13 @@ pub struct RawRow {
 impl RawRow {
     /// The bytes of its texts.
     fn texts(&self) -> usize {
-        match &self.cells {
-            Cells::Good(cells) => cells.iter().map(String::len).sum(),
-            Cells::TooLong | Cells::TooMany => 0,
-        }
+        self.cells.texts().iter().map(String::len).sum()
     }
 
     /// About so many bytes of memory.
     #[must_use]
     pub fn size(&self) -> usize {
-        match &self.cells {
-            Cells::Good(cells) => cells.iter().map(|cell| cell.len() + 24).sum(),
-            Cells::TooLong | Cells::TooMany => 24,
-        }
+        24 + self.cells.texts().iter().map(|cell| cell.len() + 24).sum::<usize>()
     }
 }
 
@@ -113,20 +134,6 @@ pub struct Table {
     place: Option<SemaphorePermit<'static>>,
     /// The most bytes of all cells.
     most: usize,
-}
-
-enum Rows<'b> {
-    Csv(Box<CsvRows>),
-    Sheet(Box<SheetRows<'b>>),
-}
-
-impl Rows<'_> {
-    fn next(&mut self) -> Result<Option<RawRow>, NotATable> {
-        match self {
-            Self::Csv(rows) => Ok(rows.next()?),
-            Self::Sheet(rows) => rows.next(),
-        }
-    }
 }
 
 impl Table {
@@ -217,25 +224,27 @@ impl Table {
     /// [`NotATable`]
     pub fn walk(&mut self, more: &mut dyn FnMut(RawRow) -> bool) -> Result<(), NotATable> {
         self.file.rewind()?;
-        let mut book = None;
-        let mut rows = match self.kind {
-            Kind::Csv(dialect) => Rows::Csv(Box::new(CsvRows::new(self.file.try_clone()?, dialect)?)),
-            Kind::Workbook => {
-                Rows::Sheet(Box::new(book.insert(Workbook::open(self.file.try_clone()?)?).rows()?))
+        let (mut size, most) = (0, self.most);
+        let mut hand_on = |row: RawRow| {
+            size += row.texts();
+            match size > most {
+                true => Err(NotATable::TooLarge),
+                // Spreadsheets leave rows of nothing but delimiters.
+                false => Ok(row.cells.are_blank() || more(row)),
             }
         };
-        let mut size = 0;
-        while let Some(row) = rows.next()? {
-            size += row.texts();
-            if size > self.most {
-                return Err(NotATable::TooLarge);
+        match self.kind {
+            Kind::Csv(dialect) => {
+                let mut rows = CsvRows::new(self.file.try_clone()?, dialect)?;
+                while let Some(row) = rows.next()? {
+                    if !hand_on(row)? {
+                        break;
+                    }
+                }
+                Ok(())
             }
-            // Spreadsheets leave rows of nothing but delimiters.
-            if !row.cells.are_blank() && !more(row) {
-                break;
-            }
+            Kind::Workbook => Workbook::open(self.file.try_clone()?)?.walk(&mut hand_on),
         }
-        Ok(())
     }
 }
 

@@ -1,25 +1,31 @@
-//! Rows of a workbook's first sheet.
+//! Rows of a workbook's sheets: the first, and those that carry it on.
 
 use std::{
     fs::File,
     io::{BufReader, Seek},
 };
 
-use calamine::{DataRef, ExcelDateTime, Reader, Xlsx, XlsxCellReader};
+use calamine::{DataRef, ExcelDateTime, Reader, SheetType, SheetVisible, Xlsx, XlsxCellReader};
 use leadline_documents::undefuse;
 
 use super::{
-    LONGEST_CELL, MOST_COLUMNS,
+    LONGEST_NOTES, MOST_COLUMNS,
     parts::unreadable,
     table::{Cells, LARGEST_ROW, NotATable, RawRow},
 };
 
 type Book = Xlsx<BufReader<File>>;
 
+/// So many characters are kept of a text that is too long: it may stand in each cell.
+const KEPT: usize = 1_000;
+
+/// The most sheets that one table may be in: a year has twelve months. Several sheets may be one and the same part.
+const MOST_SHEETS: usize = 16;
+
 /// A workbook, open.
 pub(super) struct Workbook {
     book: Book,
-    sheet: String,
+    sheets: Vec<String>,
 }
 
 impl Workbook {
@@ -27,22 +33,66 @@ impl Workbook {
     pub(super) fn open(mut file: File) -> Result<Self, NotATable> {
         file.rewind()?;
         let book = Book::new(BufReader::new(file)).map_err(unreadable)?;
-        let sheet = book.sheet_names().first().cloned().ok_or(NotATable::Empty)?;
-        Ok(Self { book, sheet })
+        let mut sheets: Vec<String> = Vec::new();
+        for sheet in book.sheets_metadata() {
+            // A chart has no rows, and what is hidden was not meant.
+            let shown = sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible;
+            let wanted = sheets.is_empty() || (shown && !sheets.contains(&sheet.name));
+            if wanted && sheets.len() < MOST_SHEETS {
+                sheets.push(sheet.name.clone());
+            }
+        }
+        Ok(Self { book, sheets })
     }
 
-    /// Its rows from the first.
-    pub(super) fn rows(&mut self) -> Result<SheetRows<'_>, NotATable> {
-        let cells = self.book.worksheet_cells_reader(&self.sheet).map_err(unreadable)?;
-        Ok(SheetRows { cells, ahead: None, ended: false })
+    /// Hands on the rows of the first sheet, and of each behind it that begins with the same row, without that row: so long is
+    /// a table that did not fit into one. Their lines go on where those of the sheet before end. Until `more` says no.
+    pub(super) fn walk(
+        &mut self,
+        more: &mut dyn FnMut(RawRow) -> Result<bool, NotATable>,
+    ) -> Result<(), NotATable> {
+        if self.sheets.is_empty() {
+            return Err(NotATable::Empty);
+        }
+        let (mut header, mut before) = (None, 0);
+        for (nth, name) in self.sheets.iter().enumerate() {
+            let mut rows = match self.book.worksheet_cells_reader(name) {
+                Ok(cells) => SheetRows { cells, ahead: None, ended: false },
+                // Nobody asked for it.
+                Err(_) if nth > 0 => continue,
+                Err(error) => return Err(unreadable(error)),
+            };
+            let mut last = 0;
+            let first = match rows.next_with_text() {
+                Ok(Some(row)) if nth == 0 => row,
+                Ok(Some(row)) if Some(&row.cells) == header.as_ref() => row,
+                Err(error) if nth == 0 => return Err(error),
+                _ => continue,
+            };
+            if nth == 0 {
+                header = Some(first.cells.clone());
+                last = first.line;
+                if !more(first)? {
+                    return Ok(());
+                }
+            }
+            while let Some(row) = rows.next()? {
+                last = last.max(row.line);
+                if !more(RawRow { line: before + row.line, ..row })? {
+                    return Ok(());
+                }
+            }
+            before += last;
+        }
+        Ok(())
     }
 }
 
-/// A cell with its row and its column; without a text, it is too long.
-type Place = (u32, u32, Option<String>);
+/// A cell with its row and its column, and what it says; or the beginning of that, if it is too long.
+type Place = (u32, u32, Result<String, String>);
 
 /// The rows of a sheet.
-pub(super) struct SheetRows<'b> {
+struct SheetRows<'b> {
     cells: XlsxCellReader<'b, BufReader<File>>,
     /// The first cell of the next row.
     ahead: Option<Place>,
@@ -69,21 +119,34 @@ impl SheetRows<'_> {
         }
     }
 
+    /// The next row in which there is more than white space.
+    fn next_with_text(&mut self) -> Result<Option<RawRow>, NotATable> {
+        loop {
+            match self.next()? {
+                Some(row) if row.cells.are_blank() => {}
+                row => return Ok(row),
+            }
+        }
+    }
+
     /// The next row; those without any text are none.
-    pub(super) fn next(&mut self) -> Result<Option<RawRow>, NotATable> {
+    fn next(&mut self) -> Result<Option<RawRow>, NotATable> {
         loop {
             let Some((row, column, first)) = self.cell()? else { return Ok(None) };
             let (mut cells, mut wide, mut filled) = (Vec::new(), false, false);
             let (mut size, mut long) = (0, false);
-            let mut put = |column: u32, text: Option<String>| {
+            let mut put = |column: u32, text: Result<String, String>| {
                 let place = usize::try_from(column).unwrap_or(usize::MAX);
-                size += text.as_ref().map_or(0, String::len);
-                // A text of the file may stand in each cell: the row stops before they are too many.
-                if text.is_none() || size > LARGEST_ROW {
-                    (long, filled) = (true, true);
-                    cells.clear();
+                if long {
+                    return;
                 }
-                let Some(text) = text.filter(|_| !long) else { return };
+                let (text, cut) = match text {
+                    Ok(text) => (text, false),
+                    Err(beginning) => (beginning, true),
+                };
+                size += text.len();
+                // A text of the file may stand in each cell: the row stops before they are too many.
+                long = cut || size > LARGEST_ROW;
                 if text.is_empty() {
                     return;
                 }
@@ -107,8 +170,8 @@ impl SheetRows<'_> {
             }
             if filled {
                 let cells = match () {
-                    () if long => Cells::TooLong,
-                    () if wide => Cells::TooMany,
+                    () if long => Cells::too_long(cells),
+                    () if wide => Cells::TooMany(cells),
                     () => Cells::of(cells),
                 };
                 return Ok(Some(RawRow { line: u64::from(row) + 1, cells }));
@@ -117,13 +180,13 @@ impl SheetRows<'_> {
     }
 }
 
-/// A cell as text, unless that is too long: dates as `2026-11-23 09:30:00.000`, by the clock of whoever wrote them.
-fn text(value: &DataRef<'_>) -> Option<String> {
-    Some(match value {
+/// A cell as text, or the beginning of what is too long: dates as `2026-11-23 09:30:00.000`, by the clock of whoever wrote them.
+fn text(value: &DataRef<'_>) -> Result<String, String> {
+    Ok(match value {
         DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) if is_long(text) => {
-            return None;
+            return Err(text.chars().take(KEPT).collect());
         }
-        DataRef::SharedString(text) if is_long(text) => return None,
+        DataRef::SharedString(text) if is_long(text) => return Err(text.chars().take(KEPT).collect()),
         DataRef::Empty => String::new(),
         DataRef::Int(number) => number.to_string(),
         DataRef::Float(number) => number.to_string(),
@@ -139,7 +202,8 @@ fn text(value: &DataRef<'_>) -> Option<String> {
 /// Looked at before it is copied.
 fn is_long(text: &str) -> bool {
     // No character has more than four bytes: those of a very long text need not be counted, in each cell anew.
-    text.len() > 4 * LONGEST_CELL || (text.len() > LONGEST_CELL && text.chars().nth(LONGEST_CELL).is_some())
+    text.len() > 4 * LONGEST_NOTES
+        || (text.len() > LONGEST_NOTES && text.chars().nth(LONGEST_NOTES).is_some())
 }
 
 /// A text as it stands there. No export defuses the cells of a workbook: an apostrophe is the text's own, and one more keeps it.
@@ -212,6 +276,36 @@ mod tests {
     }
 
     #[test]
+    fn a_table_goes_on_in_further_sheets_of_the_same_header_and_in_no_other() {
+        let mut book = Workbook::new();
+        let mut add = |rows: &[&[&str]]| {
+            let sheet = book.add_worksheet();
+            for (row, cells) in (0..).zip(rows) {
+                for (column, cell) in (0..).zip(*cells) {
+                    sheet.write_string(row, column, *cell).unwrap();
+                }
+            }
+        };
+        add(&[&["Name", "Email"], &["Ada", "a@x.test"], &["Bob"]]);
+        add(&[&["Name", "Email"], &["Cid"], &["Name", "Email"]]);
+        add(&[&["Name", "Phone"], &["Dan", "1"]]);
+        add(&[]);
+        add(&[&["Name", "Email"], &["Eve"]]);
+        let mut table = Table::open(file(&book.save_to_buffer().unwrap())).unwrap();
+        assert_eq!(table.count(&|| true).unwrap(), Some(5));
+        let mut rows = Vec::new();
+        table
+            .walk(&mut |row| {
+                let (line, cells) = good(row);
+                rows.push((line, cells[0].clone()));
+                true
+            })
+            .unwrap();
+        let told: Vec<(u64, &str)> = rows.iter().map(|(line, name)| (*line, name.as_str())).collect();
+        assert_eq!(told, [(1, "Name"), (2, "Ada"), (3, "Bob"), (5, "Cid"), (6, "Name"), (8, "Eve")]);
+    }
+
+    #[test]
     fn what_is_no_workbook_is_told_apart() {
         assert!(matches!(Table::open(file(b"PK\x03\x04 and no more")), Err(NotATable::Workbook)));
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
@@ -261,9 +355,11 @@ mod tests {
     fn a_row_that_repeats_a_long_text_is_told_and_the_next_is_read() {
         let bob = (4, Cells::Good(vec!["Bob".to_owned()]));
         // One cell is too long; all are together.
-        for (length, cells) in [(LONGEST_CELL + 1, 150), (90_000, 150)] {
-            assert_eq!(shared(&"x".repeat(length), cells), [(3, Cells::TooLong), bob.clone()]);
-        }
+        let cut = Cells::TooLong(vec!["x".repeat(KEPT)]);
+        assert_eq!(shared(&"x".repeat(LONGEST_NOTES + 1), 150), [(3, cut), bob.clone()]);
+        let mut kept = vec!["x".repeat(90_000); 11];
+        kept.push("x".repeat(LARGEST_ROW - 11 * 90_000));
+        assert_eq!(shared(&"x".repeat(90_000), 150), [(3, Cells::TooLong(kept)), bob.clone()]);
         let good = Cells::Good(vec!["x".repeat(90_000); 11]);
         assert_eq!(shared(&"x".repeat(90_000), 11), [(3, good), bob]);
     }

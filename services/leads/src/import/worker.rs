@@ -13,8 +13,8 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::{
-    FailedRow, Import, KEPT, LARGEST_BATCH, LARGEST_FAILED, MOST_FAILED, State, UPLOAD_TIME,
-    batch::Rows,
+    FailedRow, Import, KEPT, LARGEST_BATCH, State, UPLOAD_TIME,
+    batch::{Room, Rows},
     message::progress,
     row::{self, Row},
     spool::{self, SpoolError},
@@ -273,6 +273,40 @@ fn full(rows: &[Row], size: usize) -> Option<usize> {
     None
 }
 
+/// The bytes of the rows of a batch that can't be taken.
+struct Weights {
+    /// How many are bad.
+    bad: u64,
+    /// Theirs.
+    bytes: usize,
+    /// The most that one has which is bad only if there is no lead yet: it has no name.
+    nameless: usize,
+}
+
+impl Weights {
+    fn of(rows: &[Row]) -> Self {
+        let mut weights = Self { bad: 0, bytes: 0, nameless: 0 };
+        for row in rows {
+            let cells: usize = row.cells.iter().map(String::len).sum();
+            match &row.draft {
+                Err(reasons) => {
+                    weights.bad += 1;
+                    weights.bytes += cells + reasons.iter().map(String::len).sum::<usize>();
+                }
+                Ok(draft) if draft.name.is_none() => weights.nameless = weights.nameless.max(cells),
+                Ok(_) => {}
+            }
+        }
+        weights
+    }
+
+    /// At least what those have of which so many could not be taken.
+    fn failed(&self, count: u64) -> usize {
+        let nameless = usize::try_from(count.saturating_sub(self.bad)).unwrap_or(usize::MAX);
+        self.bytes.saturating_add(self.nameless.saturating_mul(nameless))
+    }
+}
+
 /// What the file's reader hands over.
 enum Read {
     Total(u64),
@@ -427,22 +461,13 @@ impl Job<'_> {
 
     /// Takes rows in; how many the next batch should have, so that nobody waits for long.
     async fn batch(&mut self, rows: Vec<Row>) -> Result<usize, Left> {
-        let failed = rows.iter().filter(|row| row.draft.is_err()).count() as u64;
-        if self.import.counts.failed + failed > MOST_FAILED {
-            return Err(Left::Failed(format!(
-                "more than {MOST_FAILED} rows can't be taken: mend the file, or map its columns otherwise"
-            )));
-        }
-        let cells = |row: &Row| row.cells.iter().map(String::len).sum::<usize>();
-        self.failed += rows.iter().filter(|row| row.draft.is_err()).map(cells).sum::<usize>();
-        if self.failed > LARGEST_FAILED {
-            let why = "more than 200 MiB of rows can't be taken: mend the file and send it again";
-            return Err(Left::Failed(why.to_owned()));
-        }
         let (begun, size) = (Instant::now(), rows.len());
-        let rows = Rows { import: self.import.clone(), rows, by: self.import.by() };
+        let (before, weights) = (self.import.counts.failed, Weights::of(&rows));
+        let room = Room::of(&self.import, self.failed);
+        let rows = Rows { import: self.import.clone(), rows, by: self.import.by(), room };
         let taken = self.worker.imports.take(self.lease, rows, self.until()).await?;
         self.stands(taken.ok_or(Left::Lost)?);
+        self.failed = self.failed.saturating_add(weights.failed(self.import.counts.failed - before));
         passed(Moment::Imported).await?;
         self.tell(false);
         let took = begun.elapsed();

@@ -3,6 +3,7 @@
 mod alike;
 mod bulk;
 mod erase;
+mod import_rows;
 mod imports;
 mod lists;
 mod log;
@@ -103,6 +104,9 @@ rules! {
     log::a_parked_event_is_kept_once_for_each_consumer,
     erase::all_rows_of_an_erased_workspace_go_and_no_others,
     erase::what_comes_late_into_an_erased_workspace_goes_too,
+    import_rows::an_address_with_an_accent_is_another_lead_s,
+    import_rows::a_lead_is_in_its_stage_since_the_row_says_so,
+    import_rows::what_has_no_room_is_counted_and_stops_nothing,
     imports::an_import_of_an_erased_workspace_stops,
     imports::an_import_is_read_as_it_was_queued,
     imports::a_key_queues_one_import,

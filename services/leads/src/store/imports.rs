@@ -148,5 +148,8 @@ pub trait Imports: Send + Sync {
 /// The most failed rows that are read at once.
 pub(super) const MOST_FAILED_READ: usize = 1_000;
 
+/// So many leads whose addresses differ in accents only are looked at, to find the one with a row's own.
+pub(super) const MOST_ALIKE: usize = 1_000;
+
 /// Why an import can't be taken back for ever.
 pub(super) const TOO_LATE: &str = "an import can be taken back for 7 days only";

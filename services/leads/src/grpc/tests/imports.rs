@@ -155,6 +155,66 @@ async fn failed_rows_that_are_wide_come_back_in_small_messages() -> anyhow::Resu
 }
 
 #[tokio::test]
+async fn cells_that_are_no_phones_are_defused_in_what_comes_back() -> anyhow::Result<()> {
+    let house = House::start().await?;
+    let mut anna = house.person(WorkspaceId::new(), Role::Member).await?;
+    let file = b"Name,Phone,Email,Code\n+44 20,+44 20 7946 0958,nobody,-1+1\n+1,+1+1,nobody,1\n";
+    let import = anna.imported(proto::ImportOptions::default(), file).await?;
+    assert_eq!(counts(&import), (0, 0, 0, 2));
+    let errors = anna.errors(&import.id).await?;
+    assert!(errors.contains("\r\n'+44 20,+44 20 7946 0958,nobody,'-1+1,2,"), "{errors}");
+    assert!(errors.contains("\r\n'+1,'+1+1,nobody,1,3,"), "{errors}");
+    house.end().await
+}
+
+#[tokio::test]
+async fn more_bad_rows_than_are_kept_stop_no_good_one() -> anyhow::Result<()> {
+    let house = House::start().await?;
+    let mut anna = house.person(WorkspaceId::new(), Role::Member).await?;
+    let mut file = "Name,Email\n".to_owned();
+    (0..100_003).for_each(|_| file.push_str("B,x\n"));
+    file.push_str("Ada,ada@x.test\n");
+    let started = anna.import(proto::ImportOptions::default(), file.as_bytes()).await?;
+    let mut import = anna.ended(&started.id).await;
+    for _ in 0..9 {
+        if import.is_err() {
+            import = anna.ended(&started.id).await;
+        }
+    }
+    let import = import?;
+    assert_eq!((import.state(), counts(&import)), (proto::ImportState::Done, (1, 0, 0, 100_003)));
+    let errors = anna.errors(&import.id).await?;
+    assert_eq!(errors.matches("\r\nB,x,").count(), 100_000);
+    assert!(errors.trim_end().ends_with(",,,\"3 more rows could not be taken, and there was no room to keep them: mend the file and send it again\""), "{}", &errors[errors.len() - 300..]);
+    house.end().await
+}
+
+#[tokio::test]
+async fn a_lead_with_long_notes_comes_in_and_a_row_that_is_too_long_can_be_mended() -> anyhow::Result<()> {
+    let house = House::start().await?;
+    let mut anna = house.person(WorkspaceId::new(), Role::Member).await?;
+    let me = anna.user;
+    let note = |nth: usize| format!("2025-12-01 09:{nth:02} Person {me}: {nth} {}", "x".repeat(9_990));
+    let notes: Vec<String> = (0..50).rev().map(note).collect();
+    let file = format!(
+        "Name,Notes\nAda,\"{}\"\nBob,\"{}\"\nCid,\n",
+        notes.join("\n\n"),
+        "lost a quotation mark\n".repeat(60_000)
+    );
+    let import = anna.imported(proto::ImportOptions::default(), file.as_bytes()).await?;
+    assert_eq!(counts(&import), (2, 0, 0, 1));
+    let ada =
+        anna.list(proto::LeadFilter { q: "ada".to_owned(), ..Default::default() }).await?.leads.remove(0);
+    assert_eq!(ada.note_count, 50);
+    let errors = anna.errors(&import.id).await?;
+    assert!(errors.contains("\r\nBob,\"lost a quotation mark\n"), "{}", &errors[..200]);
+    assert!(errors.contains("only the beginning stands here"));
+    let again = anna.imported(proto::ImportOptions::default(), errors.as_bytes()).await?;
+    assert_eq!(counts(&again).3, 1);
+    house.end().await
+}
+
+#[tokio::test]
 async fn a_list_of_imports_is_small_and_columns_have_short_names() -> anyhow::Result<()> {
     let house = House::start().await?;
     let mut anna = house.person(WorkspaceId::new(), Role::Member).await?;
@@ -376,6 +436,7 @@ async fn an_export_comes_in_again_field_for_field() -> anyhow::Result<()> {
     assert_eq!(lead.tags, ["a;b", "VIP"]);
     assert_eq!(lead.owner_id, Some(me.to_string()));
     assert_eq!(lead.created_at_ms, 1_763_890_200_125);
+    assert_eq!(lead.status_changed_at_ms, 1_767_222_000_000);
     let notes: Vec<&str> = lead.notes.iter().map(|note| note.text.as_str()).collect();
     assert_eq!(notes, ["'=later\n\nmore", "first"]);
     assert!(lead.notes.iter().all(|note| note.author_id == me.to_string()));

@@ -13,7 +13,7 @@ use crate::{
     fields::{Company, Email, Patch},
     import::{
         Import, ImportId, MOST_ATTEMPTS, MOST_WAITING, Named, OnDuplicate, State, Task,
-        batch::Rows,
+        batch::{Room, Rows},
         header,
         row::{self, Row},
         table::{Cells, RawRow},
@@ -28,11 +28,11 @@ use crate::{
 
 const MINUTE: i64 = 60_000;
 
-fn soon() -> Millis {
+pub(super) fn soon() -> Millis {
     ago(-MINUTE)
 }
 
-fn task(headers: &[&str], on_duplicate: OnDuplicate) -> Task {
+pub(super) fn task(headers: &[&str], on_duplicate: OnDuplicate) -> Task {
     let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
     Task {
         file_name: "fair 2026.csv".to_owned(),
@@ -46,7 +46,7 @@ fn task(headers: &[&str], on_duplicate: OnDuplicate) -> Task {
 }
 
 impl Team {
-    fn imports(&self) -> Arc<dyn Imports> {
+    pub(super) fn imports(&self) -> Arc<dyn Imports> {
         self.store.imports()
     }
 
@@ -56,7 +56,7 @@ impl Team {
         Ok(id)
     }
 
-    async fn queue(&self, task: Task, file: &[u8]) -> anyhow::Result<Import> {
+    pub(super) async fn queue(&self, task: Task, file: &[u8]) -> anyhow::Result<Import> {
         let id = self.begin().await?;
         for (nth, piece) in (0..).zip(file.chunks(1_000)) {
             anyhow::ensure!(self.imports().keep(self.scope, id, nth, piece.to_vec()).await?);
@@ -65,7 +65,7 @@ impl Team {
         Ok(fresh(self.imports().queue(self.scope, import, None).await?))
     }
 
-    async fn claim(&self) -> anyhow::Result<Option<(Lease, Import)>> {
+    pub(super) async fn claim(&self) -> anyhow::Result<Option<(Lease, Import)>> {
         self.claim_at(Millis::now()).await
     }
 
@@ -79,7 +79,7 @@ impl Team {
         Ok(self.imports().import(self.scope, id).await?.expect("the import is there").0)
     }
 
-    async fn live_names(&self) -> anyhow::Result<Vec<String>> {
+    pub(super) async fn live_names(&self) -> anyhow::Result<Vec<String>> {
         let mut names = Vec::new();
         let mut after = None;
         loop {
@@ -96,14 +96,15 @@ impl Team {
     }
 }
 
-fn rows(import: &Import, team: &Team, lines: &[&str]) -> Rows {
+pub(super) fn rows(import: &Import, team: &Team, lines: &[&str]) -> Rows {
     let by = crate::lead::By::now(team.anna, Origin::new());
     let from = import.counts.rows();
     let row = |(nth, line): (u64, &&str)| -> Row {
         let cells = Cells::Good(line.split(',').map(str::to_owned).collect());
         row::read(&import.task, nth, RawRow { line: nth + 2, cells }, Millis::now())
     };
-    Rows { import: import.clone(), rows: (from..).zip(lines).map(row).collect(), by }
+    let rows = (from..).zip(lines).map(row).collect();
+    Rows { import: import.clone(), rows, by, room: Room::of(import, 0) }
 }
 
 pub(super) async fn an_import_of_an_erased_workspace_stops(team: Team) -> anyhow::Result<()> {

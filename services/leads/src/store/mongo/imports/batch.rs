@@ -1,6 +1,6 @@
 //! A batch of rows, looked up and written; and what is left of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures::TryStreamExt;
 use leadline_runtime::caller::Scope;
@@ -19,9 +19,10 @@ use crate::{
         batch::{Batch, Found, Rows},
     },
     lead::LeadId,
+    likeness::{address, email_keys},
     store::{
         StoreError,
-        imports::stored,
+        imports::{MOST_ALIKE, stored},
         mongo::{
             document::{self, Stored, binary},
             limit_of,
@@ -42,9 +43,9 @@ impl MongoImports {
         rows: &Rows,
     ) -> Result<(Vec<Found>, HashMap<LeadId, i64>), StoreError> {
         let keys = rows.keys();
+        let emails: Vec<String> = keys.emails.keys().cloned().collect();
         let mut ids: Vec<String> = Vec::new();
-        for (field, index, keys) in
-            [("emailKey", "by_email", &keys.emails), ("digits", "by_digits", &keys.digits)]
+        for (field, index, keys) in [("emailKey", "by_email", &emails), ("digits", "by_digits", &keys.digits)]
         {
             if keys.is_empty() {
                 continue;
@@ -61,8 +62,35 @@ impl MongoImports {
             }
         }
         let (mut all, mut revisions) = (Vec::new(), HashMap::new());
+        self.load(session, writer, scope, ids, &mut all, &mut revisions).await?;
+        // But for addresses, which may differ in accents: then the first of a key need not be the one.
+        let missing = missing(keys.emails, &all);
+        if !missing.is_empty() {
+            let ids = self.with_address(session, writer, scope, missing).await?;
+            self.load(session, writer, scope, ids, &mut all, &mut revisions).await?;
+        }
+        if rows.has_notes() {
+            for found in &mut all {
+                if found.lead.note_count > 0 {
+                    found.notes = writer.newest_notes(session, found.lead.id).await?;
+                }
+            }
+        }
+        Ok((all, revisions))
+    }
+
+    /// Leads, by their ids.
+    async fn load(
+        &self,
+        session: &mut ClientSession,
+        writer: &Writer,
+        scope: Scope,
+        ids: Vec<String>,
+        all: &mut Vec<Found>,
+        revisions: &mut HashMap<LeadId, i64>,
+    ) -> Result<(), StoreError> {
         if ids.is_empty() {
-            return Ok((all, revisions));
+            return Ok(());
         }
         let mut filter = doc! { "_id": { "$in": ids } };
         filter.extend(of_workspace(scope));
@@ -78,14 +106,41 @@ impl MongoImports {
             revisions.insert(lead.id, revision);
             all.push(Found { lead, notes: Vec::new() });
         }
-        if rows.has_notes() {
-            for found in &mut all {
-                if found.lead.note_count > 0 {
-                    found.notes = writer.newest_notes(session, found.lead.id).await?;
+        Ok(())
+    }
+
+    /// The first leads with these addresses, which are wanted under the keys that they share with others.
+    async fn with_address(
+        &self,
+        session: &mut ClientSession,
+        writer: &Writer,
+        scope: Scope,
+        wanted: BTreeMap<String, BTreeSet<String>>,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut first: HashMap<String, String> = HashMap::new();
+        for (key, wanted) in wanted {
+            let mut filter = of_workspace(scope);
+            filter.extend(doc! { "trashed": false, "emailKey": key });
+            let mut cursor = writer
+                .leads
+                .find(filter)
+                .projection(doc! { "_id": 1, "email": 1 })
+                .limit(limit_of(MOST_ALIKE))
+                .hint(Hint::Name("by_email".to_owned()))
+                .session(&mut *session)
+                .await?;
+            while let Some(row) = cursor.next(&mut *session).await.transpose()? {
+                let (Ok(id), Ok(email)) = (row.get_str("_id"), row.get_str("email")) else { continue };
+                let address = address(email);
+                if wanted.contains(&address) {
+                    let known = first.entry(address).or_insert_with(|| id.to_owned());
+                    if id < known.as_str() {
+                        *known = id.to_owned();
+                    }
                 }
             }
         }
-        Ok((all, revisions))
+        Ok(first.into_values().collect())
     }
 
     /// Which of the keys a dry run has seen.
@@ -255,6 +310,22 @@ pub(super) fn row_id(id: ImportId, nth: u64) -> String {
 
 pub(in crate::store::mongo) fn trace_id(id: ImportId, lead: LeadId) -> String {
     format!("{id}/{lead}")
+}
+
+/// The addresses that none of these leads has, though one of them has their key.
+fn missing(
+    wanted: BTreeMap<String, BTreeSet<String>>,
+    found: &[Found],
+) -> BTreeMap<String, BTreeSet<String>> {
+    let emails = || found.iter().filter_map(|found| found.lead.fields.email.as_ref());
+    let keys: HashSet<String> = emails().map(|email| email_keys(email.as_str()).0).collect();
+    let known: HashSet<String> = emails().map(|email| address(email.as_str())).collect();
+    let mut missing = wanted;
+    missing.retain(|key, wanted| {
+        wanted.retain(|address| !known.contains(address));
+        keys.contains(key) && !wanted.is_empty()
+    });
+    missing
 }
 
 /// The first lead of each of some keys.

@@ -13,9 +13,10 @@ use crate::{
         batch::{Batch, Found, Rows},
     },
     lead::NOTES_SHOWN,
+    likeness::address,
     store::{
         StoreError,
-        imports::stored,
+        imports::{MOST_ALIKE, stored},
         sqlite::{
             Number,
             row::{self, COLUMNS, sql_limit},
@@ -30,7 +31,7 @@ pub(super) const TRACES: &str =
 pub(super) fn by_email() -> String {
     format!(
         "SELECT {COLUMNS} FROM leads l INDEXED BY leads_by_email
-         WHERE l.workspace = ?1 AND l.trashed = 0 AND l.email_key = ?2 ORDER BY l.row LIMIT 1"
+         WHERE l.workspace = ?1 AND l.trashed = 0 AND l.email_key = ?2 ORDER BY l.row LIMIT {MOST_ALIKE}"
     )
 }
 
@@ -45,12 +46,22 @@ pub(super) fn by_digits() -> String {
 pub(super) fn lookup(conn: &Connection, number: Number, rows: &Rows) -> Result<Vec<Found>, StoreError> {
     let keys = rows.keys();
     let mut leads = BTreeMap::new();
-    for (sql, keys) in [(by_email(), &keys.emails), (by_digits(), &keys.digits)] {
-        let mut statement = conn.prepare_cached(&sql)?;
-        for key in keys {
-            let found = statement.query_row((number, key), row::lead).optional()?;
-            leads.extend(found);
+    let mut statement = conn.prepare_cached(&by_email())?;
+    for (key, mut wanted) in keys.emails {
+        let mut found = statement.query((number, key))?;
+        // Most often the first is it.
+        while !wanted.is_empty()
+            && let Some(row) = found.next()?
+        {
+            let (place, lead) = row::lead(row)?;
+            if lead.fields.email.as_ref().is_some_and(|email| wanted.remove(&address(email.as_str()))) {
+                leads.insert(place, lead);
+            }
         }
+    }
+    let mut statement = conn.prepare_cached(&by_digits())?;
+    for key in &keys.digits {
+        leads.extend(statement.query_row((number, key), row::lead).optional()?);
     }
     let noted = rows.has_notes();
     let mut all = Vec::new();
