@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderValue, StatusCode, header};
 use leadline_proto::auth as proto;
 use leadline_runtime::{ids::parse_uuid, refusal::Refusal};
 use serde::Serialize;
@@ -19,10 +19,10 @@ use utoipa::ToSchema;
 use crate::{
     body::{self, Fields, MaybeJson, NoFields},
     caller::{Sender, SignedIn},
-    cookies::{self, Cookies},
+    cookies::{self, Cookies, Way},
     gateway::Gateway,
     leads::lead::at,
-    limits::{Peer, RefreshLimit, SignInLimit},
+    limits::{RefreshLimit, SignInLimit},
     once::{self, Key},
     problem::Problem,
     query::NoQuery,
@@ -214,28 +214,6 @@ pub(crate) struct PasswordChange {
     /// 12 to 128 characters, counted as code points; common ones are refused.
     #[schema(min_length = 12, max_length = 128)]
     new_password: String,
-}
-
-/// How a request came, as far as cookies are concerned.
-pub(crate) struct Way {
-    headers: HeaderMap,
-    over_tls: bool,
-    host: Option<String>,
-}
-
-impl FromRequestParts<Arc<Gateway>> for Way {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        let connection = parts.extensions.get::<std::net::SocketAddr>().map(|peer| Peer(peer.ip()));
-        let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-        Ok(Self {
-            over_tls: cookies::came_over_tls(&parts.headers, connection, &gateway.trusted_proxies),
-            // HTTP/2 names the host in the request's target.
-            host: named.or_else(|| parts.uri.authority().map(|authority| authority.as_str().to_owned())),
-            headers: parts.headers.clone(),
-        })
-    }
 }
 
 /// Takes `session` out of a body. True: the refresh token goes into the answer.

@@ -1,12 +1,43 @@
-//! The cookie that carries the refresh token, and the check that our own page sent it.
+//! The cookies: one carries the refresh token, with the check that our own page sent it; one binds a link to who made it.
 
-use http::{HeaderMap, HeaderValue, header};
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, HeaderValue, header, request::Parts};
 use leadline_runtime::refusal::Refusal;
 
-use crate::limits::{Network, Peer, is_trusted};
+use crate::{
+    gateway::Gateway,
+    limits::{Network, Peer, is_trusted},
+    problem::Problem,
+};
 
 const NAME: &str = "leadline_refresh";
 const PATH: &str = "/api/v1/auth";
+/// The cookie that belongs to a link for a download.
+const LINK: &str = "leadline_download";
+
+/// How a request came, as far as cookies are concerned.
+pub(crate) struct Way {
+    pub(crate) headers: HeaderMap,
+    pub(crate) over_tls: bool,
+    pub(crate) host: Option<String>,
+}
+
+impl FromRequestParts<Arc<Gateway>> for Way {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let connection = parts.extensions.get::<std::net::SocketAddr>().map(|peer| Peer(peer.ip()));
+        let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+        Ok(Self {
+            over_tls: came_over_tls(&parts.headers, connection, &gateway.trusted_proxies),
+            // HTTP/2 names the host in the request's target.
+            host: named.or_else(|| parts.uri.authority().map(|authority| authority.as_str().to_owned())),
+            headers: parts.headers.clone(),
+        })
+    }
+}
 
 /// Whether cookies are sent over TLS only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +71,12 @@ pub(crate) struct Cookies {
 impl Cookies {
     /// The refresh token that a request brings.
     pub(crate) fn read(headers: &HeaderMap) -> Option<String> {
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(name, value)| *name == NAME && !value.is_empty())
-            .map(|(_, value)| value.to_owned())
+        named(headers, NAME).next().map(str::to_owned)
+    }
+
+    /// What a request brings of the cookies of links: a browser sends the one of the link that it follows.
+    pub(crate) fn of_links(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+        named(headers, LINK)
     }
 
     /// `Set-Cookie` for a new token, good for `seconds`.
@@ -58,17 +87,42 @@ impl Cookies {
         over_tls: bool,
         host: Option<&str>,
     ) -> Option<HeaderValue> {
-        let local = self.secure == SecureCookies::Auto && !over_tls && host.is_some_and(is_local);
-        let secure = if local { "" } else { "; Secure" };
+        let secure = self.secure(over_tls, host);
         let cookie =
             format!("{NAME}={token}; HttpOnly{secure}; SameSite=Strict; Path={PATH}; Max-Age={seconds}");
         HeaderValue::try_from(cookie).ok()
+    }
+
+    /// `Set-Cookie` that binds the link at `path` to this browser. Each link has one of its own, by its path, so that
+    /// downloads that begin at the same time don't take each other's away.
+    pub(crate) fn bind(self, path: &str, value: &str, seconds: u64, way: &Way) -> Option<HeaderValue> {
+        let secure = self.secure(way.over_tls, way.host.as_deref());
+        let cookie =
+            format!("{LINK}={value}; HttpOnly{secure}; SameSite=Strict; Path={path}; Max-Age={seconds}");
+        HeaderValue::try_from(cookie).ok()
+    }
+
+    fn secure(self, over_tls: bool, host: Option<&str>) -> &'static str {
+        let local = self.secure == SecureCookies::Auto && !over_tls && host.is_some_and(is_local);
+        if local { "" } else { "; Secure" }
     }
 
     /// `Set-Cookie` that takes it away.
     pub(crate) fn clear(self, over_tls: bool, host: Option<&str>) -> Option<HeaderValue> {
         self.set("", 0, over_tls, host)
     }
+}
+
+/// The values of a cookie, those that have one.
+fn named<'h>(headers: &'h HeaderMap, cookie: &'static str) -> impl Iterator<Item = &'h str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(move |(name, value)| *name == cookie && !value.is_empty())
+        .map(|(_, value)| value)
 }
 
 /// Whether a `Host` is the browser's own machine.
@@ -135,6 +189,23 @@ mod tests {
             "leadline_refresh=abc; HttpOnly; Secure; SameSite=Strict; Path=/api/v1/auth; Max-Age=2592000"
         );
         assert!(AUTO.clear(false, None).unwrap().to_str().unwrap().starts_with("leadline_refresh=; "));
+    }
+
+    #[test]
+    fn a_link_has_a_cookie_of_its_own() {
+        let way =
+            |host: &str| Way { headers: HeaderMap::new(), over_tls: false, host: Some(host.to_owned()) };
+        let cookie = |host| AUTO.bind("/api/v1/downloads/a", "v", 60, &way(host)).unwrap();
+        assert_eq!(
+            cookie("crm.example"),
+            "leadline_download=v; HttpOnly; Secure; SameSite=Strict; Path=/api/v1/downloads/a; Max-Age=60"
+        );
+        assert_eq!(
+            cookie("localhost:8080"),
+            "leadline_download=v; HttpOnly; SameSite=Strict; Path=/api/v1/downloads/a; Max-Age=60"
+        );
+        let headers = headers(&[("cookie", "leadline_refresh=r; leadline_download=a; leadline_download=b")]);
+        assert_eq!(Cookies::of_links(&headers).collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

@@ -117,8 +117,10 @@ pub(crate) struct MonthQuery {
 /// Every lead that the filters match, in the order of the list, as it is streamed: nothing is left out, however many they are.
 /// Columns: Id, Name, Email, Phone, Company, Source, Status, Tags, Owner, Created at, Updated at, Status changed at, Next
 /// follow-up, Notes (the newest 50). Times are in `tz`. No cell can be taken for a formula. A body that breaks off, rather than
-/// ends, is not the whole file. A lead that is changed meanwhile may move in the order: sorted by what is being changed, it may be
-/// there at its old or its new place, or be passed over. A user may have 4 exports at once: more are 429.
+/// ends, is not the whole file. No lead is there twice, and each that the filters match throughout is there once: one that is
+/// changed meanwhile, as it was before or is now, and, sorted by anything but `createdAt`, at its old place, its new one, or at the end.
+/// In such an order all exports under way may have 3,000,000 rows together: one beyond that is broken off. A user may have 4
+/// exports at once: more are 429.
 #[utoipa::path(get, path = "/api/v1/leads/export", tag = "Leads", operation_id = "export_leads",
     params(TableQuery, LeadQuery, SortQuery), responses((status = 200, description = "The file")))]
 pub(crate) async fn export_leads(
@@ -151,8 +153,8 @@ pub(crate) async fn export_figures(
 /// A month's summary
 ///
 /// Cards, charts, the changes against the month before, the sources' performance, and the leads won and lost: up to 500 of
-/// each, those changed last, and how many they were in all. A lead is won or lost in the month in which it entered the stage that it is in.
-/// The reason of a move is given for the first 100 of each.
+/// each, those won or lost last, with the reason if one was given, and how many they were in all. A lead is won or lost in the month in
+/// which it entered the stage that it is in.
 #[utoipa::path(get, path = "/api/v1/reports/monthly", tag = "Analytics", operation_id = "get_monthly_report",
     params(MonthQuery, ZoneQuery), responses((status = 200, description = "The file")))]
 pub(crate) async fn get_monthly_report(

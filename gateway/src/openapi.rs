@@ -279,6 +279,9 @@ fn add_headers(answer: &mut Value, status: &str, post: bool, path: &str) {
     if post && path.starts_with("/api/v1/auth/") && !path.ends_with("/password") {
         set("Set-Cookie", "SetCookie");
     }
+    if post && path == "/api/v1/downloads" {
+        set("Set-Cookie", "DownloadCookie");
+    }
     // An answer without a body has none of a type either.
     if answer["content"].is_null()
         && let Some(answer) = answer.as_object_mut()
@@ -357,6 +360,8 @@ fn headers() -> Value {
         "ContentDisposition": text("What the file is called.", "attachment; filename=\"leads-2026-11-23.csv\""),
         "SetCookie": text("The refresh token, where it is kept in the cookie `leadline_refresh`.",
             "leadline_refresh=…; HttpOnly; Secure; SameSite=Strict; Path=/api/v1/auth; Max-Age=2592000"),
+        "DownloadCookie": text("What binds the link to the browser that asked for it: good for the link's path, as long as the link.",
+            "leadline_download=…; HttpOnly; Secure; SameSite=Strict; Path=/api/v1/downloads/kq0Yd2…; Max-Age=60"),
         "WwwAuthenticate": text("How to sign in.", "Bearer realm=\"leadline\""),
         "Allow": text("The methods that can be used here.", "GET,HEAD,POST"),
         "RetryAfter": {"description": "In how many seconds to try again.", "schema": {"type": "integer", "minimum": 1}},

@@ -16,6 +16,9 @@ use utoipa::ToSchema;
 
 use crate::{gateway::LARGEST_ANSWER, kept::Kept};
 
+/// Names that are older than this are loaded once more for an id that is not among them.
+const FRESH: Duration = Duration::from_secs(5);
+
 /// Somebody, or something, by id and name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Person {
@@ -27,6 +30,7 @@ pub(crate) struct Person {
 }
 
 /// The names of a workspace.
+#[derive(Debug)]
 pub(crate) struct Names {
     by_id: HashMap<String, String>,
     /// Those whose name does not tell who they are.
@@ -65,6 +69,21 @@ impl Names {
         Person { id: id.to_owned(), name: name.to_owned() }
     }
 
+    /// Of nobody.
+    pub(crate) fn none() -> Self {
+        Self { by_id: HashMap::new(), namesakes: HashSet::new(), loaded: Instant::now(), known: true }
+    }
+
+    /// Whether all of these have a name here.
+    pub(crate) fn know<'i>(&self, ids: impl IntoIterator<Item = &'i str>) -> bool {
+        ids.into_iter().all(|id| id.is_empty() || self.by_id.contains_key(id))
+    }
+
+    /// Whether somebody of these may be newer than the names.
+    fn are_old_for(&self, ids: &[&str]) -> bool {
+        self.loaded.elapsed() > FRESH && !self.know(ids.iter().copied())
+    }
+
     /// The person with this id, if there is one.
     pub(crate) fn optional(&self, id: Option<&str>) -> Option<Person> {
         id.filter(|id| !id.is_empty()).map(|id| self.person(id))
@@ -86,16 +105,33 @@ impl People {
     /// The names of the caller's workspace; `ids` are those that will be asked for. An id that is not among the names known
     /// may be a new member's: they are loaded once more. While the auth service is down the old names serve, or none.
     pub(crate) async fn names(&self, caller: &Caller, ids: &[&str]) -> Arc<Names> {
-        let names = self.load(caller).await;
-        let old = names.loaded.elapsed() > Duration::from_secs(5);
-        if old && ids.iter().any(|id| !id.is_empty() && !names.by_id.contains_key(*id)) {
+        // A list without names is better than none.
+        self.latest(caller, ids).await.unwrap_or_else(|_| Arc::new(Names { known: false, ..Names::none() }))
+    }
+
+    /// As [`People::names`], for what is kept when auth is back: a file. An id without a name is nobody's any more.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] if a name can't be had now.
+    pub(crate) async fn whole_names(&self, caller: &Caller, ids: &[&str]) -> Result<Arc<Names>, Refusal> {
+        let names = self.latest(caller, ids).await?;
+        // They were asked for anew, and the old ones are all there is.
+        if names.are_old_for(ids) {
+            return Err(Refusal::Unavailable("names can't be had at present: try again".to_owned()));
+        }
+        Ok(names)
+    }
+
+    async fn latest(&self, caller: &Caller, ids: &[&str]) -> Result<Arc<Names>, Refusal> {
+        let names = self.load(caller).await?;
+        if names.are_old_for(ids) {
             self.kept.renew(caller.workspace);
             return self.load(caller).await;
         }
-        names
+        Ok(names)
     }
 
-    async fn load(&self, caller: &Caller) -> Arc<Names> {
+    async fn load(&self, caller: &Caller) -> Result<Arc<Names>, Refusal> {
         let loaded = self.kept.get(caller.workspace, async || {
             let answer = self.auth.clone().list_people(caller.request(ListPeopleRequest {})).await;
             let people = answer.map_err(Refusal::from)?.into_inner().people;
@@ -107,25 +143,23 @@ impl People {
             let by_id = people.into_iter().map(named).collect();
             Ok(Names { by_id, namesakes, loaded: Instant::now(), known: true })
         });
-        // A list without names is better than none.
-        loaded.await.unwrap_or_else(|_| {
-            let (by_id, namesakes) = (HashMap::new(), HashSet::new());
-            Arc::new(Names { by_id, namesakes, loaded: Instant::now(), known: false })
-        })
+        loaded.await
     }
 
-    /// The addresses of the members of the caller's workspace, by id; those that can't be had are missing.
-    pub(crate) async fn addresses(&self, caller: &Caller) -> HashMap<String, String> {
+    /// The addresses of the members of the caller's workspace, by id.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] if they can't be had now.
+    pub(crate) async fn addresses(&self, caller: &Caller) -> Result<HashMap<String, String>, Refusal> {
         let (mut addresses, mut cursor) = (HashMap::new(), String::new());
         loop {
             let page = caller.request(ListMembersRequest { limit: 200, cursor });
-            let Ok(page) = self.auth.clone().list_members(page).await else { return addresses };
-            let page = page.into_inner();
+            let page = self.auth.clone().list_members(page).await.map_err(Refusal::from)?.into_inner();
             let users = page.members.into_iter().filter_map(|member| member.user);
             addresses.extend(users.map(|user| (user.id, user.email)));
             cursor = page.next_cursor;
             if cursor.is_empty() {
-                return addresses;
+                return Ok(addresses);
             }
         }
     }

@@ -1,10 +1,10 @@
-//! Files: leads and figures as CSV and XLSX, the month as PDF, links for browsers; and leads that may be the same.
+//! Files: leads and figures as CSV and XLSX, the month as PDF; and leads that may be the same.
 
 use std::{collections::BTreeSet, io::Cursor, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use leadline_testbed::wait_until;
-use leadline_tests::{Client, System, encode, in_every_mode, query, text, unknown_id};
+use leadline_tests::{Client, System, encode, imports::import, in_every_mode, query, text, unknown_id};
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 
@@ -18,8 +18,7 @@ in_every_mode!(
     the_figures_of_a_file_are_those_of_the_api,
     a_month_is_a_pdf_with_pages_a_workbook_and_a_csv,
     a_month_lists_the_leads_won_and_lost_with_the_reason,
-    a_link_gives_the_file_once_on_behalf_of_who_made_it,
-    a_link_leads_to_files_only,
+    a_month_lists_those_that_were_lost_last_each_with_its_own_reason,
     likely_duplicates_are_told_with_why,
     a_lead_that_is_being_typed_is_compared_too,
 );
@@ -419,95 +418,43 @@ async fn a_month_lists_the_leads_won_and_lost_with_the_reason(system: &'static S
     Ok(())
 }
 
-/// Follows a link as a browser does: without a token.
-async fn follow(client: &Client, method: Method, url: &str) -> Result<leadline_tests::Answer> {
-    let stranger = client.signed_out();
-    let path = url.strip_prefix("/api/v1").context("not a path of the API")?;
-    stranger.send(stranger.request(method, path)).await
-}
-
-async fn a_link_gives_the_file_once_on_behalf_of_who_made_it(system: &'static System) -> Result<()> {
-    let (una, other) = (system.register("Una").await?, system.register("Other").await?);
-    let lead = una.lead("Ada").await?;
-    other.lead("Foreign").await?;
-    let vera = una.invite("Vera", "viewer").await?;
-    let body = json!({ "path": "/api/v1/leads/export?format=csv&sort=name" });
-    let made = vera.post("/downloads", &body).await?.expect(201)?;
-    let url = made.text("url").to_owned();
-    ensure!(made.header("location") == url && url.starts_with("/api/v1/downloads/"), "{}", made.body);
-    let life = chrono::DateTime::parse_from_rfc3339(made.text("expiresAt"))?.to_utc() - chrono::Utc::now();
-    ensure!(life <= chrono::Duration::seconds(62) && life > chrono::Duration::seconds(40), "{life}");
-    // To look is not to take.
-    follow(&una, Method::HEAD, &url).await?.expect(200)?;
-    let given = follow(&una, Method::GET, &url).await?.expect(200)?;
-    ensure!(
-        given.header("content-disposition").starts_with("attachment; filename=\"leads-"),
-        "{:?}",
-        given.headers
-    );
-    let csv = given.body.as_str().unwrap_or_default();
-    ensure!(csv.contains(text(&lead, "id")) && !csv.contains("Foreign"), "{csv}");
-    for method in [Method::GET, Method::HEAD] {
-        follow(&una, method, &url).await?.expect(410)?;
-    }
-    follow(&una, Method::GET, &format!("{url}x")).await?.problem(410, "gone")?;
-
-    // Two at once: one of them has it.
-    let url = vera.post("/downloads", &body).await?.expect(201)?.text("url").to_owned();
-    let both = futures::future::join_all((0..8).map(|_| follow(&una, Method::GET, &url))).await;
-    let mut statuses: Vec<u16> =
-        both.into_iter().map(|answer| Ok(answer?.status.as_u16())).collect::<Result<_>>()?;
-    statuses.sort_unstable();
-    ensure!(statuses == [200, 410, 410, 410, 410, 410, 410, 410], "{statuses:?}");
-
-    // The same key: the same link.
-    let with_key = |body: &Value| {
-        let (una, body) = (una.clone(), body.clone());
-        async move { una.with(("Idempotency-Key", "k-1"), Method::POST, "/downloads", &body).await }
+async fn a_month_lists_those_that_were_lost_last_each_with_its_own_reason(
+    system: &'static System,
+) -> Result<()> {
+    let una = system.register("Una").await?;
+    // More than are listed, all lost at once.
+    let rows: String = (0..510).map(|n| format!("Imported {n},Lost\n")).collect();
+    import(&una, format!("Name,Status\n{rows}"), &[]).await?;
+    let lose = async |name: String, reason: &str| -> Result<String> {
+        let lead = una.lead_of(&json!({ "name": name })).await?;
+        let id = text(&lead, "id").to_owned();
+        let body = json!({ "status": "Lost", "reason": reason });
+        una.patch(&format!("/leads/{id}/status"), &body).await?.expect(200)?;
+        Ok(id)
     };
-    let (one, again) = (with_key(&body).await?.expect(201)?, with_key(&body).await?.expect(201)?);
-    ensure!(one.body == again.body && again.header("idempotency-replayed") == "true", "{}", again.body);
-    with_key(&json!({ "path": "/api/v1/reports/monthly" })).await?.problem(422, "key-reused")?;
-
-    // With the session, its links are void.
-    let url = vera.post("/downloads", &body).await?.expect(201)?.text("url").to_owned();
-    vera.act("/auth/logout").await?.expect(204)?;
-    wait_until(Duration::from_secs(60), "the token is void", async || {
-        vera.get("/leads").await.is_ok_and(|answer| answer.status == 401)
+    for chunk in 0..12 {
+        let moved = (0..10).map(|n| lose(format!("Moved {:03}", chunk * 10 + n), "too dear"));
+        futures::future::try_join_all(moved).await?;
+    }
+    // One that another has gone into that was lost later, for another reason.
+    let last = lose("Last".to_owned(), "its own").await?;
+    let other = lose("Other".to_owned(), "not its own").await?;
+    una.post(&format!("/leads/{last}/merge"), &json!({ "from": [other] })).await?.expect(200)?;
+    // All the others are edited after that.
+    let edit = json!({ "filter": { "q": "imported" }, "addTags": ["old"] });
+    ensure!(una.post("/leads/bulk", &edit).await?.expect(200)?.body["changed"] == 510);
+    wait_until(Duration::from_secs(20), "all is counted", async || {
+        let report = una.get("/analytics/report?period=month&tz=UTC").await;
+        report.is_ok_and(|report| report.body["figures"]["lost"] == 631)
     })
     .await?;
-    follow(&una, Method::GET, &url).await?.problem(401, "unauthenticated")?;
-    Ok(())
-}
-
-async fn a_link_leads_to_files_only(system: &'static System) -> Result<()> {
-    let una = system.register("Una").await?;
-    for path in [
-        "/api/v1/leads",
-        "/api/v1/auth/me",
-        "https://evil.test/api/v1/leads/export",
-        "//evil.test",
-        "",
-        "leads/export",
-        "/api/v1/leads/export/../../auth/me",
-        "/api/v1/leads/export?format=doc",
-        "/api/v1/leads/export?nobody=1",
-        "/api/v1/reports/monthly?month=x",
-        "/api/v1/downloads/x",
-    ] {
-        una.post("/downloads", &json!({ "path": path })).await?.refused(422, &["path"])?;
-    }
-    una.post("/downloads", &json!({})).await?.refused(422, &["path"])?;
-    una.post("/downloads", &json!({ "path": null, "x": 1 })).await?.refused(422, &["path", "x"])?;
-    una.post("/downloads", &json!({ "path": 7 })).await?.refused(422, &["path"])?;
-    una.signed_out()
-        .post("/downloads", &json!({ "path": "/api/v1/reports/monthly" }))
-        .await?
-        .problem(401, "unauthenticated")?;
-    for path in ["/api/v1/reports/monthly?format=pdf", "/api/v1/analytics/export?format=xlsx&interval=week"] {
-        let url = una.post("/downloads", &json!({ "path": path })).await?.expect(201)?.text("url").to_owned();
-        follow(&una, Method::GET, &url).await?.expect(200)?;
-    }
+    let lost = file(&una, "/reports/monthly?format=csv&tz=UTC").await?.table("Lost")?;
+    ensure!(lost.len() == 501 && lost[500][0].starts_with("and 131 more"), "{:?}", lost.last());
+    ensure!(lost[0][0] == "Last" && lost[0][5] == "its own", "{:?}", lost[0]);
+    let (moved, rest) = lost[1..500].split_at(120);
+    let with_reason = |row: &Vec<String>| row[0].starts_with("Moved") && row[5] == "too dear";
+    ensure!(moved.iter().all(with_reason), "{moved:?}");
+    ensure!(rest.iter().all(|row| row[0].starts_with("Imported") && row[5].is_empty()), "{rest:?}");
     Ok(())
 }
 

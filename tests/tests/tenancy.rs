@@ -191,7 +191,7 @@ async fn every_route_answers_another_s_id_as_an_unknown_one(system: &'static Sys
             continue;
         }
         if path == "/api/v1/downloads/{token}" {
-            // No id, but a secret that whoever was given it may use; a made-up one opens nothing.
+            // No id, but a secret, bound to who made it (downloads.rs); a made-up one opens nothing.
             world.otto.get(&format!("/downloads/{}", unknown_id())).await?.problem(410, "gone")?;
             continue;
         }

@@ -10,8 +10,7 @@ use axum::{
 use leadline_proto::auth as proto;
 use utoipa::ToSchema;
 
-use super::Way;
-use crate::{body, caller::SignedIn, gateway::Gateway, problem::Problem, query::NoQuery};
+use crate::{body, caller::SignedIn, cookies::Way, gateway::Gateway, problem::Problem, query::NoQuery};
 
 /// The present password: who has only a session of somebody's can't erase them.
 #[derive(ToSchema)]

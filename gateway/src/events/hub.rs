@@ -23,6 +23,7 @@ use prost::Message;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use super::flood::Flood;
 use crate::gateway::Gateway;
 
 /// What the gateway hears.
@@ -122,6 +123,7 @@ struct State {
     next: u64,
     channels: HashMap<WorkspaceId, broadcast::Sender<Word>>,
     streams: HashMap<u64, Stream>,
+    flood: Flood,
 }
 
 struct Entry {
@@ -208,9 +210,14 @@ impl Hub {
     }
 
     /// Keeps an event and tells it to the streams of its workspace. How far an import is is told and not kept: it would push
-    /// out what happened, and who comes back asks for it.
+    /// out what happened, and who comes back asks for it. Of the leads of an import only some are told, and kept.
     pub(crate) fn publish(&self, workspace: WorkspaceId, live: Live) {
         let mut state = self.lock();
+        if let What::Activity(entry) = &live.what
+            && !state.flood.passes(workspace, entry, Millis::now().0)
+        {
+            return;
+        }
         let live = Arc::new(live);
         if !matches!(live.what, What::Import(_)) {
             state.keep(workspace, live.clone());
@@ -371,6 +378,12 @@ mod tests {
         Live { id: id.to_owned(), what: What::Figures(0) }
     }
 
+    fn imported(id: &str) -> Live {
+        let import = leadline_proto::leads::activity::Imported { import_id: "i".into(), created: true };
+        let what = Some(leadline_proto::leads::activity::What::Imported(import));
+        Live { id: id.to_owned(), what: What::Activity(Activity { what, ..Activity::default() }) }
+    }
+
     fn ids(missed: Option<Vec<Arc<Live>>>) -> Option<Vec<String>> {
         missed.map(|missed| missed.iter().map(|live| live.id.clone()).collect())
     }
@@ -430,6 +443,30 @@ mod tests {
         assert!(state.order.len() <= MOST_OF_ALL);
         assert!(state.kept.values().map(VecDeque::len).sum::<usize>() <= MOST_OF_ALL);
         assert!(!state.kept.contains_key(&busy), "the oldest go first");
+    }
+
+    #[test]
+    fn an_import_neither_floods_streams_nor_pushes_out_what_is_kept() {
+        let hub = Hub::new(false);
+        let workspace = WorkspaceId::new();
+        let mut words =
+            hub.lock().channels.entry(workspace).or_insert_with(|| broadcast::channel(4).0).subscribe();
+        hub.publish(workspace, live("a"));
+        let began = Instant::now();
+        for number in 0..MOST_OF_ONE {
+            let imported = imported(&format!("row {number}"));
+            hub.publish(workspace, imported);
+        }
+        let most = 2 + usize::try_from(began.elapsed().as_millis() / 500).unwrap();
+        hub.publish(workspace, live("z"));
+        let told = missed(&hub, workspace, "a").unwrap();
+        assert!(told.first().is_some_and(|first| first == "row 0"), "{told:?}");
+        assert!(told.last().is_some_and(|last| last == "z") && told.len() <= most + 1, "{told:?}");
+        assert!(
+            matches!(words.try_recv(), Ok(Word::Live(live)) if live.id == "a"),
+            "nothing was passed over"
+        );
+        assert!(matches!(words.try_recv(), Ok(Word::Live(live)) if live.id == "row 0"));
     }
 
     #[test]

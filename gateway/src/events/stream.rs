@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     Figures,
+    flood::Flood,
     hub::{Live, Place, What, Word},
 };
 use crate::{activity::Activity, gateway::Gateway, imports::import::Import, reminders::Reminder};
@@ -193,7 +194,14 @@ impl Stream {
             self.push(Bytes::from_static(b"event: reload\ndata: {}\n\n")).await?;
             return Ok(());
         };
+        // The log has each lead of an import: as few of them are told as when it ran.
+        let (workspace, mut flood) = (self.caller.workspace, Flood::default());
         for live in missed {
+            if let What::Activity(entry) = &live.what
+                && !flood.passes(workspace, entry, entry.at_ms)
+            {
+                continue;
+            }
             self.emit(&live).await?;
         }
         Ok(())

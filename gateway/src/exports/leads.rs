@@ -10,7 +10,7 @@ use std::{
 use axum::response::Response;
 use leadline_documents::{self as documents, FileName, Format, LeadsCsv, LeadsXlsx};
 use leadline_proto::leads as proto;
-use leadline_runtime::{caller::Caller, time::Millis, zone::Zone};
+use leadline_runtime::{caller::Caller, refusal::Refusal, time::Millis, zone::Zone};
 use tokio::{io::AsyncReadExt, sync::mpsc, time::timeout};
 use tonic::Streaming;
 
@@ -24,7 +24,7 @@ use crate::{
     gateway::Gateway,
     leads::{
         filter::Filter,
-        lead::{Lead, Source, Status},
+        lead::{Source, Status},
         sort,
     },
     people::Names,
@@ -57,23 +57,28 @@ impl LeadsExport {
         let place = gateway.exports.enter(caller.user)?;
         let zone = gateway.zone(caller, filter.zone()).await?;
         let (sort, descending) = sort.unwrap_or((proto::SortField::CreatedAt, true));
-        let request =
-            proto::ExportLeadsRequest { filter: Some(filter.within(zone)), sort: sort.into(), descending };
+        let request = proto::ExportLeadsRequest {
+            filter: Some(filter.within(zone)),
+            sort: sort.into(),
+            descending,
+            without_notes: false,
+        };
         let stream = gateway.leads().export_leads(caller.request(request)).await?.into_inner();
-        let mut rows = Rows { stream, read: 0, told: None };
+        let mut rows = Rows::of(stream);
         // What can be refused is refused before the answer begins.
         let first = rows.first().await?;
+        let mut writers = Writers::new(gateway.clone(), caller.clone());
+        writers.learn(&first).await?;
         let (out, body) = channel();
         let now = Millis::now();
-        let (gateway, caller) = (gateway.clone(), caller.clone());
-        let export = Export { gateway, caller, zone, now, rows, out, addresses: None };
-        tokio::spawn(export.run(format, first, place));
+        let export = Export { writers, zone, now, rows, out };
+        tokio::spawn(export.run(format, first, place, caller.origin.request_id.clone()));
         Ok(file(&FileName::leads(zone.date(now), format), format, body))
     }
 }
 
 /// The service's stream, checked.
-struct Rows {
+pub(super) struct Rows {
     stream: Streaming<proto::ExportLeadsResponse>,
     read: u64,
     /// How many it says there are.
@@ -81,7 +86,12 @@ struct Rows {
 }
 
 impl Rows {
-    async fn first(&mut self) -> Result<Vec<proto::Lead>, Problem> {
+    pub(super) fn of(stream: Streaming<proto::ExportLeadsResponse>) -> Self {
+        Self { stream, read: 0, told: None }
+    }
+
+    /// What comes first: if anything is refused, it is that.
+    pub(super) async fn first(&mut self) -> Result<Vec<proto::Lead>, Problem> {
         match self.stream.message().await? {
             Some(part) => Ok(self.take(part)),
             None => Err(Problem::unavailable("the export could not be begun: try again")),
@@ -89,7 +99,7 @@ impl Rows {
     }
 
     /// The next rows; `None`: that was all, as many as the service says.
-    async fn next(&mut self) -> Result<Option<Vec<proto::Lead>>, Cut> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<proto::Lead>>, Cut> {
         let silent = |_| Cut::Service("the service of leads is silent".to_owned());
         let part = timeout(PATIENCE, self.stream.message()).await.map_err(silent)?;
         match part.map_err(|status| Cut::Service(format!("the service of leads broke off: {status}")))? {
@@ -109,16 +119,61 @@ impl Rows {
     }
 }
 
-/// An export under way.
-struct Export {
+/// Who owns leads and wrote notes, by name: the same names from the first row to the last. They are asked for again only for
+/// somebody new, so that neither an auth service that is away nor a token that has ended meanwhile breaks a file off in vain.
+struct Writers {
     gateway: Arc<Gateway>,
     caller: Caller,
+    names: Option<Arc<Names>>,
+    /// The addresses of members, by id, once somebody's name does not tell who they are.
+    addresses: Option<Arc<HashMap<String, String>>>,
+}
+
+impl Writers {
+    fn new(gateway: Arc<Gateway>, caller: Caller) -> Self {
+        Self { gateway, caller, names: None, addresses: None }
+    }
+
+    /// Sees to it that everybody whom these rows name has a name, and an address where that is needed.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] if somebody's can't be had now: a file would say something else for ever.
+    async fn learn(&mut self, leads: &[proto::Lead]) -> Result<(), Refusal> {
+        let authors = leads.iter().flat_map(|lead| &lead.notes).map(|note| note.author_id.as_str());
+        let owners = leads.iter().filter_map(|lead| lead.owner_id.as_deref());
+        let mut people: Vec<&str> = owners.chain(authors).filter(|id| !id.is_empty()).collect();
+        people.sort_unstable();
+        people.dedup();
+        let known = match &self.names {
+            Some(names) => names.know(people.iter().copied()),
+            None => people.is_empty(),
+        };
+        if !known {
+            self.names = Some(self.gateway.people.whole_names(&self.caller, &people).await?);
+        }
+        let is_namesake = |id: &&str| self.names.as_ref().is_some_and(|names| names.is_namesake(id));
+        if self.addresses.is_none() && people.iter().any(is_namesake) {
+            self.addresses = Some(Arc::new(self.gateway.people.addresses(&self.caller).await?));
+        }
+        Ok(())
+    }
+
+    /// What those are called whom any row so far names.
+    fn called(&self) -> Called {
+        Called {
+            names: self.names.clone().unwrap_or_else(|| Arc::new(Names::none())),
+            addresses: self.addresses.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// An export under way.
+struct Export {
+    writers: Writers,
     zone: Zone,
     now: Millis,
     rows: Rows,
     out: Out,
-    /// The addresses of members, by id, once somebody's name does not tell who they are.
-    addresses: Option<Arc<HashMap<String, String>>>,
 }
 
 /// People as cells name them: so that each can be told from the others when the file is imported again.
@@ -137,8 +192,7 @@ impl Called {
 }
 
 impl Export {
-    async fn run(self, format: Format, first: Vec<proto::Lead>, place: Place) {
-        let request_id = self.caller.origin.request_id.clone();
+    async fn run(self, format: Format, first: Vec<proto::Lead>, place: Place, request_id: String) {
         let done = match format {
             Format::Xlsx => self.xlsx(first).await,
             Format::Csv | Format::Pdf => self.csv(first).await,
@@ -151,26 +205,26 @@ impl Export {
         }
     }
 
-    async fn called(&mut self, leads: &[proto::Lead]) -> Called {
-        let mut people: Vec<&str> = leads.iter().flat_map(Lead::people).collect();
-        people.sort_unstable();
-        people.dedup();
-        let names = self.gateway.people.names(&self.caller, &people).await;
-        if self.addresses.is_none() && people.iter().any(|id| names.is_namesake(id)) {
-            self.addresses = Some(Arc::new(self.gateway.people.addresses(&self.caller).await));
+    /// The next rows, with a name for everybody in them.
+    async fn next(&mut self) -> Result<Option<Vec<proto::Lead>>, Cut> {
+        let next = self.rows.next().await?;
+        if let Some(leads) = &next {
+            let unknown =
+                |refusal: Refusal| Cut::Service(format!("who is who could not be learnt: {refusal}"));
+            self.writers.learn(leads).await.map_err(unknown)?;
         }
-        Called { names, addresses: self.addresses.clone().unwrap_or_default() }
+        Ok(next)
     }
 
     async fn csv(mut self, mut leads: Vec<proto::Lead>) -> Result<u64, Cut> {
         let mut csv = LeadsCsv::new(Vec::new(), tz(self.zone))?;
         loop {
-            let called = self.called(&leads).await;
+            let called = self.writers.called();
             for lead in &leads {
                 with_row(lead, &called, self.zone, |row| csv.row(row))?;
             }
             self.out.send(csv.take()?).await?;
-            match self.rows.next().await? {
+            match self.next().await? {
                 Some(next) => leads = next,
                 None => break,
             }
@@ -186,11 +240,11 @@ impl Export {
         let made = tokio::task::spawn_blocking(move || workbook(waiting, zone, now));
         loop {
             self.out.check()?;
-            let called = self.called(&leads).await;
+            let called = self.writers.called();
             if ahead.send(Part::Rows(leads, called)).await.is_err() {
                 break;
             }
-            match self.rows.next().await? {
+            match self.next().await? {
                 Some(next) => leads = next,
                 None => break,
             }

@@ -1,4 +1,6 @@
-//! One-time links: a browser that follows one sends no access token, so the link stands for it, once and for a minute.
+//! One-time links: a browser that follows one sends no access token, so the link stands for it, once and for a minute. It is
+//! of use to its maker only: to the browser that was given the link's cookie with it, or to who shows an access token of the
+//! maker's.
 //!
 //! Links are kept in this process only. Where several gateways stand behind one address, the request that makes a link and
 //! the one that follows it must reach the same: the address needs sticky sessions.
@@ -18,19 +20,21 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use leadline_runtime::{
-    caller::Origin,
+    caller::{Caller, Origin},
     ids::{UserId, WorkspaceId},
     refusal::Refusal,
     time::Millis,
 };
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::Wanted;
 use crate::{
     body,
     caller::{Sender, SignedIn, authorization},
+    cookies::{Cookies, Way},
     gateway::Gateway,
     leads::lead::at,
     once::Key,
@@ -62,7 +66,7 @@ pub(crate) struct NewDownload {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Download {
-    /// Where the file is: a path on this server, to be opened once.
+    /// Where the file is: a path on this server, to be opened once, by who made it.
     #[schema(format = "uri-reference", example = "/api/v1/downloads/kq0Yd2…")]
     url: String,
     /// Until when: a minute from now, or the end of the access token if that is earlier.
@@ -73,16 +77,17 @@ pub(crate) struct Download {
 /// Make a link for a download
 ///
 /// For browsers: a link that is opened in place of a request sends no access token. It is good once, for a minute, and gives what
-/// the path would give its maker; it is void with the maker's session. Whoever has the link can use it. An `Idempotency-Key` gives
-/// the same link again as long as it lives. A user may have 30 links at once: more are 429. Where several gateways serve one
-/// address, it needs sticky sessions.
+/// the path would give its maker; it is void with the maker's session. It is bound to its maker: the cookie
+/// `leadline_download`, which comes with the answer, opens it and nothing else, and so does an access token of the maker's, in
+/// the same workspace. An `Idempotency-Key` gives the same link again as long as it lives. A user may have 30 links at once: more
+/// are 429. Where several gateways serve one address, it needs sticky sessions.
 #[utoipa::path(post, path = "/api/v1/downloads", tag = "Downloads", request_body = NewDownload,
     operation_id = "create_download", responses((status = 201, description = "The link", body = Download)))]
 pub(crate) async fn create_download(
     State(gateway): State<Arc<Gateway>>,
     SignedIn(caller): SignedIn,
     _: NoQuery,
-    headers: HeaderMap,
+    way: Way,
     key: Key,
     mut body: body::Json,
 ) -> Result<Response, Problem> {
@@ -99,16 +104,19 @@ pub(crate) async fn create_download(
         String::new()
     });
     body.fields.check()?;
-    let maker = Maker { user: caller.user, workspace: caller.workspace };
+    let maker = Maker::of(&caller);
     let until = caller.expires;
     let key = key.text().map(|key| (key.to_owned(), body.raw));
-    let to = Target { authorization: authorization(&headers).unwrap_or_default().to_owned(), path };
+    let to = Target { authorization: authorization(&way.headers).unwrap_or_default().to_owned(), path };
     let made = gateway.downloads.make(maker, until, to, key, Instant::now())?;
     let url = format!("/api/v1/downloads/{}", made.token);
     let location = HeaderValue::try_from(&url).map(|value| (header::LOCATION, value));
+    let left = u64::try_from(made.expires.0 - Millis::now().0).unwrap_or(0).div_ceil(1_000);
+    let cookie = gateway.cookies.bind(&url, &made.bond, left.max(1), &way);
     let mut response =
         (StatusCode::CREATED, Json(Download { url, expires_at: at(made.expires.0) })).into_response();
     response.headers_mut().extend(location);
+    response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     if made.replayed {
         let name = HeaderName::from_static("idempotency-replayed");
         response.headers_mut().insert(name, HeaderValue::from_static("true"));
@@ -118,8 +126,9 @@ pub(crate) async fn create_download(
 
 /// Follow a link
 ///
-/// Gives the file, once; `HEAD` does not use the link up, and neither does an answer of 429 or 503. A link that was used, has
-/// expired or was never made is 410.
+/// Gives the file, once, to who made the link: to the browser that has the link's cookie, or to an access token of the maker's.
+/// `HEAD` does not use the link up, and neither does an answer of 429 or 503. A link that was used, has expired, was never made or
+/// was made by somebody else is 410.
 #[utoipa::path(get, path = "/api/v1/downloads/{token}", tag = "Downloads", security(()), operation_id = "get_download",
     responses((status = 200, description = "The file")))]
 pub(crate) async fn get_download(
@@ -127,13 +136,15 @@ pub(crate) async fn get_download(
     Path(token): Path<String>,
     method: Method,
     _: NoQuery,
+    headers: HeaderMap,
     sender: Sender,
 ) -> Result<Response, Problem> {
+    let shown = Shown::of(&gateway, &headers, &sender.origin).await;
     if method == Method::HEAD {
-        gateway.downloads.look(&token, Instant::now())?;
+        gateway.downloads.look(&token, &shown, Instant::now())?;
         return Ok(StatusCode::OK.into_response());
     }
-    let target = gateway.downloads.take(&token, Instant::now())?;
+    let target = gateway.downloads.take(&token, &shown, Instant::now())?;
     let answer = give(&gateway, &target, sender.origin).await;
     if let Err(problem) = &answer
         && matches!(problem.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
@@ -165,8 +176,37 @@ struct Maker {
     workspace: WorkspaceId,
 }
 
+impl Maker {
+    fn of(caller: &Caller) -> Self {
+        Self { user: caller.user, workspace: caller.workspace }
+    }
+}
+
+/// What a request shows of who sends it.
+#[derive(Default)]
+struct Shown {
+    /// The cookies of links.
+    bonds: Vec<String>,
+    /// Whose access token it has.
+    signed_in: Option<Maker>,
+}
+
+impl Shown {
+    /// A token that is not good shows nothing: the link is asked for as by anybody.
+    async fn of(gateway: &Gateway, headers: &HeaderMap, origin: &Origin) -> Self {
+        let signed_in = match authorization(headers) {
+            Some(token) => gateway.verifier.admit_header(Some(token), origin.clone()).await.ok(),
+            None => None,
+        };
+        let bonds = Cookies::of_links(headers).take(MOST_OF_ONE).map(str::to_owned).collect();
+        Self { bonds, signed_in: signed_in.as_ref().map(Maker::of) }
+    }
+}
+
 struct Link<T> {
     maker: Maker,
+    /// What the link's cookie says. It is given again with the link, when the request that made it is repeated.
+    bond: String,
     /// The key that it was made with, and the body.
     key: Option<(String, Bytes)>,
     to: T,
@@ -178,6 +218,13 @@ struct Link<T> {
 impl<T> Link<T> {
     fn is_good(&self, now: Instant) -> bool {
         !self.used && self.ends > now
+    }
+
+    /// Whether it was made by who asks for it. Digests are compared: how long that takes says nothing of the cookie.
+    fn is_of(&self, shown: &Shown) -> bool {
+        let digest = |bond: &str| Sha256::digest(bond.as_bytes());
+        shown.signed_in == Some(self.maker)
+            || shown.bonds.iter().any(|bond| digest(bond) == digest(&self.bond))
     }
 }
 
@@ -196,6 +243,7 @@ impl<T> Default for Links<T> {
 #[derive(Debug, PartialEq, Eq)]
 struct Made {
     token: String,
+    bond: String,
     expires: Millis,
     replayed: bool,
 }
@@ -225,7 +273,8 @@ impl<T: Clone> Links<T> {
             };
             if let Some((token, link)) = links.iter().find(|(_, link)| of_key(link)) {
                 let same = link.key.as_ref().is_some_and(|(_, known)| known == body);
-                let made = Made { token: token.clone(), expires: link.expires, replayed: true };
+                let (token, bond) = (token.clone(), link.bond.clone());
+                let made = Made { token, bond, expires: link.expires, replayed: true };
                 return if same { Ok(made) } else { Err(Refusal::KeyReused) };
             }
         }
@@ -238,20 +287,24 @@ impl<T: Clone> Links<T> {
         let clock = Millis::now();
         let expires = clock.after(LIFE).min(until);
         let life = Duration::from_millis(u64::try_from(expires.0 - clock.0).unwrap_or(0));
-        let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-        links.insert(token.clone(), Link { maker, key, to, ends: now + life, expires, used: false });
-        Ok(Made { token, expires, replayed: false })
+        let secret = || URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        let (token, bond) = (secret(), secret());
+        let link = Link { maker, bond: bond.clone(), key, to, ends: now + life, expires, used: false };
+        links.insert(token.clone(), link);
+        Ok(Made { token, bond, expires, replayed: false })
     }
 
-    /// Whether a link is good.
-    fn look(&self, token: &str, now: Instant) -> Result<(), Refusal> {
-        self.lock().get(token).filter(|link| link.is_good(now)).map(|_| ()).ok_or_else(gone)
+    /// Whether a link is good for who asks.
+    fn look(&self, token: &str, shown: &Shown, now: Instant) -> Result<(), Refusal> {
+        let links = self.lock();
+        links.get(token).filter(|link| link.is_good(now) && link.is_of(shown)).map(|_| ()).ok_or_else(gone)
     }
 
-    /// Uses a link up.
-    fn take(&self, token: &str, now: Instant) -> Result<T, Refusal> {
+    /// Uses a link up. Who did not make it leaves it as it is.
+    fn take(&self, token: &str, shown: &Shown, now: Instant) -> Result<T, Refusal> {
         let mut links = self.lock();
-        let link = links.get_mut(token).filter(|link| link.is_good(now)).ok_or_else(gone)?;
+        let good = |link: &&mut Link<T>| link.is_good(now) && link.is_of(shown);
+        let link = links.get_mut(token).filter(good).ok_or_else(gone)?;
         link.used = true;
         Ok(link.to.clone())
     }
@@ -276,6 +329,27 @@ mod tests {
         Some(("k".to_owned(), Bytes::from_static(body.as_bytes())))
     }
 
+    /// Who has the link's cookie.
+    fn with(made: &Made) -> Shown {
+        Shown { bonds: vec!["x".to_owned(), made.bond.clone()], signed_in: None }
+    }
+
+    #[test]
+    fn a_link_is_as_unknown_to_all_but_its_maker() {
+        let links = Links::default();
+        let (one, now) = (somebody(), Instant::now());
+        let made = links.make(one, Millis::MAX, "here", None, now).unwrap();
+        let others = links.make(one, Millis::MAX, "there", None, now).unwrap();
+        let signed_in = |maker| Shown { signed_in: Some(maker), ..Shown::default() };
+        let elsewhere = Maker { workspace: WorkspaceId::new(), ..one };
+        for shown in [Shown::default(), with(&others), signed_in(somebody()), signed_in(elsewhere)] {
+            assert_eq!(links.look(&made.token, &shown, now), Err(gone()));
+            assert_eq!(links.take(&made.token, &shown, now), Err(gone()));
+        }
+        assert_eq!(links.take(&made.token, &with(&made), now), Ok("here"), "nobody else has used it up");
+        assert_eq!(links.take(&others.token, &signed_in(one), now), Ok("there"));
+    }
+
     #[test]
     fn a_link_is_good_once_and_for_a_minute() {
         let links = Links::default();
@@ -284,13 +358,13 @@ mod tests {
         assert_eq!(made.token.len(), 43);
         let life = made.expires.0 - Millis::now().0;
         assert!((59_000..=60_000).contains(&life), "{life}");
-        assert_eq!(links.look(&made.token, now), Ok(()));
-        assert_eq!(links.take(&made.token, now), Ok("here"));
-        assert_eq!(links.take(&made.token, now), Err(gone()));
+        assert_eq!(links.look(&made.token, &with(&made), now), Ok(()));
+        assert_eq!(links.take(&made.token, &with(&made), now), Ok("here"));
+        assert_eq!(links.take(&made.token, &with(&made), now), Err(gone()));
         links.give_back(&made.token);
-        assert_eq!(links.take(&made.token, now + Duration::from_secs(60)), Err(gone()));
-        assert_eq!(links.take(&made.token, now + Duration::from_secs(59)), Ok("here"));
-        assert_eq!(links.take("another", now), Err(gone()));
+        assert_eq!(links.take(&made.token, &with(&made), now + Duration::from_secs(60)), Err(gone()));
+        assert_eq!(links.take(&made.token, &with(&made), now + Duration::from_secs(59)), Ok("here"));
+        assert_eq!(links.take("another", &with(&made), now), Err(gone()));
     }
 
     #[test]
@@ -300,9 +374,9 @@ mod tests {
         let until = Millis::now().after(Duration::from_secs(5));
         let made = links.make(somebody(), until, "here", None, now).unwrap();
         assert_eq!(made.expires, until);
-        assert_eq!(links.take(&made.token, now + Duration::from_secs(5)), Err(gone()));
+        assert_eq!(links.take(&made.token, &with(&made), now + Duration::from_secs(5)), Err(gone()));
         let made = links.make(somebody(), Millis(0), "here", None, now).unwrap();
-        assert_eq!(links.take(&made.token, now), Err(gone()));
+        assert_eq!(links.take(&made.token, &with(&made), now), Err(gone()));
     }
 
     #[test]
@@ -311,7 +385,7 @@ mod tests {
         let (one, now) = (somebody(), Instant::now());
         let made = links.make(one, Millis::MAX, "here", key("a"), now).unwrap();
         let again = links.make(one, Millis::MAX, "here", key("a"), now).unwrap();
-        assert_eq!((&again.token, again.replayed), (&made.token, true));
+        assert_eq!((&again.token, &again.bond, again.replayed), (&made.token, &made.bond, true));
         assert_eq!(links.make(one, Millis::MAX, "there", key("b"), now), Err(Refusal::KeyReused));
         let other = links.make(somebody(), Millis::MAX, "here", key("a"), now).unwrap();
         assert!(other.token != made.token && !other.replayed);

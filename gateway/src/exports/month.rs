@@ -1,6 +1,6 @@
 //! A month's summary as a file.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::response::Response;
 use chrono::Datelike;
@@ -21,21 +21,31 @@ use leadline_runtime::{
 use super::{
     ReportFormat,
     figures::{ask, of_by_source, of_by_status, of_conversion, of_figures, of_funnel, workspace_name},
-    file, made, tz,
+    file,
+    leads::Rows,
+    made,
+    pieces::Cut,
+    tz,
 };
 use crate::{
     gateway::Gateway,
-    leads::lead::{Lead, Source, Status},
+    leads::lead::{Source, Status},
+    people::Names,
     problem::Problem,
     query::{LARGEST_PAGE, Query},
 };
 
 /// The most leads won, and lost, that are listed.
 const MOST: usize = 500;
-/// Of so many the reason is looked up.
-const REASONS: usize = 100;
 /// So many reasons are looked up at once.
 const AT_ONCE: usize = 16;
+/// So many moves of one lead are looked through for its last one, however many others went into it.
+const MOVES: u32 = 1_000;
+/// The last leads won and lost are looked for in the last so many hours, and then in twice as many each time.
+const FIRST_WINDOW: Duration = Duration::from_secs(6 * 60 * 60);
+/// So many leads are looked at for them at most in one window, those that were edited last: more are in one day only if they were
+/// moved all at once, and then it tells little which of them was the last.
+const SEEN: usize = 50_000;
 /// The most months of conversion that the service counts.
 const MOST_MONTHS: u32 = 60;
 
@@ -118,8 +128,8 @@ async fn summary(
         ask!(gateway, caller, get_created, created(before)),
         conversion(gateway, caller, month, past, zone),
         ask!(gateway, caller, get_funnel, figures::GetFunnelRequest { tz: tz_name(), created: range(month) }),
-        outcomes(gateway, caller, Status::Converted, month, zone),
-        outcomes(gateway, caller, Status::Lost, month, zone),
+        outcomes(gateway, caller, Status::Converted, month, zone, now),
+        outcomes(gateway, caller, Status::Lost, month, zone, now),
         workspace_name(gateway, caller),
     )?;
     let counts =
@@ -154,10 +164,11 @@ async fn summary(
         created_per_day_before: counts(&per_day_before),
         conversion,
         funnel: of_funnel(&funnel),
-        won_total: won.total,
-        won: won.leads,
-        lost_total: lost.total,
-        lost: lost.leads,
+        // The figures may be a moment behind the leads.
+        won_total: figures.converted.max(won.len() as u64),
+        won,
+        lost_total: figures.lost.max(lost.len() as u64),
+        lost,
     })
 }
 
@@ -180,12 +191,6 @@ async fn conversion(
     Ok(all.split_off(all.len().saturating_sub(12)))
 }
 
-/// Leads that were won or lost.
-struct Outcomes {
-    leads: Vec<Outcome>,
-    total: u64,
-}
-
 /// The leads that entered a stage in a month and stand there, the latest of them first.
 async fn outcomes(
     gateway: &Arc<Gateway>,
@@ -193,72 +198,147 @@ async fn outcomes(
     status: Status,
     month: YearMonth,
     zone: Zone,
-) -> Result<Outcomes, Problem> {
+    now: Millis,
+) -> Result<Vec<Outcome>, Problem> {
     let (from, to) = (zone.start_of_day(month.first_day()), zone.start_of_day(add_days(month.last_day(), 1)));
-    let filter = proto::LeadFilter {
-        statuses: vec![status.to_proto().into()],
-        status_changed: Some(TimeRange { from_ms: Some(from.0), to_ms: Some(to.0) }),
-        ..proto::LeadFilter::default()
-    };
-    let (mut found, mut cursor, mut total) = (Vec::new(), String::new(), 0);
-    while found.len() < MOST {
-        let left = u32::try_from(MOST - found.len()).unwrap_or(LARGEST_PAGE);
-        let request = proto::ListLeadsRequest {
-            filter: Some(filter.clone()),
-            sort: proto::SortField::UpdatedAt.into(),
-            descending: true,
-            limit: left.min(LARGEST_PAGE),
-            cursor,
-        };
-        let page = gateway.leads().list_leads(caller.request(request)).await?.into_inner();
-        total = page.total.map_or(0, |total| total.value).max(total);
-        found.extend(page.leads);
-        cursor = page.next_cursor;
-        if cursor.is_empty() {
+    let mut found = Vec::new();
+    for window in windows(from, to, now) {
+        found.extend(entered(gateway, caller, status, window).await?);
+        if found.len() >= MOST {
             break;
         }
     }
-    found.sort_by_key(|lead| std::cmp::Reverse(lead.status_changed_at_ms));
-    let people: Vec<&str> = found.iter().flat_map(Lead::people).collect();
-    let names = gateway.people.names(caller, &people).await;
-    let mut asked = Vec::new();
-    for lead in found.iter().take(REASONS) {
-        asked.push(reason(gateway.clone(), caller.clone(), lead.id.clone()));
-    }
+    found.truncate(MOST);
+    let owners: Vec<&str> = found.iter().filter_map(|lead| lead.owner_id.as_deref()).collect();
+    let names = match owners.is_empty() {
+        true => Arc::new(Names::none()),
+        false => gateway.people.whole_names(caller, &owners).await?,
+    };
+    let asked = found.iter().map(|lead| reason(gateway.clone(), caller.clone(), Move::of(lead)));
+    let asked: Vec<_> = asked.collect();
     let reasons: Vec<String> = futures::stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-    let mut reasons = reasons.into_iter();
-    let total = total.max(found.len() as u64);
-    let leads = found.into_iter().map(|lead| Outcome {
+    let outcome = |(lead, reason): (proto::Lead, String)| Outcome {
         owner: names.optional(lead.owner_id.as_deref()).map(|owner| owner.name).unwrap_or_default(),
         source: Source::of(lead.source).text().to_owned(),
         at: lead.status_changed_at_ms,
-        reason: reasons.next().unwrap_or_default(),
+        reason,
         company: lead.company.unwrap_or_default(),
         name: lead.name,
-    });
-    Ok(Outcomes { leads: leads.collect(), total })
+    };
+    Ok(found.into_iter().zip(reasons).map(outcome).collect())
 }
 
-/// Why a lead was moved last; empty: nobody said.
-async fn reason(gateway: Arc<Gateway>, caller: Caller, lead_id: String) -> Result<String, Problem> {
-    let request = proto::ListActivityRequest {
-        lead_id,
-        types: vec!["lead.status_changed".to_owned()],
-        limit: 1,
-        ..proto::ListActivityRequest::default()
-    };
-    match gateway.leads().list_activity(caller.request(request)).await.map_err(Refusal::from) {
-        Ok(page) => {
-            let last = page.into_inner().activities.into_iter().next().and_then(|entry| entry.what);
-            Ok(match last {
-                Some(What::StatusChanged(moved)) => moved.reason.unwrap_or_default(),
-                _ => String::new(),
-            })
-        }
-        // It was deleted this moment.
-        Err(Refusal::NotFound(_)) => Ok(String::new()),
-        Err(refusal) => Err(refusal.into()),
+/// A time in parts, the latest first, so that who looks for what was last need not look at all of it. The first reaches to the
+/// end: another machine's clock may be ahead.
+fn windows(from: Millis, to: Millis, now: Millis) -> Vec<TimeRange> {
+    let (mut windows, mut length) = (Vec::new(), FIRST_WINDOW);
+    let (mut end, mut start) = (to, now.min(to).before(length));
+    while end > from {
+        let began = start.max(from);
+        windows.push(TimeRange { from_ms: Some(began.0), to_ms: Some(end.0) });
+        length *= 2;
+        (end, start) = (began, began.before(length));
     }
+    windows
+}
+
+/// The leads that entered a stage in a time and stand there, the latest first and at most [`MOST`].
+async fn entered(
+    gateway: &Gateway,
+    caller: &Caller,
+    status: Status,
+    window: TimeRange,
+) -> Result<Vec<proto::Lead>, Problem> {
+    let filter = proto::LeadFilter {
+        statuses: vec![status.to_proto().into()],
+        status_changed: Some(window),
+        ..proto::LeadFilter::default()
+    };
+    let request = proto::ExportLeadsRequest {
+        filter: Some(filter),
+        sort: proto::SortField::UpdatedAt.into(),
+        descending: true,
+        without_notes: true,
+    };
+    let mut rows = Rows::of(gateway.leads().export_leads(caller.request(request)).await?.into_inner());
+    let (mut latest, mut seen) = (rows.first().await?, 0);
+    let mut fresh = latest.len();
+    loop {
+        seen += fresh;
+        latest.sort_by(|one, other| last(other).cmp(&last(one)));
+        latest.truncate(MOST);
+        if seen >= SEEN {
+            return Ok(latest);
+        }
+        let broken_off = |cut: Cut| {
+            tracing::warn!(%cut, request_id = caller.origin.request_id, "a report was broken off");
+            Problem::unavailable("the leads of the month could not be read: try again")
+        };
+        match rows.next().await.map_err(broken_off)? {
+            Some(next) => {
+                fresh = next.len();
+                latest.extend(next);
+            }
+            None => return Ok(latest),
+        }
+    }
+}
+
+/// What leads are sorted by: when they entered their stage; by id, if at once.
+fn last(lead: &proto::Lead) -> (i64, &str) {
+    (lead.status_changed_at_ms, &lead.id)
+}
+
+/// The move by which a lead came to the stage that it is in.
+struct Move {
+    lead_id: String,
+    to: i32,
+    at_ms: i64,
+}
+
+impl Move {
+    fn of(lead: &proto::Lead) -> Self {
+        Self { lead_id: lead.id.clone(), to: lead.status, at_ms: lead.status_changed_at_ms }
+    }
+
+    /// What the log says of it. Other moves may be newer: they came with leads that went into this one.
+    fn is_told_by(&self, entry: &proto::Activity) -> Option<String> {
+        match &entry.what {
+            Some(What::StatusChanged(moved)) if moved.to == self.to && entry.at_ms == self.at_ms => {
+                Some(moved.reason.clone().unwrap_or_default())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Why a lead was moved to its stage; empty: nobody said, or it was never moved there.
+async fn reason(gateway: Arc<Gateway>, caller: Caller, wanted: Move) -> Result<String, Problem> {
+    let (mut cursor, mut seen, mut limit) = (String::new(), 0, 10);
+    while seen < MOVES {
+        let request = proto::ListActivityRequest {
+            lead_id: wanted.lead_id.clone(),
+            types: vec!["lead.status_changed".to_owned()],
+            limit,
+            cursor,
+        };
+        let page = match gateway.leads().list_activity(caller.request(request)).await.map_err(Refusal::from) {
+            Ok(page) => page.into_inner(),
+            // It was deleted this moment.
+            Err(Refusal::NotFound(_)) => break,
+            Err(refusal) => return Err(refusal.into()),
+        };
+        if let Some(reason) = page.activities.iter().find_map(|entry| wanted.is_told_by(entry)) {
+            return Ok(reason);
+        }
+        // Newest first: what comes behind is older than the move.
+        let past = page.activities.last().is_none_or(|entry| entry.at_ms < wanted.at_ms);
+        if past || page.next_cursor.is_empty() {
+            break;
+        }
+        (cursor, seen, limit) = (page.next_cursor, seen + limit, LARGEST_PAGE);
+    }
+    Ok(String::new())
 }
 
 #[cfg(test)]
@@ -274,6 +354,36 @@ mod tests {
         assert_eq!(months_between(of("2026-11"), of("2026-11")), Some(0));
         assert_eq!(months_between(of("2025-12"), of("2026-11")), Some(11));
         assert_eq!(months_between(of("2026-12"), of("2026-11")), None);
+    }
+
+    #[test]
+    fn the_last_hours_are_looked_at_first_and_no_moment_twice() {
+        let hour = 3_600_000;
+        let of = |now| -> Vec<(i64, i64)> {
+            let windows = windows(Millis(0), Millis(100 * hour), Millis(now));
+            windows.iter().map(|one| (one.from_ms.unwrap() / hour, one.to_ms.unwrap() / hour)).collect()
+        };
+        assert_eq!(of(200 * hour), [(94, 100), (82, 94), (58, 82), (10, 58), (0, 10)]);
+        assert_eq!(of(20 * hour), [(14, 100), (2, 14), (0, 2)], "up to the end, whatever the clock says");
+        assert_eq!(of(hour), [(0, 100)]);
+    }
+
+    #[test]
+    fn a_reason_is_that_of_the_present_move() {
+        let entry = |to, at_ms, reason: &str| proto::Activity {
+            at_ms,
+            what: Some(What::StatusChanged(proto::activity::StatusChanged {
+                from: 1,
+                to,
+                reason: Some(reason.to_owned()),
+            })),
+            ..proto::Activity::default()
+        };
+        let wanted = Move { lead_id: "l".into(), to: 5, at_ms: 30 };
+        assert_eq!(wanted.is_told_by(&entry(5, 30, "too dear")).as_deref(), Some("too dear"));
+        for other in [entry(5, 40, "of one that went into it"), entry(4, 30, "another stage")] {
+            assert_eq!(wanted.is_told_by(&other), None);
+        }
     }
 
     #[test]

@@ -83,6 +83,26 @@ async fn a_file_ends_only_if_all_rows_came() {
     }
 }
 
+/// Leads of somebody's, whose name nobody knows while auth is away.
+fn owned(count: usize, told: Option<u64>) -> ExportLeadsResponse {
+    let mut part = leads(count, told);
+    part.leads.iter_mut().for_each(|lead| lead.owner_id = Some("u".into()));
+    part
+}
+
+#[tokio::test]
+async fn no_file_calls_somebody_unknown_while_auth_is_away() {
+    for format in ["csv", "xlsx"] {
+        let refused = export(format, vec![owned(3, Some(3))], "0").await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{format}");
+        assert!(refused.headers().contains_key("retry-after"), "{format}");
+        assert_eq!(json(refused).await["type"], "/problems/unavailable");
+        let cut = export(format, vec![leads(3, None), owned(2, Some(5))], "0").await;
+        assert_eq!(cut.status(), StatusCode::OK, "{format}");
+        assert!(cut.headers().contains_key("broken-off"), "{format}");
+    }
+}
+
 #[tokio::test]
 async fn what_fails_before_the_first_row_is_a_problem() {
     for format in ["csv", "xlsx"] {

@@ -102,6 +102,48 @@ fn account(workspace: Option<WorkspaceId>, what: account_event::What) -> Event {
 
 const LONG: Duration = Duration::from_secs(900);
 
+fn imported(workspace: WorkspaceId) -> Event {
+    let mut event = deleted(workspace);
+    let import = activity::Imported { import_id: "i".into(), created: true };
+    if let Some(event::Body::Lead(LeadEvent { activity: Some(entry), .. })) = &mut event.body {
+        entry.what = Some(activity::What::Imported(import));
+    }
+    event
+}
+
+#[tokio::test]
+async fn an_import_does_not_flood_a_stream() {
+    let gateway = Gateway::start().await;
+    let person = Person::new();
+    let token = gateway.token(person, LONG);
+    let mut stream = Reader::open(&gateway, &token, None).await;
+    assert_eq!(stream.next().await.unwrap().name, "analytics");
+    let began = std::time::Instant::now();
+    // Told well after the gateway began, so that it is not looked up in the log, of which there is none here.
+    let id = uuid_at(Millis::now().after(Duration::from_secs(60))).to_string();
+    let before = Event { id, ..deleted(person.workspace) };
+    gateway.bus.signal(before.clone());
+    assert_eq!(stream.next().await.unwrap().id, before.id);
+    for _ in 0..300 {
+        gateway.bus.signal(imported(person.workspace));
+    }
+    let last = deleted(person.workspace);
+    gateway.bus.signal(last.clone());
+    let mut told = Vec::new();
+    while told.last() != Some(&last.id) {
+        told.push(stream.next().await.unwrap().id);
+    }
+    let most = 2 + usize::try_from(began.elapsed().as_millis() / 500).unwrap();
+    assert!(told.len() >= 2 && told.len() <= most, "{} told", told.len());
+
+    // Who resumes gets the same, and what else happened.
+    let mut again = Reader::open(&gateway, &token, Some(&before.id)).await;
+    for id in &told {
+        assert_eq!(&again.next().await.unwrap().id, id);
+    }
+    assert_eq!(again.next().await.unwrap().name, "analytics");
+}
+
 #[tokio::test]
 async fn a_stream_tells_what_happens_in_its_workspace_and_nothing_of_another() {
     let gateway = Gateway::start().await;

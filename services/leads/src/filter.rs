@@ -261,6 +261,15 @@ impl Position {
     }
 }
 
+/// Whether a page says how many leads there are in all: to count them may cost more than the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Totals {
+    /// It does.
+    Counted,
+    /// It says only that there are at least those on it.
+    Left,
+}
+
 /// A question for a page of leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
@@ -272,6 +281,8 @@ pub struct Query {
     pub after: Option<Position>,
     /// At most so many.
     pub limit: usize,
+    /// Whether they are counted.
+    pub totals: Totals,
 }
 
 /// How many there are.
@@ -284,6 +295,12 @@ pub struct Total {
 }
 
 impl Total {
+    /// What a page says that is not counted.
+    #[must_use]
+    pub(crate) fn of_page<T>(rows: &[T], limit: usize) -> Self {
+        Self { value: rows.len().min(limit) as u64, exact: false }
+    }
+
     /// From a count that stopped beyond [`COUNTED`].
     #[must_use]
     pub fn of(counted: u64) -> Self {

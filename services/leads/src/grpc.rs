@@ -58,6 +58,7 @@ pub struct Leads {
     secret: ServiceSecret,
     members: Members,
     flight: InFlight,
+    exported: export::Room,
 }
 
 impl From<StoreError> for Refusal {
@@ -125,7 +126,8 @@ impl Leads {
     /// Over a store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, verifier: Verifier, secret: ServiceSecret, members: Members) -> Self {
-        Self { store, verifier, secret, members, flight: InFlight::default() }
+        let (flight, exported) = (InFlight::default(), export::Room::default());
+        Self { store, verifier, secret, members, flight, exported }
     }
 
     /// Who calls, if their role is enough.

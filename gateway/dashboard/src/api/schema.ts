@@ -464,9 +464,10 @@ export interface paths {
         /**
          * Make a link for a download
          * @description For browsers: a link that is opened in place of a request sends no access token. It is good once, for a minute, and gives what
-         *     the path would give its maker; it is void with the maker's session. Whoever has the link can use it. An `Idempotency-Key` gives
-         *     the same link again as long as it lives. A user may have 30 links at once: more are 429. Where several gateways serve one
-         *     address, it needs sticky sessions.
+         *     the path would give its maker; it is void with the maker's session. It is bound to its maker: the cookie
+         *     `leadline_download`, which comes with the answer, opens it and nothing else, and so does an access token of the maker's, in
+         *     the same workspace. An `Idempotency-Key` gives the same link again as long as it lives. A user may have 30 links at once: more
+         *     are 429. Where several gateways serve one address, it needs sticky sessions.
          */
         post: operations["create_download"];
         delete?: never;
@@ -484,8 +485,9 @@ export interface paths {
         };
         /**
          * Follow a link
-         * @description Gives the file, once; `HEAD` does not use the link up, and neither does an answer of 429 or 503. A link that was used, has
-         *     expired or was never made is 410.
+         * @description Gives the file, once, to who made the link: to the browser that has the link's cookie, or to an access token of the maker's.
+         *     `HEAD` does not use the link up, and neither does an answer of 429 or 503. A link that was used, has expired, was never made or
+         *     was made by somebody else is 410.
          */
         get: operations["get_download"];
         put?: never;
@@ -505,7 +507,8 @@ export interface paths {
         };
         /**
          * Live events
-         * @description Server-Sent Events of the workspace. `activity`: something was done to a lead, as in the feed. `reminder.due`: a reminder
+         * @description Server-Sent Events of the workspace. `activity`: something was done to a lead, as in the feed; of the leads that one import makes or
+         *     updates (`lead.imported`) about one in half a second is told, and the feed has all of them. `reminder.due`: a reminder
          *     fell due. `analytics`: figures have changed, `{asOf}`; one is sent after each connection, too. `import`: an import went on, as
          *     from `GET /api/v1/leads/imports/{id}`; what is missed of it is not told again. `reload`: more was missed than can be told, load
          *     everything anew. Each has an `id`, but for `reload`; `Last-Event-ID` resumes without loss, and may repeat the last half minute. A comment every 15 s keeps the stream open. It ends when the token does. A user may have 20
@@ -594,8 +597,10 @@ export interface paths {
          * @description Every lead that the filters match, in the order of the list, as it is streamed: nothing is left out, however many they are.
          *     Columns: Id, Name, Email, Phone, Company, Source, Status, Tags, Owner, Created at, Updated at, Status changed at, Next
          *     follow-up, Notes (the newest 50). Times are in `tz`. No cell can be taken for a formula. A body that breaks off, rather than
-         *     ends, is not the whole file. A lead that is changed meanwhile may move in the order: sorted by what is being changed, it may be
-         *     there at its old or its new place, or be passed over. A user may have 4 exports at once: more are 429.
+         *     ends, is not the whole file. No lead is there twice, and each that the filters match throughout is there once: one that is
+         *     changed meanwhile, as it was before or is now, and, sorted by anything but `createdAt`, at its old place, its new one, or at the end.
+         *     In such an order all exports under way may have 3,000,000 rows together: one beyond that is broken off. A user may have 4
+         *     exports at once: more are 429.
          */
         get: operations["export_leads"];
         put?: never;
@@ -1065,8 +1070,8 @@ export interface paths {
         /**
          * A month's summary
          * @description Cards, charts, the changes against the month before, the sources' performance, and the leads won and lost: up to 500 of
-         *     each, those changed last, and how many they were in all. A lead is won or lost in the month in which it entered the stage that it is in.
-         *     The reason of a move is given for the first 100 of each.
+         *     each, those won or lost last, with the reason if one was given, and how many they were in all. A lead is won or lost in the month in
+         *     which it entered the stage that it is in.
          */
         get: operations["get_monthly_report"];
         put?: never;
@@ -1473,7 +1478,7 @@ export interface components {
             expiresAt: string;
             /**
              * Format: uri-reference
-             * @description Where the file is: a path on this server, to be opened once.
+             * @description Where the file is: a path on this server, to be opened once, by who made it.
              * @example /api/v1/downloads/kq0Yd2…
              */
             url: string;
@@ -2778,6 +2783,11 @@ export interface components {
          */
         ContentDisposition: string;
         /**
+         * @description What binds the link to the browser that asked for it: good for the link's path, as long as the link.
+         * @example leadline_download=…; HttpOnly; Secure; SameSite=Strict; Path=/api/v1/downloads/kq0Yd2…; Max-Age=60
+         */
+        DownloadCookie: string;
+        /**
          * @description The version, as a strong entity tag.
          * @example "7"
          */
@@ -3752,6 +3762,7 @@ export interface operations {
                 headers: {
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     Location: components["headers"]["Location"];
+                    "Set-Cookie": components["headers"]["DownloadCookie"];
                     "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };

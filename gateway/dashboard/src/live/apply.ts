@@ -3,7 +3,7 @@ import type { Activity, Import, LeadPatch, LeadRow, Reminder, Status } from '../
 import { addToFeed } from '../activity/feed';
 import { addRow, dropRow, editLead, findRow, putMoved, readLists, toRow } from '../leads/cache';
 import { keys, leadQuery } from '../leads/queries';
-import { importWent } from '../import/queries';
+import { importWent, isOver } from '../import/queries';
 import { queryClient } from '../query';
 import { fellDue } from '../reminders/due';
 
@@ -83,13 +83,23 @@ function applyActivity(entry: Activity) {
   soon('leads', 900);
 }
 
+/** Of the leads of an import only some are told; what it has made or updated meanwhile is read with its progress. */
+function applyImport(went: Import) {
+  importWent(went);
+  if (went.dryRun) return;
+  soon('leads', 900);
+  if (!isOver(went)) return;
+  soon('activity', 900);
+  soon('lead', 900);
+}
+
 /** Puts what the server has told into what the page knows. */
 export function applyLive({ type, data }: LiveEvent) {
   if (type === 'activity') applyActivity(data as Activity);
   else if (type === 'analytics') soon('figures', 250);
   // More was missed than can be told.
   else if (type === 'reload') readAgain();
-  else if (type === 'import') importWent(data as Import);
+  else if (type === 'import') applyImport(data as Import);
   else if (type === 'reminder.due') {
     fellDue(data as Reminder | { reminder: Reminder });
     soon('reminders', 250);

@@ -18,7 +18,8 @@ use crate::{
     event::{source_of, status_of},
     fields::{Company, Email, Fields, MOST_TAGS, Name, Patch, Phone, Tags, tag_key},
     filter::{
-        Filter, FollowUp, MOST_ON_A_PAGE, Owner, Position, Query, Range, Sort, SortBy, USUAL_ON_A_PAGE,
+        Filter, FollowUp, MOST_ON_A_PAGE, Owner, Position, Query, Range, Sort, SortBy, Totals,
+        USUAL_ON_A_PAGE,
     },
     search::words,
     stage::{Source, Status},
@@ -289,7 +290,8 @@ pub(super) fn query(
     let question = question(workspace, "leads", &asked);
     let after = place(&mut violations, &question, &request.cursor, |bytes| Position::of_bytes(bytes, by));
     violations.check()?;
-    Ok((Query { filter, sort: Sort { by, descending: request.descending }, after, limit }, question))
+    let sort = Sort { by, descending: request.descending };
+    Ok((Query { filter, sort, after, limit, totals: Totals::Counted }, question))
 }
 
 /// The kinds of entries that are asked for, each once.

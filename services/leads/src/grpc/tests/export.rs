@@ -9,7 +9,7 @@ use leadline_runtime::{
     time::Millis,
 };
 
-use super::house::{House, Person, answer, bad_fields, named};
+use super::house::{House, Person, answer, bad_fields, named, patch};
 use crate::{
     fields::{Fields, Name, NoteText, Tags},
     lead::{By, Lead, LeadId, NewLead, Note, NoteId},
@@ -62,7 +62,8 @@ async fn an_export_has_every_lead_once_in_order_and_says_how_many() -> anyhow::R
     }
     for descending in [false, true] {
         let sort = proto::SortField::Name.into();
-        let parts = export(&mut anna, proto::ExportLeadsRequest { filter: None, sort, descending }).await?;
+        let parts =
+            export(&mut anna, proto::ExportLeadsRequest { sort, descending, ..Default::default() }).await?;
         assert!(parts.iter().all(|part| part.leads.len() <= 1_000));
         let told: Vec<_> = parts.iter().map(|part| part.rows_in_all).collect();
         assert_eq!(told, [None, None, Some(2_300)]);
@@ -80,6 +81,64 @@ async fn an_export_has_every_lead_once_in_order_and_says_how_many() -> anyhow::R
     let refused = export(&mut anna, proto::ExportLeadsRequest { filter, ..Default::default() }).await;
     assert_eq!(bad_fields(refused), ["q"]);
     house.end().await
+}
+
+/// What changes in the middle of an export: the first leads are moved to its end, and some of the last to its beginning.
+async fn edited_meanwhile(sort: proto::SortField, descending: bool) -> anyhow::Result<()> {
+    const LEADS: usize = 5_000;
+    let house = House::start().await?;
+    let workspace = WorkspaceId::new();
+    let mut anna = house.person(workspace, Role::Member).await?;
+    let leads: Vec<History> = (0..LEADS).map(|n| history(n, 0)).collect();
+    for part in leads.chunks(500) {
+        house.store.insert(Scope::of_own_row(workspace), part.to_vec()).await?;
+    }
+    let request = anna.ask(proto::ExportLeadsRequest { sort: sort.into(), descending, ..Default::default() });
+    let mut stream = answer(anna.client.export_leads(request).await)?;
+    let mut names = Vec::new();
+    let mut told = None;
+    while let Some(part) = stream.try_next().await? {
+        told = part.rows_in_all;
+        if names.is_empty() {
+            let (first, last) = match descending {
+                true => (LEADS - 50..LEADS, 0..50),
+                false => (0..50, LEADS - 50..LEADS),
+            };
+            for (edited, name) in
+                [(first, if descending { "A" } else { "Z" }), (last, if descending { "Z" } else { "A" })]
+            {
+                for nth in edited {
+                    let id = leads[nth].lead.id.to_string();
+                    let request = anna.ask(patch(&id, named(&format!("{name} {nth:05}")), &["name"]));
+                    answer(anna.client.update_lead(request).await)?;
+                }
+            }
+        }
+        names.extend(part.leads.into_iter().map(|lead| lead.name));
+    }
+    let mut numbers: Vec<usize> =
+        names.iter().map(|name| name.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+    numbers.sort_unstable();
+    let right: Vec<usize> = (0..LEADS).collect();
+    assert_eq!(told, Some(names.len() as u64));
+    assert!(numbers == right, "{sort:?}: {} rows: {:?}", names.len(), unlike(&numbers, &right));
+    house.end().await
+}
+
+/// What is there twice, and what is missing.
+fn unlike(found: &[usize], right: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let twice = found.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    (twice, right.iter().copied().filter(|number| found.binary_search(number).is_err()).collect())
+}
+
+#[tokio::test]
+async fn a_lead_that_is_edited_during_an_export_is_there_once() -> anyhow::Result<()> {
+    for descending in [false, true] {
+        for sort in [proto::SortField::Name, proto::SortField::UpdatedAt, proto::SortField::CreatedAt] {
+            edited_meanwhile(sort, descending).await?;
+        }
+    }
+    Ok(())
 }
 
 #[tokio::test]

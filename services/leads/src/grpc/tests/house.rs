@@ -278,3 +278,13 @@ pub(super) fn bad_fields<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> Vec<
         other => panic!("not invalid: {other:?}"),
     }
 }
+
+/// Sets these fields of a lead.
+pub(super) fn patch(id: &str, fields: proto::LeadFields, paths: &[&str]) -> proto::UpdateLeadRequest {
+    proto::UpdateLeadRequest {
+        id: id.to_owned(),
+        fields: Some(fields),
+        mask: Some(prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() }),
+        ..proto::UpdateLeadRequest::default()
+    }
+}

@@ -13,16 +13,7 @@ use leadline_runtime::{
 };
 use tonic::Request;
 
-use super::house::{House, Person, answer, bad_fields, named};
-
-fn patch(id: &str, fields: proto::LeadFields, paths: &[&str]) -> proto::UpdateLeadRequest {
-    proto::UpdateLeadRequest {
-        id: id.to_owned(),
-        fields: Some(fields),
-        mask: Some(prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() }),
-        ..proto::UpdateLeadRequest::default()
-    }
-}
+use super::house::{House, Person, answer, bad_fields, named, patch};
 
 fn note(lead: &str, text: &str) -> proto::AddNoteRequest {
     proto::AddNoteRequest {

@@ -6,7 +6,7 @@ use leadline_runtime::{once::Once, stop::Stop};
 use super::*;
 use crate::{
     erasure,
-    filter::{Filter, Query, Sort, SortBy},
+    filter::{Filter, Query, Sort, SortBy, Totals},
     merge::MergeId,
     store::{Erasing, MergePart, NextFollowUp},
 };
@@ -45,7 +45,7 @@ async fn publish(team: &Team) -> anyhow::Result<()> {
 
 async fn counts(team: &Team) -> anyhow::Result<[usize; 3]> {
     let sort = Sort { by: SortBy::Name, descending: false };
-    let query = Query { filter: Filter::default(), sort, after: None, limit: 50 };
+    let query = Query { filter: Filter::default(), sort, after: None, limit: 50, totals: Totals::Counted };
     let walked = team.store.walk(team.scope, None, 100).await?.len();
     let live = team.store.leads(team.scope, query).await?.items.len();
     Ok([walked, live, team.log(None).await?.len()])

@@ -496,6 +496,7 @@ fn query() -> crate::filter::Query {
         sort: crate::filter::Sort { by: crate::filter::SortBy::Name, descending: false },
         after: None,
         limit: 50,
+        totals: crate::filter::Totals::Counted,
     }
 }
 

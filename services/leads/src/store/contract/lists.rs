@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     backfill::{Past, Step, StepKind, backfill},
     fields::Patch,
-    filter::{Filter, FollowUp, Owner, Position, Query, Range, Sort, SortBy, SortKey, Total},
+    filter::{Filter, FollowUp, Owner, Position, Query, Range, Sort, SortBy, SortKey, Total, Totals},
     search::words,
     store::{NextFollowUp, WalkMark},
 };
@@ -41,7 +41,7 @@ async fn list(
 ) -> anyhow::Result<(Vec<LeadId>, Total)> {
     let (mut after, mut ids) = (None, Vec::new());
     loop {
-        let query = Query { filter: filter.clone(), sort, after, limit };
+        let query = Query { filter: filter.clone(), sort, after, limit, totals: Totals::Counted };
         let page = team.store.leads(team.scope, query).await?;
         assert!(page.items.len() <= limit && (!page.more || page.items.len() == limit));
         ids.extend(page.items.iter().map(|lead| lead.id));
@@ -313,17 +313,29 @@ pub(super) async fn a_long_list_is_found_by_a_walk_as_by_its_index(team: Team) -
         for by in [SortBy::CreatedAt, SortBy::Name, SortBy::Status] {
             let sort = Sort { by, descending: true };
             let expected = expected(&leads, &filter, sort);
-            let query = Query { filter: filter.clone(), sort, after: None, limit: 40 };
+            let query =
+                Query { filter: filter.clone(), sort, after: None, limit: 40, totals: Totals::Counted };
             let first = team.store.leads(team.scope, query).await?;
             let ids: Vec<LeadId> = first.items.iter().map(|lead| lead.id).collect();
             assert_eq!(ids, expected[..expected.len().min(40)], "{filter:?} {by:?}");
             assert_eq!(first.total, Total { value: expected.len() as u64, exact: true }, "{filter:?}");
+            let query = Query { filter: filter.clone(), sort, after: None, limit: 40, totals: Totals::Left };
+            let uncounted = team.store.leads(team.scope, query).await?;
+            assert_eq!((&uncounted.items, uncounted.more), (&first.items, first.more), "{filter:?} {by:?}");
+            assert_eq!(uncounted.total, Total { value: first.items.len() as u64, exact: false });
             if first.more {
                 let after = first.items.last().map(|lead| sort.position(lead));
-                let query = Query { filter: filter.clone(), sort, after, limit: 40 };
+                let query = Query { filter: filter.clone(), sort, after, limit: 40, totals: Totals::Counted };
+                let uncounted = Query { totals: Totals::Left, ..query.clone() };
                 let second = team.store.leads(team.scope, query).await?;
                 let ids: Vec<LeadId> = second.items.iter().map(|lead| lead.id).collect();
                 assert_eq!(ids, expected[40..80], "{filter:?} {by:?}");
+                let uncounted = team.store.leads(team.scope, uncounted).await?;
+                assert_eq!(
+                    (uncounted.items, uncounted.more),
+                    (second.items, second.more),
+                    "{filter:?} {by:?}"
+                );
             }
         }
     }

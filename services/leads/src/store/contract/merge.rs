@@ -6,7 +6,7 @@ use leadline_runtime::version::{Precondition, Version};
 use super::*;
 use crate::{
     fields::Patch,
-    filter::{Filter, Query, Sort, SortBy},
+    filter::{Filter, Query, Sort, SortBy, Totals},
     lead::Denied,
     merge::{MERGE_KEPT, MergeId},
     store::{MergePart, NextFollowUp, UnmergePart},
@@ -34,6 +34,7 @@ impl Team {
             sort: Sort { by: SortBy::Name, descending: false },
             after: None,
             limit: 50,
+            totals: Totals::Counted,
         };
         let page = self.store.leads(self.scope, query).await?;
         Ok(page.items.iter().map(|lead| lead.fields.name.as_str().to_owned()).collect())

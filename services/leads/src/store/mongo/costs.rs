@@ -16,7 +16,7 @@ use crate::{
     activity::Kind,
     event,
     fields::{Company, Email, Fields, Name, Phone, Tags},
-    filter::{COUNTED, Filter, FollowUp, Owner, Query, Range, Sort, SortBy},
+    filter::{COUNTED, Filter, FollowUp, Owner, Query, Range, Sort, SortBy, Totals},
     lead::{By, Lead, LeadId, NewLead},
     search::words,
     stage::{Source, Status},
@@ -142,7 +142,7 @@ async fn no_page_looks_at_more_however_many_leads_there_are() -> anyhow::Result<
         ("a phone", of("2000012345"), newest, 8 * FEW, FEW),
         ("nothing", of("qqq"), newest, 10, 0),
     ] {
-        let query = Query { filter, sort, after: None, limit: 50 };
+        let query = Query { filter, sort, after: None, limit: 50, totals: Totals::Counted };
         let (page, cost) = costs.of(list::page(&costs.db, costs.scope, &query)).await?;
         page?;
         let told =
@@ -152,11 +152,31 @@ async fn no_page_looks_at_more_however_many_leads_there_are() -> anyhow::Result<
         // Were the profile empty, all of this would hold.
         assert!(name != "all" || cost.keys > COUNTED, "{told}");
     }
+    // A file has a page after the other, and counts none of them.
+    let one_stage = Filter { statuses: [Status::New].into(), ..all() };
+    for (name, filter, sort, keys) in [
+        ("all", all(), newest, PAGE),
+        ("all by name", all(), by_name, PAGE),
+        ("one stage", one_stage.clone(), newest, PAGE),
+        ("one stage by name", one_stage, by_name, COUNTED + 2_500),
+    ] {
+        let query = Query { filter, sort, after: None, limit: 50, totals: Totals::Left };
+        let (page, cost) = costs.of(list::page(&costs.db, costs.scope, &query)).await?;
+        assert_eq!(page?.items.len(), 50, "{name}");
+        let told = format!("{name}, uncounted: {} keys, {} documents", cost.keys, cost.documents);
+        assert!((PAGE - 1..=keys).contains(&cost.keys) && cost.documents <= 2_500, "{told}");
+    }
     let (found, cost) = costs
         .of(list::page(
             &costs.db,
             costs.scope,
-            &Query { filter: of("miller12345"), sort: newest, after: None, limit: 50 },
+            &Query {
+                filter: of("miller12345"),
+                sort: newest,
+                after: None,
+                limit: 50,
+                totals: Totals::Counted,
+            },
         ))
         .await?;
     assert_eq!((found?.items.len(), cost.documents <= 300), (1, true), "{} documents", cost.documents);

@@ -19,7 +19,7 @@ use super::{
     probe::{self, count},
 };
 use crate::{
-    filter::{Filter, FollowUp, Owner, Page, Position, Query, Range, Sort, SortBy, SortKey, Total},
+    filter::{Filter, FollowUp, Owner, Page, Position, Query, Range, Sort, SortBy, SortKey, Total, Totals},
     lead::{Lead, LeadId, Note, NoteId},
     search::{LONGEST_GRAM, Word},
     stage::Status,
@@ -349,6 +349,11 @@ pub(super) async fn page(db: &Mongo, scope: Scope, query: &Query) -> Result<Page
         }
     };
     let items = page_rows(db, lister, query, &plan, gram);
+    if query.totals == Totals::Left {
+        let items = items.await?;
+        let total = Total::of_page(&items, query.limit);
+        return Ok(Page::of(items, query.limit, total));
+    }
     // Few are found with all of them looked at: often they are fewer than a page, and need no count.
     if query.after.is_none() && matches!(plan.page, PageBy::Gather(_)) {
         let items = items.await?;

@@ -9,7 +9,7 @@ use super::{
     write::token,
 };
 use crate::{
-    filter::{Filter, FollowUp, Owner, Page, Position, Query, Range, Sort, SortBy, SortKey, Total},
+    filter::{Filter, FollowUp, Owner, Page, Position, Query, Range, Sort, SortBy, SortKey, Total, Totals},
     lead::{Lead, LeadId},
     stage::Status,
     store::{
@@ -459,11 +459,12 @@ fn probe_all(conn: &Connection, lister: Lister<'_>) -> Result<Vec<(Access, u64)>
 pub(super) fn page(conn: &Connection, number: Number, query: &Query) -> Result<Page<Lead>, StoreError> {
     let lister = Lister { number, filter: &query.filter };
     let plan = choose(&query.filter, query.sort, &probe_all(conn, lister)?);
-    let total = match plan.total {
-        TotalBy::Known(total) => total,
-        TotalBy::Count(by) => Total::of(lister.total(by).count(conn)?),
+    let total = match (query.totals, plan.total) {
+        (Totals::Left, _) => None,
+        (Totals::Counted, TotalBy::Known(total)) => Some(total),
+        (Totals::Counted, TotalBy::Count(by)) => Some(Total::of(lister.total(by).count(conn)?)),
     };
-    if total.value == 0 {
+    if total.is_some_and(|total| total.value == 0) {
         return Ok(Page::empty());
     }
     let wanted = query.limit + 1;
@@ -481,6 +482,7 @@ pub(super) fn page(conn: &Connection, number: Number, query: &Query) -> Result<P
             Part { sort: query.sort, page: plan.page, missing: *missing, after, until: None, among: None };
         leads.extend(part_of(conn, lister, part, plan.instead, wanted - leads.len())?);
     }
+    let total = total.unwrap_or_else(|| Total::of_page(&leads, query.limit));
     Ok(Page::of(leads, query.limit, total))
 }
 
