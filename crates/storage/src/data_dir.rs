@@ -1,7 +1,7 @@
 //! The folder that one process owns.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::StorageError;
@@ -52,7 +52,11 @@ impl DataDir {
             }
             Err(TryLockError::Error(error)) => return Err(unreadable(error)),
         }
-        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(unreadable)?;
+        match lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())) {
+            // Only for the other process's message: no reason not to start, and to refuse writes until there is room.
+            Err(error) if error.kind() == ErrorKind::StorageFull => {}
+            noted => noted.map_err(unreadable)?,
+        }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
