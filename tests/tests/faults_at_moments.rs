@@ -355,7 +355,8 @@ async fn start_through(system: &mut System, part: Part) -> Result<u32> {
         let base = Client::stranger(system.base());
         let process = system.process(part)?;
         wait_until(AWAITED, "it dies or is ready", async || {
-            process.exit_code().is_some() || base.get("//readyz").await.is_ok_and(|answer| answer.status == 200)
+            process.exit_code().is_some()
+                || base.get("//readyz").await.is_ok_and(|answer| answer.status == 200)
         })
         .await?;
         match process.exit_code() {
@@ -367,8 +368,8 @@ async fn start_through(system: &mut System, part: Part) -> Result<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_in_one_that_dies_between_two_migrations_goes_on_with_the_next_and_keeps_what_was_there() -> Result<()>
-{
+async fn all_in_one_that_dies_between_two_migrations_goes_on_with_the_next_and_keeps_what_was_there()
+-> Result<()> {
     const DYING: &str = "migrated/leads=abort;migrated/reminders=abort;migrated/analytics=abort";
     let mut system = System::start(Mode::AllInOne).await?;
     let data = system.folder().join("data");
@@ -391,7 +392,8 @@ async fn all_in_one_that_dies_between_two_migrations_goes_on_with_the_next_and_k
     ensure!(user_version(&data.join("leads.db"))? == newest);
     let lead = una.get(&format!("/leads/{old}")).await?.expect(200)?.body;
     ensure!(lead["name"] == "Ada" && lead["status"] == "New" && lead["version"] == 1, "{lead}");
-    let patched = una.patch(&format!("/leads/{old}"), &json!({ "status": "Qualified" })).await?.expect(200)?;
+    let patched =
+        una.patch(&format!("/leads/{old}"), &json!({ "status": "Qualified" })).await?.expect(200)?;
     ensure!(patched.body["version"] == 2, "{}", patched.body);
     ensure!(recounted(&una).await? == 1);
     outboxes_are_empty(system).await

@@ -1,5 +1,5 @@
-//! Five programs, or one, on a MongoDB and a RabbitMQ of their own, each of which is killed or stopped: the others go on, and
-//! afterwards everything is there once.
+//! Five programs, or one, on a MongoDB and a RabbitMQ, each of which is killed or stopped: the others go on, and afterwards
+//! everything is there once.
 //!
 //! `LEADLINE_TEST_KILLS` says how often services are killed (a quarter of it, in each mode; 60), `LEADLINE_TEST_STOPPED` for how
 //! many seconds a relay is stopped (4), `LEADLINE_TEST_BROKER_DOWN` for how many the broker is down (as long as a hundred
@@ -29,7 +29,7 @@ use tokio::{sync::Mutex, time::sleep};
 /// What a call may take until it is cut off with 503, and what a busy machine adds.
 const CUT_OFF: Duration = Duration::from_secs(13);
 
-/// One after the other: each has servers of its own.
+/// One after the other those that have servers of their own.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 struct Stage {
@@ -208,47 +208,45 @@ async fn a_deleted_queue_of_one_consumer_is_put_back_and_figures_equal_a_recount
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_is_stopped_under_load_and_continued_loses_nothing() -> Result<()> {
-    let _turn = TURN.lock().await;
     let stopped = Duration::from_secs(number("LEADLINE_TEST_STOPPED", 4));
-    let mut stage = Stage::set().await?;
-    let mut ground = Ground::new(&stage.system).await?;
+    let mut system = System::start(Mode::Distributed).await?;
+    let mut ground = Ground::new(&system).await?;
     ground.begin(5, seed());
     for part in [Part::Leads, Part::Reminders] {
         writes_go_on(&ground).await?;
-        stage.system.process(part)?.pause()?;
+        system.process(part)?.pause()?;
         work_for(stopped).await;
-        stage.system.process(part)?.resume()?;
-        stage.system.ready().await?;
+        system.process(part)?.resume()?;
+        system.ready().await?;
         writes_go_on(&ground).await?;
     }
     let slowest = ground.traffic().map_or(Duration::ZERO, |traffic| traffic.slowest());
     ensure!(slowest < CUT_OFF, "a client waited {slowest:?} for an answer");
     ground.rest().await?;
     ground.was_busy(200)?;
-    stage.check(&ground).await
+    ground.check(&system).await
 }
 
 /// A broker counts how often it has handed out a message, and puts it aside when that is too often: a consumer that dies with
 /// healthy ones in its hands is no reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_dies_thirty_times_with_messages_in_its_hands_puts_none_aside() -> Result<()> {
-    let _turn = TURN.lock().await;
-    let mut stage = Stage::set().await?;
-    let mut ground = Ground::new(&stage.system).await?;
+    let mut system = System::start(Mode::Distributed).await?;
+    let mut ground = Ground::new(&system).await?;
     ground.begin(2, seed());
-    stage.system.plan(Part::Analytics, "handled/analytics=abort");
-    stage.system.kill(Part::Analytics).await?;
+    system.plan(Part::Analytics, "handled/analytics=abort");
+    system.kill(Part::Analytics).await?;
     for _ in 0..30 {
-        stage.system.launch(Part::Analytics)?;
-        let code = stage.system.ended(Part::Analytics, Duration::from_secs(60)).await?;
+        system.launch(Part::Analytics)?;
+        let code = system.ended(Part::Analytics, Duration::from_secs(60)).await?;
         ensure!(code == 134, "it ended with {code}");
     }
-    stage.system.plan(Part::Analytics, "");
-    stage.system.launch(Part::Analytics)?;
+    system.plan(Part::Analytics, "");
+    system.launch(Part::Analytics)?;
     ground.rest().await?;
-    stage.system.ready().await?;
+    system.ready().await?;
     ground.was_busy(200)?;
-    stage.check(&ground).await
+    ground.check(&system).await
 }
 
 /// Awaits that fifty more writes are acknowledged.

@@ -25,8 +25,8 @@ async fn goes_on(ground: &Ground) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_steps_down_or_is_killed_costs_a_moment_and_nothing_that_was_acknowledged() -> Result<()>
-{
+async fn a_primary_that_steps_down_or_is_killed_costs_a_moment_and_nothing_that_was_acknowledged()
+-> Result<()> {
     let mut set = Mongo::start_replica_set(3).await?;
     let servers = Servers { mongodb: set.fresh_uri(), ..shared_servers().await? };
     let mut system = System::start_on(Mode::OnServers, Some(servers), &[]).await?;

@@ -104,7 +104,8 @@ async fn a_full_disk_costs_503_and_nothing_that_was_acknowledged_and_room_mends_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_fails_to_sync_ends_the_program_and_nothing_that_was_acknowledged_is_lost() -> Result<()> {
+async fn a_disk_that_fails_to_sync_ends_the_program_and_nothing_that_was_acknowledged_is_lost() -> Result<()>
+{
     let seed = seed();
     let mut draw = StdRng::seed_from_u64(seed);
     let mut system = System::start(Mode::AllInOne).await?;
@@ -116,7 +117,8 @@ async fn a_disk_that_fails_to_sync_ends_the_program_and_nothing_that_was_acknowl
         // From this one on they all fail, of each thread: each file has one that writes.
         let nth = draw.random_range(10..80);
         let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}+");
-        let strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"];
+        let strace =
+            ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"];
         system.start_by(Part::Leadline, &[&strace[..], &["-e", &inject]].concat());
         system.launch(Part::Leadline)?;
         let running = system.process(Part::Leadline)?;

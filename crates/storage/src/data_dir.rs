@@ -113,6 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_keeps_nobody_from_its_folder() {
+        let disk = leadline_testbed::SmallDisk::new(1).expect("a disk");
+        let path = disk.path().join("data");
+        create(&path).expect("there is room");
+        std::fs::write(disk.path().join("ballast"), vec![0; 2 << 20]).expect_err("the disk is full");
+        let held = DataDir::lock(&path).expect("a lock needs no room");
+        DataDir::lock(&path).expect_err("the folder is held");
+        drop(held);
+    }
+
+    #[test]
     fn a_file_in_the_way_is_told_in_one_line() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("data");

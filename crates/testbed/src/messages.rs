@@ -55,8 +55,9 @@ pub async fn post(uri: &str, messages: impl IntoIterator<Item = (String, Vec<u8>
     for (queue, bytes) in messages {
         let properties = BasicProperties::default().with_delivery_mode(2);
         let options = BasicPublishOptions::default();
-        confirms
-            .push(channel.basic_publish("".into(), queue.as_str().into(), options, &bytes, properties).await?);
+        confirms.push(
+            channel.basic_publish("".into(), queue.as_str().into(), options, &bytes, properties).await?,
+        );
     }
     for confirm in confirms {
         anyhow::ensure!(confirm.await?.is_ack(), "the broker did not take a message");

@@ -73,3 +73,19 @@ pub(crate) fn note(error: &Error) {
 pub(crate) fn take() -> Option<Noted> {
     NOTED.take()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StorageError;
+
+    #[test]
+    fn an_index_of_a_log_that_can_t_grow_is_a_full_disk_and_no_broken_file() {
+        let error = |code| Error::SqliteFailure(ffi::Error::new(code), None);
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            assert_eq!(Noted::of(&error(code)), Some(Noted::Full));
+            assert_eq!(StorageError::from(error(code)), StorageError::Full);
+        }
+        assert!(matches!(Noted::of(&error(ffi::SQLITE_IOERR_FSYNC)), Some(Noted::Broken(_))));
+    }
+}
