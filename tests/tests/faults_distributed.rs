@@ -56,9 +56,10 @@ impl Stage {
         let checked = async {
             ground.check(&self.system).await?;
             eventually(SETTLE, "every queue is empty", async || {
-                let queues = self.rabbit.ctl(&["-s", "list_queues", "name", "messages"]).await?;
+                let queues = self.rabbit.ctl(&["list_queues", "name", "messages"]).await?;
                 let lines = queues.lines().filter(|line| line.starts_with("leadline."));
-                let left: Vec<&str> = lines.filter(|line| !line.ends_with("\t0")).collect();
+                let left: Vec<&str> =
+                    lines.filter(|line| line.split_whitespace().next_back() != Some("0")).collect();
                 ensure!(left.is_empty() && queues.contains("leadline.analytics"), "{queues}");
                 Ok(())
             })
