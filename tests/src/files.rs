@@ -11,10 +11,18 @@ use leadline_storage::rusqlite::{Connection, OpenFlags};
 /// # Errors
 /// With what is wrong, and in which file.
 pub fn check(folder: &Path) -> Result<usize> {
-    each(folder, |file| {
+    each(folder, OpenFlags::SQLITE_OPEN_READ_WRITE, |file| {
         check_file(file)?;
         check_outbox(file)
     })
+}
+
+/// Checks only that every event is published and none is parked, in files that a program may use.
+///
+/// # Errors
+/// With what is wrong, and in which file.
+pub fn check_outboxes(folder: &Path) -> Result<usize> {
+    each(folder, OpenFlags::SQLITE_OPEN_READ_ONLY, check_outbox)
 }
 
 /// Checks only that every file is sound: events may wait in it.
@@ -22,15 +30,15 @@ pub fn check(folder: &Path) -> Result<usize> {
 /// # Errors
 /// With what is wrong, and in which file.
 pub fn check_sound(folder: &Path) -> Result<usize> {
-    each(folder, check_file)
+    each(folder, OpenFlags::SQLITE_OPEN_READ_WRITE, check_file)
 }
 
-fn each(folder: &Path, check: impl Fn(&Connection) -> Result<()>) -> Result<usize> {
+fn each(folder: &Path, flags: OpenFlags, check: impl Fn(&Connection) -> Result<()>) -> Result<usize> {
     let mut files = 0;
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "db") {
-            let file = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            let file = Connection::open_with_flags(&path, flags)?;
             check(&file).with_context(|| path.display().to_string())?;
             files += 1;
         }
@@ -54,10 +62,13 @@ fn check_file(file: &Connection) -> Result<()> {
 }
 
 fn check_outbox(file: &Connection) -> Result<()> {
-    let outboxes = "SELECT t.name FROM sqlite_schema t, pragma_table_info(t.name) c
-                    WHERE t.type = 'table' AND c.name = 'published'";
+    // An outbox marks what is published, or deletes it.
+    let outboxes = "SELECT DISTINCT t.name || CASE WHEN t.name IN (SELECT m.name FROM sqlite_schema m, pragma_table_info(m.name) c
+                        WHERE c.name = 'published') THEN ' WHERE NOT published' ELSE '' END
+                    FROM sqlite_schema t, pragma_table_info(t.name) c
+                    WHERE t.type = 'table' AND (t.name = 'outbox' OR c.name = 'published')";
     for outbox in texts(file, outboxes)? {
-        let left = format!("SELECT count(*) FROM {outbox} WHERE NOT published");
+        let left = format!("SELECT count(*) FROM {outbox}");
         let left: i64 = file.query_row(&left, (), |row| row.get(0))?;
         ensure!(left == 0, "{left} events of {outbox} are not published");
     }

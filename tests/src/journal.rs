@@ -4,7 +4,7 @@
 //! message): afterwards [`crate::recount`] finds every one of them again, or shows that it is nowhere.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -70,6 +70,25 @@ pub enum Asked {
         /// Its address.
         email: String,
     },
+}
+
+impl Asked {
+    /// What kind of write it is.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Edit { .. } => "edit",
+            Self::Move { .. } => "move",
+            Self::Note { .. } => "note",
+            Self::Tag { .. } => "tag",
+            Self::Delete { .. } => "delete",
+            Self::Restore { .. } => "restore",
+            Self::Remind { .. } => "remind",
+            Self::Complete { .. } => "complete",
+            Self::Register { .. } => "register",
+        }
+    }
 }
 
 /// What became of a write.
@@ -223,5 +242,17 @@ impl Journal {
             }
         }
         tally
+    }
+
+    /// Of each kind: how many were asked for, and how many were acknowledged.
+    #[must_use]
+    pub fn kinds(&self) -> BTreeMap<&'static str, (usize, usize)> {
+        let mut kinds = BTreeMap::<_, (usize, usize)>::new();
+        for write in &self.state().writes {
+            let (asked, ok) = kinds.entry(write.asked.kind()).or_default();
+            *asked += 1;
+            *ok += usize::from(write.is_ok());
+        }
+        kinds
     }
 }

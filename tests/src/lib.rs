@@ -11,6 +11,7 @@ pub mod ground;
 pub mod imports;
 pub mod journal;
 pub mod model;
+pub mod outboxes;
 pub mod recount;
 pub mod remains;
 pub mod replay;

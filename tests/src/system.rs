@@ -81,6 +81,8 @@ pub struct System {
     base: String,
     grpc: BTreeMap<Part, String>,
     commands: BTreeMap<Part, Command>,
+    /// What starts a program in its place: see [`System::start_by`].
+    starters: BTreeMap<Part, Vec<String>>,
     // Before the folder: a program ends before its files go.
     running: BTreeMap<Part, Process>,
     folder: Folder,
@@ -124,6 +126,7 @@ impl System {
             base: format!("http://127.0.0.1:{listen}"),
             grpc: BTreeMap::new(),
             commands: BTreeMap::new(),
+            starters: BTreeMap::new(),
             running: BTreeMap::new(),
             folder,
         };
@@ -214,6 +217,12 @@ impl System {
         self.set(part, "FAILPOINTS", failpoints);
     }
 
+    /// Lets another program start this one, from its next start on: `strace` with its options, say. Without words it is
+    /// started by itself again.
+    pub fn start_by(&mut self, part: Part, words: &[&str]) {
+        self.starters.insert(part, words.iter().map(|word| (*word).to_owned()).collect());
+    }
+
     /// Awaits that a program ends by itself, and gives its exit code.
     ///
     /// # Errors
@@ -264,7 +273,14 @@ impl System {
     /// # Errors
     /// If it can't be started.
     pub fn launch(&mut self, part: Part) -> Result<()> {
-        let command = self.commands.get(&part).context("not a program of this mode")?;
+        let own = self.commands.get(&part).context("not a program of this mode")?;
+        let mut other = None;
+        if let Some((starter, words)) = self.starters.get(&part).and_then(|words| words.split_first()) {
+            let command = other.insert(Command::new(starter));
+            command.args(words).arg(own.get_program()).current_dir("/");
+            command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        }
+        let command = other.as_ref().unwrap_or(own);
         let process = Process::start(command, self.folder.join(&format!("{}.log", part.program())))?;
         self.running.insert(part, process);
         Ok(())

@@ -318,7 +318,8 @@ impl Worker {
                 }
                 (Ok(answer), _) => {
                     self.load.failed.fetch_add(1, Ordering::Relaxed);
-                    if status != 503 {
+                    // Who is told to come again is told when.
+                    if status != 503 || answer.header("retry-after").is_empty() {
                         self.complain(answer);
                     }
                 }

@@ -62,6 +62,9 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_else_comes() -> R
     }
     println!("{kills} kills in {:?}", began.elapsed());
     for ground in &grounds {
+        ground.was_busy(usize::try_from(kills)? * 4)?;
+    }
+    for ground in &grounds {
         ground.check(&system).await?;
     }
     let person = Client::login(system.base(), &grounds[1].person.email).await?;
@@ -105,6 +108,7 @@ async fn a_stop_under_load_ends_in_good_order_and_loses_nothing() -> Result<()> 
         system.ready().await?;
     }
     ground.rest().await?;
+    ground.was_busy(100)?;
     ground.check(&system).await?;
     ensure!(system.terminate(Part::Leadline).await? == 0, "the last stop");
     files::check(&system.folder().join("data"))?;

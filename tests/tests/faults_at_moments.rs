@@ -1,24 +1,22 @@
 //! Programs that die, fail or wait at the very moments at which a promise is decided: between commit and answer, between
 //! publishing and its mark, between a consumer's commit and its acknowledgement, between two parts of an import, of its undo,
-//! and of the erasure of a workspace. See "Failpoints" in `ARCHITECTURE.md`.
+//! and of the erasure of a workspace, between two migrations, before and after a checkpoint. See "Failpoints" in `ARCHITECTURE.md`.
 
 #![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
-use anyhow::{Context, Result, ensure};
-use leadline_storage::{
-    Mongo,
-    bson::{Document, doc},
-    mongodb,
-};
+use anyhow::{Context, Result, bail, ensure};
+use leadline_storage::rusqlite::{Connection, params};
 use leadline_testbed::{eventually, wait_until};
 use leadline_tests::{
     Answer, Client, Mode, PASSWORD, Part, System, files,
-    ground::{Ground, SETTLE, seed},
+    ground::{Ground, seed},
     imports::{counts, import, over, recounted, send},
     journal::{Asked, Outcome},
+    outboxes::{self, home},
     remains::is_kept,
+    system::shared_servers,
     text,
 };
 use reqwest::Method;
@@ -38,11 +36,6 @@ async fn died(system: &mut System, part: Part) -> Result<()> {
     Ok(())
 }
 
-/// The program of a mode that a part of the system is in.
-fn home(system: &System, part: Part) -> Part {
-    if system.mode == Mode::Distributed { part } else { Part::Leadline }
-}
-
 /// Starts a program again, with a plan.
 async fn restart(system: &mut System, part: Part, plan: &str) -> Result<()> {
     system.plan(part, plan);
@@ -53,36 +46,15 @@ async fn restart(system: &mut System, part: Part, plan: &str) -> Result<()> {
     system.ready().await
 }
 
-/// Every event of every outbox is published, and none is parked. Ends all in one to look into its files.
+/// Nothing is on its way any more. Ends all in one to look into its files.
 async fn outboxes_are_empty(mut system: System) -> Result<()> {
+    outboxes::are_empty(&system, 0).await?;
     if system.mode == Mode::AllInOne {
         let code = system.terminate(Part::Leadline).await?;
         ensure!(code == 0, "it ended with {code}");
         files::check(&system.folder().join("data"))?;
-        return Ok(());
     }
-    let uri = system.setting(home(&system, Part::Leads), "LEADLINE_STORE").context("no store")?;
-    let client = mongodb::Client::with_uri_str(&uri).await?;
-    eventually(SETTLE, "every event is published", async || {
-        let waits = doc! { "published": false };
-        // What auth has published it deletes.
-        for (service, outbox, waits) in [
-            ("auth", "outbox", doc! {}),
-            ("leads", "activity", waits.clone()),
-            ("reminders", "outbox", waits),
-        ] {
-            let database = client.database(&Mongo::database_name(&uri, service)?);
-            let count = async |name: &str, filter: Document| {
-                database.collection::<Document>(name).count_documents(filter).await
-            };
-            let there = database.list_collection_names().await?;
-            ensure!(there.iter().any(|name| name == outbox), "{service} has no {outbox}: {there:?}");
-            let (left, parked) = (count(outbox, waits).await?, count("parked", doc! {}).await?);
-            ensure!(left + parked == 0, "{service}: {left} events are not published, {parked} parked");
-        }
-        Ok(())
-    })
-    .await
+    Ok(())
 }
 
 async fn post(client: &Client, key: &str, path: &str, body: &Value) -> Result<Answer> {
@@ -176,6 +148,7 @@ async fn die_under_load(mode: Mode, moments: &[(Part, &str)]) -> Result<()> {
         restart(&mut system, part, "").await?;
         ground.rest().await?;
     }
+    ground.was_busy(20)?;
     ground.check(&system).await?;
     outboxes_are_empty(system).await
 }
@@ -373,4 +346,100 @@ async fn services_that_die_when_a_workspace_is_marked_and_before_its_rows_go_era
         &[(Part::Leads, "erasing/leads"), (Part::Reminders, "erasing/reminders")],
     ];
     erase_through(Mode::Distributed, &starts).await
+}
+
+/// Starts a program again and again until it no longer dies as it was planned; gives how often it died.
+async fn start_through(system: &mut System, part: Part) -> Result<u32> {
+    for deaths in 0..50 {
+        system.launch(part)?;
+        let base = Client::stranger(system.base());
+        let process = system.process(part)?;
+        wait_until(AWAITED, "it dies or is ready", async || {
+            process.exit_code().is_some()
+                || base.get("//readyz").await.is_ok_and(|answer| answer.status == 200)
+        })
+        .await?;
+        match process.exit_code() {
+            None => return Ok(deaths),
+            Some(code) => ensure!(code == ABORTED, "it ended with {code}:\n{}", process.output()),
+        }
+    }
+    bail!("it dies and dies")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_in_one_that_dies_between_two_migrations_goes_on_with_the_next_and_keeps_what_was_there()
+-> Result<()> {
+    const DYING: &str = "migrated/leads=abort;migrated/reminders=abort;migrated/analytics=abort";
+    let mut system = System::start(Mode::AllInOne).await?;
+    let data = system.folder().join("data");
+    let una = system.register("Una").await?;
+    ensure!(system.terminate(Part::Leadline).await? == 0);
+    let newest = user_version(&data.join("leads.db"))?;
+    ensure!(newest >= 7, "the newest schema is {newest}");
+    for service in ["leads", "reminders", "analytics"] {
+        std::fs::remove_file(data.join(format!("{service}.db")))?;
+    }
+    system.plan(Part::Leadline, DYING);
+    system.launch(Part::Leadline)?;
+    died(&mut system, Part::Leadline).await?;
+    ensure!(user_version(&data.join("leads.db"))? == 1, "it dies after the first migration");
+    // Made by the first release.
+    let old = uuid::Uuid::now_v7();
+    insert_old_lead(&data.join("leads.db"), &una, old)?;
+    let deaths = start_through(&mut system, Part::Leadline).await?;
+    ensure!(deaths >= newest - 1, "it died {deaths} times");
+    ensure!(user_version(&data.join("leads.db"))? == newest);
+    let lead = una.get(&format!("/leads/{old}")).await?.expect(200)?.body;
+    ensure!(lead["name"] == "Ada" && lead["status"] == "New" && lead["version"] == 1, "{lead}");
+    let patched =
+        una.patch(&format!("/leads/{old}"), &json!({ "status": "Qualified" })).await?.expect(200)?;
+    ensure!(patched.body["version"] == 2, "{}", patched.body);
+    ensure!(recounted(&una).await? == 1);
+    outboxes_are_empty(system).await
+}
+
+/// The number of a file's newest migration.
+fn user_version(file: &Path) -> Result<u32> {
+    Ok(Connection::open(file)?.query_row("PRAGMA user_version", (), |row| row.get(0))?)
+}
+
+/// Puts a lead into a file that has the first migration only.
+fn insert_old_lead(file: &Path, of: &Client, id: uuid::Uuid) -> Result<()> {
+    let file = Connection::open(file)?;
+    let (workspace, user) = (uuid::Uuid::parse_str(&of.workspace)?, uuid::Uuid::parse_str(&of.user)?);
+    file.execute("INSERT INTO workspaces (id) VALUES (?1)", [workspace.as_bytes()])?;
+    let at = chrono::Utc::now().timestamp_millis();
+    let stages = [&[1][..], &at.to_be_bytes(), &at.to_be_bytes()].concat();
+    file.execute(
+        "INSERT INTO leads (workspace, id, version, trashed, status, source, created_by, created_at, updated_at,
+            status_changed_at, last_activity_at, note_count, stages, name, tags, name_key, search, digits)
+         SELECT number, ?1, 1, 0, 1, 4, ?2, ?3, ?3, ?3, ?3, 0, ?4, 'Ada', '', 'ada', 'ada' || char(10) || char(10), ''
+         FROM workspaces",
+        params![id.as_bytes(), user.as_bytes(), at, stages],
+    )?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_on_servers_that_dies_between_two_migrations_goes_on_with_the_next() -> Result<()> {
+    let servers = shared_servers().await?;
+    let mut system = System::prepare(Mode::OnServers, Some(servers), &[])?;
+    system.plan(Part::Leadline, "migrated/leads=abort@2");
+    system.launch(Part::Leadline)?;
+    died(&mut system, Part::Leadline).await?;
+    // The dead one's lock is left alone until its lease has run out.
+    system.plan(Part::Leadline, "");
+    let deaths = start_through(&mut system, Part::Leadline).await?;
+    ensure!(deaths == 0, "it died {deaths} times more");
+    let una = system.register("Una").await?;
+    una.lead("Ada").await?;
+    ensure!(recounted(&una).await? == 1);
+    outboxes_are_empty(system).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_in_one_that_dies_before_and_after_a_checkpoint_keeps_what_it_acknowledged() -> Result<()> {
+    let moments = ["checkpointing/leads", "checkpointed/leads", "checkpointed/analytics"];
+    die_under_load(Mode::AllInOne, &moments.map(|moment| (Part::Leads, moment))).await
 }

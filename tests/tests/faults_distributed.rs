@@ -1,7 +1,9 @@
-//! Five programs, or one, on a MongoDB and a RabbitMQ of their own, each of which is killed or stopped: the others go on, and
-//! afterwards everything is there once.
+//! Five programs, or one, on a MongoDB and a RabbitMQ, each of which is killed or stopped: the others go on, and afterwards
+//! everything is there once.
 //!
-//! `LEADLINE_TEST_KILLS` says how often services are killed (a quarter of it, in each mode; 60), `LEADLINE_TEST_SEED` which draws.
+//! `LEADLINE_TEST_KILLS` says how often services are killed (a quarter of it, in each mode; 60), `LEADLINE_TEST_STOPPED` for how
+//! many seconds a relay is stopped (4), `LEADLINE_TEST_BROKER_DOWN` for how many the broker is down (as long as a hundred
+//! writes take), `LEADLINE_TEST_SEED` which draws.
 
 #![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
 
@@ -27,7 +29,7 @@ use tokio::{sync::Mutex, time::sleep};
 /// What a call may take until it is cut off with 503, and what a busy machine adds.
 const CUT_OFF: Duration = Duration::from_secs(13);
 
-/// One after the other: each has servers of its own.
+/// One after the other those that have servers of their own.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 struct Stage {
@@ -47,6 +49,27 @@ impl Stage {
         let servers = Servers { mongodb: mongo.fresh_uri(), amqp: rabbit.uri() };
         let system = System::start_on(mode, Some(servers), &[]).await?;
         Ok(Self { system, mongo, rabbit })
+    }
+
+    /// As [`Ground::check`]; and nothing that was handed to a consumer is left unsettled.
+    async fn check(&self, ground: &Ground) -> Result<()> {
+        let checked = async {
+            ground.check(&self.system).await?;
+            eventually(SETTLE, "every queue is empty", async || {
+                let queues = self.rabbit.ctl(&["list_queues", "name", "messages"]).await?;
+                let lines = queues.lines().filter(|line| line.starts_with("leadline."));
+                let left: Vec<&str> =
+                    lines.filter(|line| line.split_whitespace().next_back() != Some("0")).collect();
+                ensure!(left.is_empty() && queues.contains("leadline.analytics"), "{queues}");
+                Ok(())
+            })
+            .await
+        };
+        if let Err(error) = checked.await {
+            let told = ["name", "messages_ready", "messages_unacknowledged", "consumers", "state"];
+            return Err(error.context(self.rabbit.ctl(&[&["list_queues"][..], &told].concat()).await?));
+        }
+        Ok(())
     }
 }
 
@@ -116,21 +139,8 @@ async fn killed_again_and_again(mode: Mode) -> Result<()> {
     stage.system.ready().await?;
     ground.rest().await?;
     let took = began.elapsed();
-    if let Err(error) = ground.check(&stage.system).await {
-        return Err(error.context(
-            stage
-                .rabbit
-                .ctl(&[
-                    "list_queues",
-                    "name",
-                    "messages_ready",
-                    "messages_unacknowledged",
-                    "consumers",
-                    "state",
-                ])
-                .await?,
-        ));
-    }
+    ground.was_busy(usize::try_from(kills)? * 10)?;
+    stage.check(&ground).await?;
     let person = Client::login(stage.system.base(), &ground.person.email).await?;
     let told = watcher.check(&person, SETTLE).await?;
     println!("{kills} kills in {took:?}, {told} live events");
@@ -155,6 +165,7 @@ async fn writes_go_on_while_the_broker_is_dead_and_figures_settle_when_it_is_bac
             ground.journal.tally().ok > before + 100
         })
         .await?;
+        work_for(Duration::from_secs(number("LEADLINE_TEST_BROKER_DOWN", 0))).await;
         let down = down_part(&stage.system).await?;
         ensure!(down.contains(&"bus".to_owned()), "readyz says that only {down:?} is down");
         stage.rabbit.start_again().await?;
@@ -163,7 +174,7 @@ async fn writes_go_on_while_the_broker_is_dead_and_figures_settle_when_it_is_bac
     ensure!(failed == 0, "{failed} writes were answered with a 5xx");
     ground.rest().await?;
     stage.system.ready().await?;
-    ground.check(&stage.system).await
+    stage.check(&ground).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,9 +202,61 @@ async fn a_deleted_queue_of_one_consumer_is_put_back_and_figures_equal_a_recount
         stage.system.process(Part::Analytics)?.resume()?;
         ground.rest().await?;
         stage.system.ready().await?;
-        ground.check(&stage.system).await?;
+        stage.check(&ground).await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_stopped_under_load_and_continued_loses_nothing() -> Result<()> {
+    let stopped = Duration::from_secs(number("LEADLINE_TEST_STOPPED", 4));
+    let mut system = System::start(Mode::Distributed).await?;
+    let mut ground = Ground::new(&system).await?;
+    ground.begin(5, seed());
+    for part in [Part::Leads, Part::Reminders] {
+        writes_go_on(&ground).await?;
+        system.process(part)?.pause()?;
+        work_for(stopped).await;
+        system.process(part)?.resume()?;
+        system.ready().await?;
+        writes_go_on(&ground).await?;
+    }
+    let slowest = ground.traffic().map_or(Duration::ZERO, |traffic| traffic.slowest());
+    ensure!(slowest < CUT_OFF, "a client waited {slowest:?} for an answer");
+    ground.rest().await?;
+    ground.was_busy(200)?;
+    ground.check(&system).await
+}
+
+/// A broker counts how often it has handed out a message, and puts it aside when that is too often: a consumer that dies with
+/// healthy ones in its hands is no reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_dies_thirty_times_with_messages_in_its_hands_puts_none_aside() -> Result<()> {
+    let mut system = System::start(Mode::Distributed).await?;
+    let mut ground = Ground::new(&system).await?;
+    ground.begin(2, seed());
+    system.plan(Part::Analytics, "handled/analytics=abort");
+    system.kill(Part::Analytics).await?;
+    for _ in 0..30 {
+        system.launch(Part::Analytics)?;
+        let code = system.ended(Part::Analytics, Duration::from_secs(60)).await?;
+        ensure!(code == 134, "it ended with {code}");
+    }
+    system.plan(Part::Analytics, "");
+    system.launch(Part::Analytics)?;
+    ground.rest().await?;
+    system.ready().await?;
+    ground.was_busy(200)?;
+    ground.check(&system).await
+}
+
+/// Awaits that fifty more writes are acknowledged.
+async fn writes_go_on(ground: &Ground) -> Result<()> {
+    let before = ground.journal.tally().ok;
+    wait_until(Duration::from_secs(30), "writes are acknowledged again", async || {
+        ground.journal.tally().ok > before + 50
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,16 +271,12 @@ async fn a_killed_database_costs_503_and_nothing_that_was_acknowledged() -> Resu
         a_write_is_cut_off(&ground.person, &ground.journal).await?;
         stage.mongo.start_again().await?;
         stage.system.ready().await?;
-        let before = ground.journal.tally().ok;
-        wait_until(Duration::from_secs(30), "writes are acknowledged again", async || {
-            ground.journal.tally().ok > before + 50
-        })
-        .await?;
+        writes_go_on(&ground).await?;
     }
     let slowest = ground.traffic().map_or(Duration::ZERO, |traffic| traffic.slowest());
     ensure!(slowest < CUT_OFF, "a client waited {slowest:?} for an answer");
     ground.rest().await?;
-    ground.check(&stage.system).await
+    stage.check(&ground).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,14 +361,10 @@ async fn a_bad_network_between_gateway_and_services_costs_503_and_nothing_that_w
     a_write_is_cut_off(&through, &ground.journal).await?;
     leads.reset();
     leads.pass();
-    let before = ground.journal.tally().ok;
-    wait_until(Duration::from_secs(30), "writes are acknowledged again", async || {
-        ground.journal.tally().ok > before + 50
-    })
-    .await?;
+    writes_go_on(&ground).await?;
     ensure!(traffic.slowest() < CUT_OFF, "a client waited {:?} for an answer", traffic.slowest());
     traffic.stop().await?;
-    ground.check(&stage.system).await
+    stage.check(&ground).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,9 @@ use crate::{
     player::{Contended, Player, same_log},
 };
 
+/// Says how many sequences there are.
+const CASES: &str = "LEADLINE_TEST_CASES";
+
 /// Puts the writes to the shared lead in the order of their versions, and carries them out on a model.
 fn explain(first: &Value, mut contended: Vec<Contended>) -> Result<Model> {
     let mut model = Model::default();
@@ -161,7 +164,6 @@ fn try_cases(system: &'static System, cases: u64, clients: usize, steps: usize) 
 }
 
 fn tried(mode: Mode, cases: u64, clients: usize, steps: usize) -> Result<()> {
-    let cases = number("LEADLINE_TEST_CASES", cases);
     system::shared(mode, async |system| {
         tokio::task::block_in_place(|| try_cases(system, cases, clients, steps))
     })
@@ -169,17 +171,27 @@ fn tried(mode: Mode, cases: u64, clients: usize, steps: usize) -> Result<()> {
 
 #[test]
 fn any_sequence_of_writes_does_what_the_model_says_on_sqlite() -> Result<()> {
-    tried(Mode::AllInOne, 24, 1, 60)
+    tried(Mode::AllInOne, number(CASES, 24), 1, 60)
 }
 
 #[test]
 fn any_sequence_of_writes_does_what_the_model_says_on_mongodb() -> Result<()> {
-    tried(Mode::OnServers, 16, 1, 60)
+    tried(Mode::OnServers, number(CASES, 16), 1, 60)
 }
 
 #[test]
 fn clients_at_once_do_what_the_model_says_of_each() -> Result<()> {
-    tried(Mode::AllInOne, 16, 3, 40)
+    tried(Mode::AllInOne, number(CASES, 16), 3, 40)
+}
+
+#[test]
+fn clients_at_once_do_what_the_model_says_of_each_on_mongodb() -> Result<()> {
+    tried(Mode::OnServers, number(CASES, 24).div_ceil(4), 3, 40)
+}
+
+#[test]
+fn clients_at_once_do_what_the_model_says_of_each_in_five_programs() -> Result<()> {
+    tried(Mode::Distributed, number(CASES, 24).div_ceil(8), 3, 40)
 }
 
 /// Dies at every so many commits before it answers, and goes on with everything that comes after a commit only at the second try.
@@ -224,11 +236,11 @@ async fn play_dying(mode: Mode, sequences: u64) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_sequence_of_merges_and_their_undo_does_what_the_model_says_though_its_program_dies() -> Result<()>
 {
-    play_dying(Mode::AllInOne, number("LEADLINE_TEST_CASES", 24).div_ceil(2)).await
+    play_dying(Mode::AllInOne, number(CASES, 24).div_ceil(2)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_sequence_of_merges_and_their_undo_does_what_the_model_says_though_one_on_servers_dies()
 -> Result<()> {
-    play_dying(Mode::OnServers, number("LEADLINE_TEST_CASES", 24).div_ceil(6)).await
+    play_dying(Mode::OnServers, number(CASES, 24).div_ceil(6)).await
 }

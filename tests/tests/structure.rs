@@ -19,7 +19,7 @@ fn rules() -> BTreeMap<&'static str, &'static [&'static str]> {
     ];
     BTreeMap::from([
         ("leadline-proto", [].as_slice()),
-        ("leadline-storage", &[]),
+        ("leadline-storage", &["leadline-failpoints"]),
         ("leadline-failpoints", &[]),
         ("leadline-testbed", &["leadline-failpoints"]),
         ("leadline-documents", &[]),

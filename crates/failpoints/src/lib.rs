@@ -28,12 +28,27 @@ pub enum Moment {
     TakenBack,
     /// An erased workspace is marked, and rows of it are there: before each part that goes. Whose: the service's.
     Erasing,
+    /// A step of a store's schema is committed, and the next one not yet begun. Whose: the service's.
+    Migrated,
+    /// The log of a SQLite file is about to be written back into the file. Whose: the service's.
+    Checkpointing,
+    /// The log of a SQLite file is written back, and nothing is written since. Whose: the service's.
+    Checkpointed,
 }
 
 impl Moment {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Committed, Self::Published, Self::Handled, Self::Imported, Self::TakenBack, Self::Erasing];
+    pub const ALL: [Self; 9] = [
+        Self::Committed,
+        Self::Published,
+        Self::Handled,
+        Self::Imported,
+        Self::TakenBack,
+        Self::Erasing,
+        Self::Migrated,
+        Self::Checkpointing,
+        Self::Checkpointed,
+    ];
 
     /// Its name in `FAILPOINTS`.
     #[must_use]
@@ -45,6 +60,9 @@ impl Moment {
             Self::Imported => "imported",
             Self::TakenBack => "taken-back",
             Self::Erasing => "erasing",
+            Self::Migrated => "migrated",
+            Self::Checkpointing => "checkpointing",
+            Self::Checkpointed => "checkpointed",
         }
     }
 }
@@ -78,5 +96,24 @@ pub async fn reached(moment: Moment, whose: &str) -> Result<(), Fault> {
 #[inline]
 #[allow(clippy::unused_async, reason = "as in builds for tests")]
 pub async fn reached(_moment: Moment, _whose: &str) -> Result<(), Fault> {
+    Ok(())
+}
+
+/// Passes a moment on a thread of its own, where nothing is awaited.
+///
+/// # Errors
+/// If a test wants it to fail.
+#[cfg(all(feature = "on", debug_assertions))]
+pub fn reached_here(moment: Moment, whose: &str) -> Result<(), Fault> {
+    plan::follow_here(moment, whose)
+}
+
+/// Passes a moment on a thread of its own: nothing happens.
+///
+/// # Errors
+/// Never, in this build.
+#[cfg(not(all(feature = "on", debug_assertions)))]
+#[inline]
+pub fn reached_here(_moment: Moment, _whose: &str) -> Result<(), Fault> {
     Ok(())
 }

@@ -68,6 +68,17 @@ impl Point {
         };
         now.then_some(self.act)
     }
+
+    /// Counts a passing and does what is planned for it; gives how long it is to pause.
+    fn carry_out(&self, moment: Moment, whose: &str) -> Result<Option<Duration>, Fault> {
+        let Some(act) = self.pass(moment, whose) else { return Ok(None) };
+        say(&format!("failpoint {}/{whose}: {act:?}", moment.name()));
+        match act {
+            Act::Abort => std::process::abort(),
+            Act::Error => Err(Fault(moment)),
+            Act::Pause(time) => Ok(Some(time)),
+        }
+    }
 }
 
 fn parse(text: &str) -> Result<Vec<Point>, String> {
@@ -84,12 +95,17 @@ static PLAN: LazyLock<Vec<Point>> = LazyLock::new(|| {
 
 pub(crate) async fn follow(moment: Moment, whose: &str) -> Result<(), Fault> {
     for point in PLAN.iter() {
-        let Some(act) = point.pass(moment, whose) else { continue };
-        say(&format!("failpoint {}/{whose}: {act:?}", moment.name()));
-        match act {
-            Act::Abort => std::process::abort(),
-            Act::Error => return Err(Fault(moment)),
-            Act::Pause(time) => tokio::time::sleep(time).await,
+        if let Some(time) = point.carry_out(moment, whose)? {
+            tokio::time::sleep(time).await;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn follow_here(moment: Moment, whose: &str) -> Result<(), Fault> {
+    for point in PLAN.iter() {
+        if let Some(time) = point.carry_out(moment, whose)? {
+            std::thread::sleep(time);
         }
     }
     Ok(())

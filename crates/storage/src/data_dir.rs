@@ -1,7 +1,7 @@
 //! The folder that one process owns.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::StorageError;
@@ -52,7 +52,11 @@ impl DataDir {
             }
             Err(TryLockError::Error(error)) => return Err(unreadable(error)),
         }
-        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(unreadable)?;
+        match lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())) {
+            // Only for the other process's message: no reason not to start, and to refuse writes until there is room.
+            Err(error) if error.kind() == ErrorKind::StorageFull => {}
+            noted => noted.map_err(unreadable)?,
+        }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -106,6 +110,17 @@ mod tests {
         let held = DataDir::lock(&path).expect("the folder is free");
         let mode = std::fs::metadata(held.path()).expect("the folder").permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_full_disk_keeps_nobody_from_its_folder() {
+        let disk = leadline_testbed::SmallDisk::new(1).expect("a disk");
+        let path = disk.path().join("data");
+        create(&path).expect("there is room");
+        std::fs::write(disk.path().join("ballast"), vec![0; 2 << 20]).expect_err("the disk is full");
+        let held = DataDir::lock(&path).expect("a lock needs no room");
+        DataDir::lock(&path).expect_err("the folder is held");
+        drop(held);
     }
 
     #[test]

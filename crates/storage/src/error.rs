@@ -93,8 +93,8 @@ impl From<rusqlite::Error> for StorageError {
             return Self::Internal(one_line(&error.to_string()));
         };
         match code.code {
+            _ if noted::is_full(code) => Self::Full,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
-            ErrorCode::DiskFull => Self::Full,
             ErrorCode::OperationInterrupted => Self::TimedOut,
             ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => {
                 Self::Unavailable(one_line(&error.to_string()))

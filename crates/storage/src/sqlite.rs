@@ -161,7 +161,7 @@ impl Sqlite {
     pub fn open(path: &Path, migrations: &[Migration], options: SqliteOptions) -> Result<Self, StorageError> {
         let connection = schema::open(path, migrations, &options)?;
         let path: Arc<Path> = path.into();
-        let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let file = stem(&path);
         let waiting = |queue: &'static str| metrics::gauge!("leadline_store_waiting", "file" => file.clone(), "queue" => queue);
         let writes = Arc::new(Queue::new(options.queue, waiting("write")));
         let reads = Arc::new(Queue::new(options.queue, waiting("read")));
@@ -440,6 +440,11 @@ impl Deadline {
 
 /// After this long without work a connection gives its page cache back.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// A file's name without folder and extension, which is its service's.
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
 
 /// The label of a file in metrics: its name without the folder.
 fn label(path: &Path) -> String {

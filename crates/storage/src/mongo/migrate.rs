@@ -8,6 +8,7 @@ use bson::oid::ObjectId;
 use bson::{DateTime, Document, doc};
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
+use leadline_failpoints::{Moment, reached};
 use mongodb::{Collection, Database};
 
 use super::Mongo;
@@ -96,7 +97,13 @@ impl Mongo {
                 Ok(_) | Err(StorageError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
-            tracing::info!(database = self.database().name(), name = migration.name, "migrated");
+            let database = self.database().name();
+            tracing::info!(database, name = migration.name, "migrated");
+            // A database is named for its service, behind a prefix.
+            let service = database.rsplit('_').next().unwrap_or_default();
+            reached(Moment::Migrated, service)
+                .await
+                .map_err(|fault| StorageError::Internal(fault.to_string()))?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi};
 
 /// A cause that concerns more than the one statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,12 @@ pub(crate) enum Noted {
     Broken(String),
 }
 
+/// Whether there is no room on the disk. The index of a log that can't grow is told as an I/O error, though it is the same: nothing
+/// was written, and all that was is sound.
+pub(crate) fn is_full(code: &ffi::Error) -> bool {
+    code.code == ErrorCode::DiskFull || code.extended_code == ffi::SQLITE_IOERR_SHMSIZE
+}
+
 thread_local! {
     static NOTED: RefCell<Option<Noted>> = const { RefCell::new(None) };
 }
@@ -29,6 +35,7 @@ impl Noted {
     pub(crate) fn of(error: &Error) -> Option<Self> {
         let code = error.sqlite_error()?;
         match code.code {
+            _ if is_full(code) => Some(Self::Full),
             ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
                 Some(Self::Broken(format!(
                     "{}, code {}",
@@ -36,7 +43,6 @@ impl Noted {
                     code.extended_code
                 )))
             }
-            ErrorCode::DiskFull => Some(Self::Full),
             ErrorCode::OperationInterrupted => Some(Self::Interrupted),
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Some(Self::Busy),
             _ => None,
@@ -66,4 +72,20 @@ pub(crate) fn note(error: &Error) {
 /// Takes the note away.
 pub(crate) fn take() -> Option<Noted> {
     NOTED.take()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StorageError;
+
+    #[test]
+    fn an_index_of_a_log_that_can_t_grow_is_a_full_disk_and_no_broken_file() {
+        let error = |code| Error::SqliteFailure(ffi::Error::new(code), None);
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            assert_eq!(Noted::of(&error(code)), Some(Noted::Full));
+            assert_eq!(StorageError::from(error(code)), StorageError::Full);
+        }
+        assert!(matches!(Noted::of(&error(ffi::SQLITE_IOERR_FSYNC)), Some(Noted::Broken(_))));
+    }
 }

@@ -35,7 +35,7 @@ impl Reader {
         schema::settle(&connection, options.reader_cache_kib)?;
         connection.pragma_update(None, "query_only", true)?;
         let deadline = Deadline::on(&mut connection)?;
-        let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let file = super::stem(path);
         let busy = metrics::histogram!("leadline_store_read_seconds", "file" => file);
         Ok(Self { connection, deadline, queue, fatal, busy })
     }

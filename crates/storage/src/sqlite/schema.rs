@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use leadline_failpoints::{Moment, reached_here};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -38,7 +39,7 @@ pub(super) fn open(
     connection.busy_timeout(BUSY)?;
     // Again through SQLite: what the file's header said may be older than its log.
     let (owner, found) = identity(&connection).map_err(|error| match StorageError::from(error) {
-        StorageError::Busy => StorageError::Busy,
+        passing @ (StorageError::Busy | StorageError::Full) => passing,
         other => StorageError::Unreadable(format!(
             "{} cannot be opened ({other}): check the file, or restore a backup",
             path.display()
@@ -170,6 +171,8 @@ fn migrate(
             )),
         })?;
         tracing::info!(file = %path.display(), version = migration.version, name = migration.name, "migrated");
+        reached_here(Moment::Migrated, &super::stem(path))
+            .map_err(|fault| StorageError::Internal(fault.to_string()))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
+use leadline_failpoints::{Moment, reached_here};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
@@ -252,8 +253,13 @@ impl Writer {
     /// False: readers were in the way, and not all of it is done.
     fn checkpoint(&self, mode: &str) -> Result<bool, Broken> {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let service = super::stem(&self.fatal.path);
+        if reached_here(Moment::Checkpointing, &service).is_err() {
+            return Ok(false);
+        }
         match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
-            Ok(busy) => Ok(busy == 0),
+            // What fails afterwards takes nothing back.
+            Ok(busy) => Ok(reached_here(Moment::Checkpointed, &service).is_ok() && busy == 0),
             Err(error) => self.explain("writing the log back into the file", error).map(|_| false),
         }
     }
