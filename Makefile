@@ -1,5 +1,5 @@
 # Leadline. `make run` builds and starts everything; `make test` runs every test. Both install what they need.
-.PHONY: run demo test check check-deploy fuzz soak rehearse bench release up down tools dashboard program test-servers
+.PHONY: run demo test check check-deploy audit fuzz soak rehearse bench release up down tools dashboard program test-servers
 
 # Starts Leadline with SQLite inside, on http://127.0.0.1:8080, with its data in ./data.
 run: program
@@ -21,6 +21,11 @@ check: tools dashboard
 # The files of deploy/: images, compose, Kubernetes, metrics and alerts.
 check-deploy:
 	@scripts/check-deploy
+
+# What it is built from: licences, sources, known vulnerabilities. The first time it builds cargo-deny, some ten minutes.
+audit: tools
+	@scripts/audit
+	@scripts/audit-rust --install
 
 # Throws bytes at all that reads strangers' bytes, a minute each. `make test` does the same for a moment.
 fuzz:

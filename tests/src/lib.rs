@@ -8,6 +8,7 @@ pub mod client;
 pub mod figures;
 pub mod files;
 pub mod ground;
+pub mod grpc;
 pub mod imports;
 pub mod journal;
 pub mod model;
@@ -17,6 +18,7 @@ pub mod remains;
 pub mod replay;
 pub mod stream;
 pub mod system;
+pub mod tenants;
 pub mod traffic;
 pub mod watcher;
 

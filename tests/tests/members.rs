@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use leadline_testbed::wait_until;
-use leadline_tests::{Client, PASSWORD, System, in_every_mode, text, unknown_id};
+use leadline_tests::{
+    Client, PASSWORD, System, imports, in_every_mode,
+    tenants::{description, operations, values},
+    text, unknown_id,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -284,6 +288,21 @@ async fn of_two_owners_who_leave_at_once_one_stays(system: &'static System) -> R
     Ok(())
 }
 
+/// What writes and is everybody's own: sessions, account, links to files that they may read; and what nobody is signed in for.
+const VIEWERS_OWN: [(&str, &str); 11] = [
+    ("POST", "/auth/invitations/accept"),
+    ("POST", "/auth/login"),
+    ("POST", "/auth/logout"),
+    ("DELETE", "/auth/me"),
+    ("PATCH", "/auth/me"),
+    ("POST", "/auth/me/password"),
+    ("POST", "/auth/refresh"),
+    ("POST", "/auth/register"),
+    ("DELETE", "/auth/sessions/{id}"),
+    ("POST", "/auth/workspace"),
+    ("POST", "/downloads"),
+];
+
 async fn each_role_may_do_what_it_may(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
     let mel = una.invite("Mel", "member").await?;
@@ -292,8 +311,12 @@ async fn each_role_may_do_what_it_may(system: &'static System) -> Result<()> {
     let lead = una.lead_of(&json!({ "name": "Ada", "note": "Una's" })).await?;
     let (path, note) = (format!("/leads/{}", text(&lead, "id")), text(&lead["notes"][0], "id").to_owned());
     let due = json!({ "leadId": lead["id"], "dueAt": "2031-01-01T00:00:00Z", "message": "Call" });
-    let reminder = format!("/reminders/{}", una.post("/reminders", &due).await?.expect(201)?.text("id"));
+    let reminder_id = una.post("/reminders", &due).await?.expect(201)?.text("id").to_owned();
+    let reminder = format!("/reminders/{reminder_id}");
     let invitation = json!({ "email": "ina@example.test", "role": "viewer" });
+    let open = json!({ "email": "otto@example.test", "role": "viewer" });
+    let open = una.post("/workspace/invitations", &open).await?.expect(201)?;
+    let other = una.lead("Other").await?;
     let write = json!({ "name": "Bob" });
     let (move_on, bulk) = (json!({ "status": "Lost" }), json!({ "ids": [lead["id"]], "addTags": ["x"] }));
     let (until, role, zone) = (
@@ -302,28 +325,50 @@ async fn each_role_may_do_what_it_may(system: &'static System) -> Result<()> {
         json!({ "timezone": "UTC" }),
     );
 
-    // What a viewer may not.
-    for (method, path, body) in [
-        (Method::POST, "/leads".to_owned(), &write),
-        (Method::PATCH, path.clone(), &write),
-        (Method::PUT, path.clone(), &write),
-        (Method::DELETE, path.clone(), &Value::Null),
-        (Method::POST, format!("{path}/restore"), &Value::Null),
-        (Method::PATCH, format!("{path}/status"), &move_on),
-        (Method::POST, format!("{path}/notes"), &json!({ "text": "Hi" })),
-        (Method::DELETE, format!("{path}/notes/{note}"), &Value::Null),
-        (Method::POST, "/leads/bulk".to_owned(), &bulk),
-        (Method::POST, "/reminders".to_owned(), &due),
-        (Method::PATCH, reminder.clone(), &json!({ "message": "x" })),
-        (Method::DELETE, reminder.clone(), &Value::Null),
-        (Method::POST, format!("{reminder}/complete"), &Value::Null),
-        (Method::POST, format!("{reminder}/reopen"), &Value::Null),
-        (Method::POST, format!("{reminder}/snooze"), &until),
-    ] {
-        let request = vic.request(method, &path);
-        let request = if body.is_null() { request } else { request.json(body) };
-        vic.send(request).await?.problem(403, "forbidden")?;
+    // What a viewer may not: all that writes, but what is their own. A route that is new has no case here, and fails.
+    let import = imports::import(&una, "Name\nEve\n", &[]).await?;
+    let mut tried = 0;
+    for (method, route, _) in operations(&description(system).await?) {
+        let Some(route) = route.strip_prefix("/api/v1") else { continue };
+        if method == Method::GET || VIEWERS_OWN.contains(&(method.as_str(), route)) {
+            continue;
+        }
+        let (id, body) = match (method.as_str(), route) {
+            ("POST", "/leads") | ("PATCH" | "PUT", "/leads/{id}") => (text(&lead, "id"), write.clone()),
+            ("DELETE", "/leads/{id}") | ("POST", "/leads/{id}/restore") => (text(&lead, "id"), Value::Null),
+            ("PATCH", "/leads/{id}/status") => (text(&lead, "id"), move_on.clone()),
+            ("POST", "/leads/{id}/notes") => (text(&lead, "id"), json!({ "text": "Hi" })),
+            ("DELETE", "/leads/{id}/notes/{noteId}") => (text(&lead, "id"), Value::Null),
+            ("POST", "/leads/{id}/merge") => (text(&lead, "id"), json!({ "from": [text(&other, "id")] })),
+            ("POST", "/leads/{id}/unmerge") => (text(&lead, "id"), json!({})),
+            ("POST", "/leads/bulk") => ("", bulk.clone()),
+            ("POST", "/leads/import") => ("", Value::Null),
+            ("POST", "/leads/imports/{id}/undo") => (text(&import, "id"), Value::Null),
+            ("POST", "/reminders") => ("", due.clone()),
+            ("PATCH", "/reminders/{id}") => (reminder_id.as_str(), json!({ "message": "x" })),
+            ("DELETE", "/reminders/{id}")
+            | ("POST", "/reminders/{id}/complete" | "/reminders/{id}/reopen") => {
+                (reminder_id.as_str(), Value::Null)
+            }
+            ("POST", "/reminders/{id}/snooze") => (reminder_id.as_str(), until.clone()),
+            ("PATCH", "/workspace") => ("", zone.clone()),
+            ("POST", "/workspace/invitations") => ("", invitation.clone()),
+            ("DELETE", "/workspace/invitations/{id}") => (open.text("id"), Value::Null),
+            ("PATCH", "/workspace/members/{userId}") => (mel.user.as_str(), role.clone()),
+            ("DELETE", "/workspace/members/{userId}") => (mel.user.as_str(), Value::Null),
+            _ => anyhow::bail!("{method} {route} has no case: may a viewer? Add one"),
+        };
+        let path = route.replace("{id}", id).replace("{userId}", id).replace("{noteId}", &note);
+        let request = vic.request(method.clone(), &path);
+        let request = match (route, body.is_null()) {
+            ("/leads/import", _) => request.header("content-type", "text/csv").body("Name\nEve\n"),
+            (_, true) => request,
+            (_, false) => request.json(&body),
+        };
+        vic.send(request).await?.problem(403, "forbidden").with_context(|| format!("{method} {route}"))?;
+        tried += 1;
     }
+    ensure!(tried >= 22, "{tried}");
     // A viewer is told so before being told what else is wrong.
     vic.post("/leads", &json!({ "bogus": 1 })).await?.problem(403, "forbidden")?;
     // What neither a viewer nor a member may.
@@ -381,32 +426,34 @@ async fn a_viewer_reads_everything(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
     let vic = una.invite("Vic", "viewer").await?;
     let lead = una.lead_of(&json!({ "name": "Ada", "note": "Hello" })).await?;
-    let id = text(&lead, "id");
-    let due = json!({ "leadId": id, "dueAt": "2031-01-01T00:00:00Z", "message": "Call" });
+    let due = json!({ "leadId": lead["id"], "dueAt": "2031-01-01T00:00:00Z", "message": "Call" });
     let reminder = una.post("/reminders", &due).await?.expect(201)?;
-    for path in [
-        "/leads".to_owned(),
-        format!("/leads/{id}"),
-        format!("/leads/{id}/notes"),
-        format!("/leads/{id}/activity"),
-        "/activity".to_owned(),
-        "/reminders".to_owned(),
-        format!("/reminders/{}", reminder.text("id")),
-        "/reminders/today".to_owned(),
-        "/reminders/overdue".to_owned(),
-        "/analytics/summary".to_owned(),
-        "/analytics/by-status".to_owned(),
-        "/analytics/by-source".to_owned(),
-        "/analytics/created".to_owned(),
-        "/analytics/conversion".to_owned(),
-        "/analytics/funnel".to_owned(),
-        "/analytics/report".to_owned(),
-        "/analytics/dashboard".to_owned(),
-        "/workspace".to_owned(),
-        "/workspace/members".to_owned(),
-        "/auth/me".to_owned(),
-    ] {
+    let import = imports::import(&una, "Name,Email\nEve,none\n", &[]).await?;
+    let description = description(system).await?;
+    let mut read = 0;
+    for (method, route, operation) in operations(&description) {
+        let Some(route) = route.strip_prefix("/api/v1") else { continue };
+        // Live events never end, a link is for once, and who is invited is for those who invite.
+        if method != Method::GET
+            || ["/events", "/downloads/{token}", "/workspace/invitations"].contains(&route)
+        {
+            continue;
+        }
+        let id = match route.split('/').nth(1) {
+            Some("reminders") => reminder.text("id"),
+            _ if route.starts_with("/leads/imports/") => text(&import, "id"),
+            _ => text(&lead, "id"),
+        };
+        let mut path = route.replace("{id}", id);
+        if route == "/leads/duplicates" {
+            path.push_str("?name=Ada");
+        }
         vic.get(&path).await?.expect(200)?;
+        for form in values(&description, &operation, "format") {
+            vic.get(&format!("{path}?format={form}")).await?.expect(200)?;
+        }
+        read += 1;
     }
+    ensure!(read >= 28, "{read}");
     Ok(())
 }

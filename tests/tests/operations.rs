@@ -1,15 +1,25 @@
 //! What those who run Leadline rely on: health, the description, the documentation, gRPC, logs.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
-use leadline_tests::{Client, PASSWORD, Part, System, in_every_mode, text};
+use leadline_testbed::wait_until;
+use leadline_tests::{
+    Client, Mode, PASSWORD, Part, System,
+    grpc::{SERVICES, call, channel},
+    in_every_mode,
+    system::shared_servers,
+    tenants::World,
+    text,
+};
 use prost::Message;
 use prost_types::FileDescriptorProto;
+use reqwest::Method;
 use serde_json::{Value, json};
-use tonic::{Code, Request, client::Grpc, transport::Channel};
+use tonic::{Code, Request, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
-use tonic_prost::ProstCodec;
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -26,13 +36,6 @@ in_every_mode!(
     another_s_lead_is_unknown_over_grpc_too,
     logs_hold_no_personal_data,
 );
-
-const SERVICES: [(Part, &str); 4] = [
-    (Part::Auth, "leadline.auth.v1.AuthService"),
-    (Part::Leads, "leadline.leads.v1.LeadsService"),
-    (Part::Reminders, "leadline.reminders.v1.RemindersService"),
-    (Part::Analytics, "leadline.analytics.v1.AnalyticsService"),
-];
 
 async fn the_process_is_alive_and_every_part_is_ready(system: &'static System) -> Result<()> {
     let stranger = Client::stranger(system.base());
@@ -103,10 +106,6 @@ async fn the_dashboard_is_served_and_finds_its_own_paths(system: &'static System
     Ok(())
 }
 
-async fn channel(system: &System, part: Part) -> Result<Channel> {
-    Ok(Channel::from_shared(system.grpc(part).to_owned())?.connect().await?)
-}
-
 async fn every_service_tells_its_health_over_grpc(system: &'static System) -> Result<()> {
     for (part, name) in SERVICES {
         let mut health = HealthClient::new(channel(system, part).await?);
@@ -149,17 +148,8 @@ async fn methods(system: &System, part: Part, service: &str) -> Result<Vec<Strin
 }
 
 /// Calls a method with an empty message.
-async fn call(channel: &Channel, service: &str, method: &str, token: Option<&str>) -> Result<Code> {
-    let mut request = Request::new(());
-    request.set_timeout(std::time::Duration::from_secs(10));
-    if let Some(token) = token {
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
-    }
-    let mut grpc = Grpc::new(channel.clone());
-    grpc.ready().await?;
-    let path = format!("/{service}/{method}").parse()?;
-    let answer = grpc.unary(request, path, ProstCodec::<(), ()>::default()).await;
-    Ok(answer.err().map_or(Code::Ok, |status| status.code()))
+async fn asked(channel: &Channel, service: &str, method: &str, token: Option<&str>) -> Result<Code> {
+    Ok(call(channel, service, method, token, &[]).await?.err().map_or(Code::Ok, |status| status.code()))
 }
 
 async fn no_grpc_call_is_carried_out_without_a_token(system: &'static System) -> Result<()> {
@@ -172,11 +162,11 @@ async fn no_grpc_call_is_carried_out_without_a_token(system: &'static System) ->
                 continue;
             }
             for token in [None, Some("x"), Some("eyJhbGciOiJub25lIn0.e30.")] {
-                let code = call(&channel, service, &method, token).await?;
+                let code = asked(&channel, service, &method, token).await?;
                 ensure!(code == Code::Unauthenticated, "{service}/{method} with {token:?}: {code:?}");
             }
         }
-        let unknown = call(&channel, service, "Nothing", None).await?;
+        let unknown = asked(&channel, service, "Nothing", None).await?;
         ensure!(unknown == Code::Unimplemented, "{unknown:?}");
     }
     Ok(())
@@ -190,7 +180,7 @@ async fn what_services_ask_each_other_is_not_for_people(system: &'static System)
         (Part::Analytics, "leadline.analytics.v1.AnalyticsService", "Rebuild"),
     ] {
         let channel = channel(system, part).await?;
-        let code = call(&channel, service, method, una.token.as_deref()).await?;
+        let code = asked(&channel, service, method, una.token.as_deref()).await?;
         ensure!(matches!(code, Code::Unauthenticated | Code::PermissionDenied), "{method}: {code:?}");
     }
     Ok(())
@@ -245,10 +235,10 @@ async fn logs_hold_no_personal_data(system: &'static System) -> Result<()> {
     una.post("/reminders", &due).await?.expect(201)?;
     let login = json!({ "email": format!("{mark}@example.test"), "password": format!("{mark} {PASSWORD}") });
     Client::stranger(system.base()).post("/auth/login", &login).await?.expect(401)?;
-    una.with(("x-request-id", "the-request-to-look-for"), reqwest::Method::GET, "/auth/me", &Value::Null)
+    una.with(("x-request-id", "the-request-to-look-for"), Method::GET, "/auth/me", &Value::Null)
         .await?
         .expect(200)?;
-    leadline_testbed::wait_until(std::time::Duration::from_secs(10), "the request is logged", async || {
+    wait_until(Duration::from_secs(10), "the request is logged", async || {
         system.output().contains("the-request-to-look-for")
     })
     .await?;
@@ -269,5 +259,128 @@ async fn logs_hold_no_personal_data(system: &'static System) -> Result<()> {
         "{}",
         output.lines().find(|line| line.contains(" ERROR ")).unwrap_or_default()
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn logs_of_all_in_one_at_their_most_talkative_hold_no_personal_data() -> Result<()> {
+    talkative_logs(Mode::AllInOne).await
+}
+
+#[tokio::test]
+async fn logs_on_servers_at_their_most_talkative_hold_no_personal_data() -> Result<()> {
+    talkative_logs(Mode::OnServers).await
+}
+
+#[tokio::test]
+async fn logs_of_services_at_their_most_talkative_hold_no_personal_data() -> Result<()> {
+    talkative_logs(Mode::Distributed).await
+}
+
+/// Somebody does all that can be done, with a word in all that they say, and everything is logged.
+async fn talkative_logs(mode: Mode) -> Result<()> {
+    let servers = if mode == Mode::AllInOne { None } else { Some(shared_servers().await?) };
+    let log = "debug,leadline=trace,leadline_auth=trace,leadline_leads=trace,leadline_reminders=trace,\
+               leadline_analytics=trace,leadline_gateway=trace,leadline_runtime=trace,leadline_bus=trace,leadline_storage=trace";
+    let system = System::start_on(mode, servers, &[("LEADLINE_LOG", log)]).await?;
+    let mark = format!("zq{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
+    let mut una = system.register(&format!("Una {mark}")).await?;
+    let mut secrets: Vec<(&str, String)> = vec![
+        ("a word of somebody's", mark.clone()),
+        ("a password", PASSWORD.to_owned()),
+        ("a phone", "8675309".to_owned()),
+        ("an address", una.email.clone()),
+    ];
+    let tokens = |person: &Client, secrets: &mut Vec<(&str, String)>| {
+        secrets.push(("an access token", person.token.clone().unwrap_or_default()));
+        secrets.push(("a refresh token", person.refresh_token.clone().unwrap_or_default()));
+    };
+    tokens(&una, &mut secrets);
+    // Something of everything, and of what is refused.
+    let things = World::furnish(&una, &mark).await?;
+    let lead = json!({ "name": mark, "email": format!("{mark}@example.test"), "phone": "+49 30 8675309", "note": mark });
+    for header in [("idempotency-key", format!("key-{mark}")), ("x-request-id", "a-request".to_owned())] {
+        una.with((header.0, &header.1), Method::POST, "/leads", &lead).await?.expect(201)?;
+    }
+    una.post("/leads", &json!({ "name": mark, "email": format!("{mark}@"), "bogus": mark }))
+        .await?
+        .expect(422)?;
+    una.patch(&format!("/leads/{}", things["lead"]), &json!({ "company": mark, "phone": "8675309" }))
+        .await?
+        .expect(200)?;
+    for (path, status) in [
+        (format!("/leads?q={mark}&tag={mark}"), 200),
+        (format!("/leads/{mark}"), 404),
+        (format!("/leads?cursor={mark}"), 400),
+        (format!("/leads/export?format=xlsx&q={mark}"), 200),
+        (format!("/leads/export?format=csv&q={mark}"), 200),
+        (format!("/leads/duplicates?name={mark}&email={mark}@example.test&phone=8675309"), 200),
+        (format!("/leads/imports/{}/errors", things["import"]), 200),
+        ("/reports/monthly?format=xlsx".to_owned(), 200),
+        ("/analytics/dashboard".to_owned(), 200),
+        (format!("/downloads/{mark}"), 410),
+        (format!("/nowhere/{mark}?{mark}={mark}"), 404),
+    ] {
+        una.get(&path).await?.expect(status)?;
+    }
+    let link = una
+        .post("/downloads", &json!({ "path": format!("/api/v1/leads/export?format=csv&q={mark}") }))
+        .await?
+        .expect(201)?;
+    let download = link.text("url").rsplit('/').next().unwrap_or_default().to_owned();
+    una.signed_out().get(&format!("/downloads/{download}")).await?.expect(200)?;
+    secrets.push(("a link's token", download));
+    let invited = json!({ "email": format!("ina.{mark}@example.test"), "role": "member" });
+    let invitation = una.post("/workspace/invitations", &invited).await?.expect(201)?;
+    secrets.push(("an invitation's token", invitation.text("token").to_owned()));
+    let accept = json!({ "token": invitation.text("token"), "name": format!("Ina {mark}"), "password": PASSWORD, "session": "token" });
+    let mut ina = Client::stranger(system.base());
+    ina.signed_in(&ina.post("/auth/invitations/accept", &accept).await?.expect(201)?);
+    tokens(&ina, &mut secrets);
+    let stranger = Client::stranger(system.base());
+    let wrong = json!({ "email": format!("{mark}@example.test"), "password": format!("{mark} {PASSWORD}") });
+    stranger.post("/auth/login", &wrong).await?.expect(401)?;
+    stranger.with_token(&format!("forged.{mark}.x")).get("/leads").await?.expect(401)?;
+    let refresh = json!({ "refreshToken": una.refresh_token });
+    una.signed_in(&stranger.post("/auth/refresh", &refresh).await?.expect(200)?);
+    tokens(&una, &mut secrets);
+    stranger
+        .post("/auth/refresh", &json!({ "refreshToken": format!("made-up-{mark}") }))
+        .await?
+        .expect(401)?;
+    let new = format!("quite another passphrase {mark}");
+    una.post("/auth/me/password", &json!({ "currentPassword": PASSWORD, "newPassword": new }))
+        .await?
+        .expect(204)?;
+    una.patch("/auth/me", &json!({ "name": format!("Ada {mark}") })).await?.expect(200)?;
+    ina.with(("accept", "*/*"), Method::DELETE, "/auth/me", &json!({ "password": PASSWORD }))
+        .await?
+        .expect(204)?;
+    for part in system.parts() {
+        if let Some(secret) = system.setting(part, "LEADLINE_SERVICE_SECRET") {
+            secrets.push(("the service secret", secret));
+        }
+    }
+    let key = if mode == Mode::Distributed { "signing-key.pem" } else { "data/signing-key.pem" };
+    let key = std::fs::read_to_string(system.folder().join(key))?;
+    secrets.extend(
+        key.lines().filter(|line| !line.starts_with('-')).map(|line| ("the signing key", line.to_owned())),
+    );
+    una.with(("x-request-id", "the-request-to-look-for"), Method::GET, "/auth/me", &Value::Null)
+        .await?
+        .expect(200)?;
+    wait_until(Duration::from_secs(10), "the request is logged", async || {
+        system.output().contains("the-request-to-look-for")
+    })
+    .await?;
+    // What follows by itself: events, imports, live figures.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let output = system.output();
+    ensure!(output.contains("DEBUG") || output.contains("TRACE"), "nothing more than usual is logged");
+    for (what, secret) in &secrets {
+        ensure!(secret.len() >= 6, "{what} is {secret:?}");
+        let line = output.lines().find(|line| line.contains(secret.as_str()));
+        ensure!(line.is_none(), "{what} is logged: {line:?}");
+    }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! The rules of the house: who may use whom, and how rooms are named.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
@@ -156,14 +159,66 @@ fn no_room_has_a_name_without_a_meaning() {
     }
 }
 
-/// The guarantees name the tests that show them: each of those exists.
+/// The tests that a file of Rust has: functions that are marked as such, and those that are run in every mode.
+fn tests_of(text: &str) -> BTreeSet<String> {
+    let name_of = |line: &str| {
+        let line = line.trim_start().trim_start_matches("async ");
+        line.strip_prefix("fn ")?.split_once('(').map(|(name, _)| name.to_owned())
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    let functions: BTreeSet<String> = lines.iter().filter_map(|line| name_of(line)).collect();
+    let mut tests = BTreeSet::new();
+    for (nth, line) in lines.iter().enumerate() {
+        let Some(name) = name_of(line) else { continue };
+        let above =
+            lines[..nth].iter().rev().map(|line| line.trim()).take_while(|line| line.starts_with("#["));
+        let mut marks = above.map(|line| line.trim_start_matches("#[").trim_end_matches(']'));
+        if marks.any(|mark| mark == "test" || mark == "tokio::test" || mark.starts_with("tokio::test(")) {
+            tests.insert(name);
+        }
+    }
+    for list in text.split("\nin_every_mode!(").skip(1) {
+        let list = list.split_once(");").map_or(list, |(list, _)| list);
+        let names = list.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let names: Vec<String> =
+            names.flat_map(|line| line.split(',')).map(|name| name.trim().to_owned()).collect();
+        tests.extend(names.into_iter().filter(|name| functions.contains(name)));
+    }
+    tests
+}
+
+#[test]
+fn a_test_is_told_from_what_only_has_its_name() {
+    let text = "
+/// As `of_a_comment` does.
+#[test]
+fn marked() {}
+
+#[tokio::test(flavor = \"multi_thread\")]
+#[ignore]
+async fn marked_and_more() { not_called(); }
+
+in_every_mode!(of_modes, two_of_modes, gone,
+    // left_out,
+);
+
+async fn of_modes(system: &'static System) -> Result<()> {}
+async fn two_of_modes(system: &'static System) -> Result<()> {}
+async fn left_out(system: &'static System) -> Result<()> {}
+fn of_no_kind() {}
+";
+    let tests = tests_of(text);
+    assert_eq!(tests.iter().collect::<Vec<_>>(), ["marked", "marked_and_more", "of_modes", "two_of_modes"]);
+}
+
+/// The guarantees name the tests that show them: each of those exists, and is a test.
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let read = |path: &Path| std::fs::read_to_string(path).expect("a file of the project");
     let files = std::fs::read_dir(root.join("tests/tests")).expect("the folder of the tests");
     let files = files.map(|file| file.expect("its entries").path()).filter(|path| path.is_file());
-    let tests: String = files.map(|path| read(&path)).collect();
+    let tests: BTreeSet<String> = files.flat_map(|path| tests_of(&read(&path))).collect();
     let guarantees = read(&root.join("docs/GUARANTEES.md"));
     let is_name =
         |text: &&str| text.contains('_') && text.chars().all(|c| c == '_' || c.is_ascii_lowercase());

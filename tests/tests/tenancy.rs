@@ -2,10 +2,17 @@
 //!
 //! The API's own description says which routes, fields and parameters take ids: one without a case here fails.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{Cursor, Read},
+};
 
 use anyhow::{Context, Result, bail, ensure};
-use leadline_tests::{Answer, Client, PASSWORD, System, encode, imports, in_every_mode, text, unknown_id};
+use leadline_tests::{
+    Answer, Client, PASSWORD, System, encode, imports, in_every_mode,
+    tenants::{World, description, id_fields, operations, values},
+    text, unknown_id,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -15,95 +22,11 @@ in_every_mode!(
     every_parameter_answers_another_s_id_as_an_unknown_one,
     a_bulk_change_of_own_and_other_leads_changes_the_own_ones_only,
     no_list_shows_anything_of_another_workspace,
+    a_link_to_another_s_file_is_as_one_to_an_unknown_one,
     a_cursor_of_another_workspace_is_as_a_broken_one,
     an_idempotency_key_of_another_workspace_says_nothing,
     a_person_of_two_workspaces_sees_one_at_a_time,
 );
-
-/// Two workspaces: hers, and that of somebody who tries.
-struct World {
-    una: Client,
-    otto: Client,
-    /// Her things and his, by what they are: `lead`, `note`, `trashed`, `reminder`, `done`, `invitation`, `member`, …
-    hers: BTreeMap<&'static str, String>,
-    his: BTreeMap<&'static str, String>,
-    /// A word in every text of hers.
-    mark: String,
-}
-
-impl World {
-    async fn make(system: &System) -> Result<Self> {
-        let mark = format!("zq{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
-        let una = system.register(&format!("Una {mark}")).await?;
-        let otto = system.register("Otto").await?;
-        let hers = Self::furnish(&una, &mark).await?;
-        let his = Self::furnish(&otto, "plain").await?;
-        Ok(Self { una, otto, hers, his, mark })
-    }
-
-    async fn furnish(client: &Client, mark: &str) -> Result<BTreeMap<&'static str, String>> {
-        let mut things = BTreeMap::new();
-        client.patch("/workspace", &json!({ "name": mark })).await?.expect(200)?;
-        let member = client.invite(&format!("Mel {mark}"), "member").await?;
-        let lead = json!({
-            "name": format!("Ada {mark}"), "company": mark, "email": format!("{mark}@example.test"), "tags": [mark], "note": mark,
-            "ownerId": member.user,
-        });
-        let made = client.lead_of(&lead).await?;
-        let trashed = client.lead(&format!("Bob {mark}")).await?;
-        client.delete(&format!("/leads/{}", text(&trashed, "id"))).await?.expect(204)?;
-        let merged = client.lead_of(&json!({ "name": format!("Cora {mark}"), "note": mark })).await?;
-        let into = client.lead(&format!("Dora {mark}")).await?;
-        let path = format!("/leads/{}", text(&into, "id"));
-        client.post(&format!("{path}/merge"), &json!({ "from": [merged["id"]] })).await?.expect(200)?;
-        let log = client.get(&format!("{path}/activity?type=lead.merged")).await?.expect(200)?;
-        things.insert("merged", text(&merged, "id").to_owned());
-        things.insert("merge", text(&log.items()[0]["data"], "mergeId").to_owned());
-        let due = json!({ "leadId": made["id"], "dueAt": chrono::Utc::now().to_rfc3339(), "message": mark });
-        let reminder = client.post("/reminders", &due).await?.expect(201)?;
-        let done = client.post("/reminders", &due).await?.expect(201)?;
-        client.act(&format!("/reminders/{}/complete", done.text("id"))).await?.expect(200)?;
-        let invitation = json!({ "email": format!("ina.{mark}@example.test"), "role": "viewer" });
-        let invitation = client.post("/workspace/invitations", &invitation).await?.expect(201)?;
-        let csv = format!("Name,Email\n{mark},not an address\n");
-        let import = imports::import(client, csv, &[("fileName", mark)]).await?;
-        let sessions = client.get("/auth/sessions").await?.expect(200)?;
-        things.insert("lead", text(&made, "id").to_owned());
-        things.insert("note", text(&made["notes"][0], "id").to_owned());
-        things.insert("trashed", text(&trashed, "id").to_owned());
-        things.insert("reminder", reminder.text("id").to_owned());
-        things.insert("done", done.text("id").to_owned());
-        things.insert("invitation", invitation.text("id").to_owned());
-        things.insert("import", text(&import, "id").to_owned());
-        things.insert("member", member.user.clone());
-        things.insert("session", sessions.ids()[0].to_owned());
-        things.insert("user", client.user.clone());
-        things.insert("workspace", client.workspace.clone());
-        Ok(things)
-    }
-
-    /// All that she can see of hers.
-    async fn state(&self) -> Result<Value> {
-        let mut state = json!({});
-        let lead = &self.hers["lead"];
-        for path in [
-            "/leads?limit=200",
-            "/leads?trashed=true",
-            "/reminders?limit=200",
-            "/activity?limit=200",
-            "/leads/imports",
-            "/workspace",
-            "/workspace/members",
-            "/workspace/invitations",
-            "/auth/me",
-            &format!("/leads/{lead}"),
-            &format!("/leads/{lead}/notes"),
-        ] {
-            state[path] = self.una.get(path).await?.expect(200)?.body;
-        }
-        Ok(state)
-    }
-}
 
 /// An answer without what differs between any two requests.
 fn bare(answer: &Answer, of: &[&String]) -> Value {
@@ -123,25 +46,6 @@ fn bare(answer: &Answer, of: &[&String]) -> Value {
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
         .collect();
     json!([answer.status.as_u16(), told, headers])
-}
-
-async fn description(system: &System) -> Result<Value> {
-    Ok(Client::stranger(system.base()).get("//api/openapi.json").await?.expect(200)?.body)
-}
-
-/// The operations of the description: method, path, and what is said of them.
-fn operations(description: &Value) -> Vec<(Method, String, Value)> {
-    let mut operations = Vec::new();
-    for (path, item) in description["paths"].as_object().into_iter().flatten() {
-        for (method, operation) in item.as_object().into_iter().flatten() {
-            if let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes())
-                && ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str())
-            {
-                operations.push((method, path.clone(), operation.clone()));
-            }
-        }
-    }
-    operations
 }
 
 /// What the ids in a path are ids of, and good bodies for it.
@@ -255,25 +159,6 @@ async fn every_route_answers_another_s_id_as_an_unknown_one(system: &'static Sys
     Ok(())
 }
 
-/// The fields of a body that take ids.
-fn id_fields<'a>(description: &'a Value, operation: &'a Value) -> Vec<&'a str> {
-    let content = &operation["requestBody"]["content"]["application/json"]["schema"];
-    let reference = content["$ref"]
-        .as_str()
-        .or_else(|| content["oneOf"].as_array().into_iter().flatten().find_map(|one| one["$ref"].as_str()));
-    let schema = match reference.and_then(|reference| reference.rsplit('/').next()) {
-        Some(name) => &description["components"]["schemas"][name],
-        None => content,
-    };
-    let takes_ids = |name: &str| {
-        name.ends_with("Id")
-            || name.ends_with("Ids")
-            || ["ids", "id", "assignTo", "from", "owner", "assignee"].contains(&name)
-    };
-    let names = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    names.filter(|name| takes_ids(name)).collect()
-}
-
 async fn every_field_answers_another_s_id_as_an_unknown_one(system: &'static System) -> Result<()> {
     let world = World::make(system).await?;
     let before = world.state().await?;
@@ -300,6 +185,14 @@ async fn every_field_answers_another_s_id_as_an_unknown_one(system: &'static Sys
             json!({ "setStatus": "Lost" }),
         ),
         ("POST", "/leads/bulk", "/leads/bulk", "assignTo", vec!["user", "member"], bulk),
+        (
+            "POST",
+            "/leads/bulk",
+            "/leads/bulk",
+            "filter.owner",
+            vec!["user", "member"],
+            json!({ "setStatus": "Lost" }),
+        ),
         ("POST", "/auth/login", "/auth/login", "workspaceId", vec!["workspace"], login),
         ("POST", "/auth/workspace", "/auth/workspace", "workspaceId", vec!["workspace"], json!({})),
     ];
@@ -323,7 +216,8 @@ async fn every_field_answers_another_s_id_as_an_unknown_one(system: &'static Sys
             let unknown = unknown_id();
             let ask = async |id: &str| {
                 let mut body = rest.clone();
-                body[field] = if field == "ids" || field == "from" { json!([id]) } else { id.into() };
+                let at = field.split('.').fold(&mut body, |body, name| &mut body[name]);
+                *at = if field == "ids" || field == "from" { json!([id]) } else { id.into() };
                 world.otto.with(("accept", "*/*"), Method::from_bytes(method.as_bytes())?, path, &body).await
             };
             let hers = ask(&world.hers[kind]).await?;
@@ -431,26 +325,84 @@ async fn a_bulk_change_of_own_and_other_leads_changes_the_own_ones_only(
     Ok(())
 }
 
+/// The texts of a file or a body: a workbook is unpacked, and so is what of a PDF is packed (its pages show glyphs, whose texts
+/// nobody reads here; they are made of the same month as the workbook).
+fn texts(answer: &[u8], media_type: &str) -> Result<String> {
+    let mut bytes = answer.to_vec();
+    if media_type.starts_with(imports::XLSX) {
+        bytes.clear();
+        let mut workbook = zip::ZipArchive::new(Cursor::new(answer))?;
+        for nth in 0..workbook.len() {
+            workbook.by_index(nth)?.read_to_end(&mut bytes)?;
+        }
+    } else if media_type == "application/pdf" {
+        let begins: Vec<usize> = answer
+            .windows(7)
+            .enumerate()
+            .filter(|(_, at)| at == b"stream\n")
+            .map(|(nth, _)| nth + 7)
+            .collect();
+        for begin in begins {
+            // What is not packed is looked at as it stands.
+            let _ = flate2::read::ZlibDecoder::new(&answer[begin..]).read_to_end(&mut bytes);
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The status of what is answered, its media type, and its texts.
+async fn fetch(client: &Client, path: &str) -> Result<(u16, String, String)> {
+    let answer = client.request(Method::GET, path).send().await?;
+    let status = answer.status().as_u16();
+    let kind = answer
+        .headers()
+        .get("content-type")
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let bytes = answer.bytes().await?;
+    let texts = texts(&bytes, &kind).with_context(|| path.to_owned())?;
+    Ok((status, kind, texts))
+}
+
 async fn no_list_shows_anything_of_another_workspace(system: &'static System) -> Result<()> {
     let world = World::make(system).await?;
-    let mut asked = 0;
-    for (method, path, _) in operations(&description(system).await?) {
+    // A month's summary names leads that were won.
+    let won =
+        json!({ "name": format!("Wanda {}", world.mark), "status": "Converted", "company": world.mark });
+    world.una.lead_of(&won).await?;
+    let description = description(system).await?;
+    let (mut asked, mut files) = (0, Vec::new());
+    for (method, path, operation) in operations(&description) {
         if method != Method::GET || path.contains('{') || path.ends_with("/events") {
             continue;
         }
-        let path = match path.strip_prefix("/api/v1") {
+        let mut path = match path.strip_prefix("/api/v1") {
             Some(path) => path.to_owned(),
             None => format!("/{path}"),
         };
-        let answer = world.otto.get(&path).await?;
-        let told = answer.body.to_string();
-        ensure!(!told.contains(&world.mark), "{path} tells a text of hers: {told}");
-        for (kind, id) in &world.hers {
-            ensure!(!told.contains(id.as_str()), "{path} tells the id of her {kind}: {told}");
+        if path == "/leads/duplicates" {
+            path = format!("{path}?name=Ada%20{0}&company={0}&email={0}@example.test", world.mark);
         }
-        asked += 1;
+        let forms = values(&description, &operation, "format");
+        let paths: Vec<String> = match forms.as_slice() {
+            [] => vec![path],
+            forms => forms.iter().map(|form| format!("{path}?format={form}")).collect(),
+        };
+        for path in paths {
+            let (status, kind, told) = fetch(&world.otto, &path).await?;
+            ensure!(status == 200, "{path}: {status}: {told}");
+            ensure!(!told.contains(&world.mark), "{path} tells a text of hers");
+            for (kind, id) in &world.hers {
+                ensure!(!told.contains(id.as_str()), "{path} tells the id of her {kind}");
+            }
+            if path.contains("format=") {
+                files.push((path, kind));
+            }
+            asked += 1;
+        }
     }
-    ensure!(asked > 15, "{asked}");
+    ensure!(asked > 25 && files.len() >= 7, "{asked}, {files:?}");
     for search in [
         format!("/leads?q={}", world.mark),
         format!("/leads?tag={}", world.mark),
@@ -460,56 +412,194 @@ async fn no_list_shows_anything_of_another_workspace(system: &'static System) ->
         let found = world.otto.get(&search).await?.expect(200)?;
         ensure!(found.items().is_empty() && found.body["total"]["value"] == 0, "{search}: {}", found.body);
     }
-    // She sees hers, so that the test would see them too.
-    for list in ["/leads", "/leads/imports", "/activity", "/reminders", "/workspace", "/analytics/dashboard"]
-    {
-        ensure!(world.una.get(list).await?.expect(200)?.body.to_string().contains(&world.mark), "{list}");
+    for form in ["csv", "xlsx"] {
+        let found = fetch(&world.otto, &format!("/leads/export?format={form}&q={}", world.mark)).await?;
+        ensure!(found.0 == 200 && !found.2.contains("Ada"), "{form}: {found:?}");
     }
+    // She sees hers, so that the test would see them too.
+    for list in [
+        "/leads",
+        "/leads/imports",
+        "/activity",
+        "/reminders",
+        "/workspace",
+        "/analytics/dashboard",
+        "/leads/export?format=csv",
+        "/leads/export?format=xlsx",
+        "/reports/monthly?format=csv",
+        "/reports/monthly?format=xlsx",
+    ] {
+        let (status, _, told) = fetch(&world.una, list).await?;
+        ensure!(status == 200 && told.contains(&world.mark), "{list}: {told}");
+    }
+    Ok(())
+}
+
+async fn a_link_to_another_s_file_is_as_one_to_an_unknown_one(system: &'static System) -> Result<()> {
+    let world = World::make(system).await?;
+    let ask = async |id: &str| -> Result<(Value, Option<Value>)> {
+        let path = format!("/api/v1/leads/imports/{id}/errors");
+        let made = world.otto.post("/downloads", &json!({ "path": path })).await?;
+        if made.status != 201 {
+            return Ok((bare(&made, &[&id.to_owned()]), None));
+        }
+        // The link is made for whoever asks, and what it leads to is looked for when it is used.
+        let got = world.otto.get(made.text("url").trim_start_matches("/api/v1")).await?;
+        ensure!(got.status == 404 && !got.body.to_string().contains(&world.mark), "{}", got.body);
+        Ok((Value::Null, Some(bare(&got, &[&id.to_owned()]))))
+    };
+    let (hers, nobodys) = (ask(&world.hers["import"]).await?, ask(&unknown_id()).await?);
+    ensure!(hers == nobodys, "{hers:?} and {nobodys:?}");
+    // Of his own it is given.
+    let path = format!("/api/v1/leads/imports/{}/errors", world.his["import"]);
+    let own = world.otto.post("/downloads", &json!({ "path": path })).await?.expect(201)?;
+    world.otto.get(own.text("url").trim_start_matches("/api/v1")).await?.expect(200)?;
     Ok(())
 }
 
 async fn a_cursor_of_another_workspace_is_as_a_broken_one(system: &'static System) -> Result<()> {
     let world = World::make(system).await?;
-    for client in [&world.una, &world.otto] {
-        for _ in 0..2 {
-            client.lead("Ada").await?;
-        }
+    for (client, things) in [(&world.una, &world.hers), (&world.otto, &world.his)] {
+        // Two of everything that is listed, so that there is a second page.
+        let lead = &things["lead"];
+        client.post(&format!("/leads/{lead}/notes"), &json!({ "text": "Again" })).await?.expect(201)?;
+        let due = json!({ "leadId": lead, "dueAt": chrono::Utc::now().to_rfc3339(), "message": "Call" });
+        client.post("/reminders", &due).await?.expect(201)?;
+        imports::import(client, "Name\nEve\n", &[]).await?;
         let invitation = json!({ "email": format!("{}@example.test", unknown_id()), "role": "viewer" });
         client.post("/workspace/invitations", &invitation).await?.expect(201)?;
         client.invite("Second", "member").await?;
     }
-    for path in ["/leads", "/activity", "/reminders", "/workspace/members", "/workspace/invitations"] {
-        let hers =
-            world.una.get(&format!("{path}?limit=1")).await?.expect(200)?.text("nextCursor").to_owned();
-        ensure!(!hers.is_empty(), "{path} has one page only");
-        let ask =
-            async |cursor: &str| world.otto.get(&format!("{path}?limit=1&cursor={}", encode(cursor))).await;
+    let mut tried = 0;
+    for (method, path, operation) in operations(&description(system).await?) {
+        let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+        if method != Method::GET || !parameters.any(|parameter| parameter["name"] == "cursor") {
+            continue;
+        }
+        let path = path.trim_start_matches("/api/v1");
+        ensure!(!path.contains('{') || path.starts_with("/leads/{id}/"), "{path} has no case: add one");
+        let her_list = path.replace("{id}", &world.hers["lead"]);
+        let his_list = path.replace("{id}", &world.his["lead"]);
+        let page = world.una.get(&format!("{her_list}?limit=1")).await?.expect(200)?;
+        let hers = page.text("nextCursor").to_owned();
+        ensure!(!hers.is_empty(), "{path} has one page only: give it one more");
+        let ask = async |cursor: &str| {
+            world.otto.get(&format!("{his_list}?limit=1&cursor={}", encode(cursor))).await
+        };
         let foreign = ask(&hers).await?.refused(400, &["cursor"])?;
         let broken = ask(&hers.chars().rev().collect::<String>()).await?.refused(400, &["cursor"])?;
         ensure!(bare(&foreign, &[]) == bare(&broken, &[]), "{}", foreign.body);
+        // It is good in the list that it is of.
+        world.una.get(&format!("{her_list}?limit=1&cursor={}", encode(&hers))).await?.expect(200)?;
+        tried += 1;
     }
+    ensure!(tried >= 10, "{tried}");
     Ok(())
 }
 
+/// What a POST with an idempotency key sends, and where, for one of both.
+fn post(
+    path: &str,
+    client: &Client,
+    things: &BTreeMap<&'static str, String>,
+    mark: &str,
+) -> Option<(String, Value)> {
+    let lead = &things["lead"];
+    let of = |path: &str, body: Value| Some((path.to_owned(), body));
+    let at = |kind: &str| path.replace("{id}", &things[kind]);
+    match path {
+        "/leads" => of(path, json!({ "name": "Eve" })),
+        "/leads/bulk" => of(path, json!({ "ids": [lead], "addTags": ["x"] })),
+        "/leads/{id}/notes" => of(&at("lead"), json!({ "text": "Hi" })),
+        "/leads/{id}/restore" => of(&at("trashed"), Value::Null),
+        "/leads/{id}/merge" => of(&at("lead"), json!({ "from": [things["other"]] })),
+        "/leads/{id}/unmerge" => of(&at("lead"), json!({})),
+        "/leads/imports/{id}/undo" => of(&at("import"), Value::Null),
+        "/reminders" => {
+            of(path, json!({ "leadId": lead, "dueAt": "2031-01-01T00:00:00Z", "message": "Call" }))
+        }
+        "/reminders/{id}/complete" => of(&at("reminder"), Value::Null),
+        "/reminders/{id}/reopen" => of(&at("done"), Value::Null),
+        "/reminders/{id}/snooze" => of(&at("again"), json!({ "until": "2031-01-01T00:00:00Z" })),
+        "/workspace/invitations" => {
+            of(path, json!({ "email": format!("eve.{mark}@example.test"), "role": "viewer" }))
+        }
+        "/downloads" => of(path, json!({ "path": "/api/v1/leads/export?format=csv" })),
+        "/auth/me/password" => {
+            of(path, json!({ "currentPassword": PASSWORD, "newPassword": format!("{PASSWORD} {mark}") }))
+        }
+        "/auth/workspace" => of(path, json!({ "workspaceId": client.workspace })),
+        _ => None,
+    }
+}
+
 async fn an_idempotency_key_of_another_workspace_says_nothing(system: &'static System) -> Result<()> {
-    let world = World::make(system).await?;
-    let post = async |client: &Client, name: &str| {
-        client
-            .with(("idempotency-key", "a-shared-key"), Method::POST, "/leads", &json!({ "name": name }))
-            .await?
-            .expect(201)
-    };
-    let hers = post(&world.una, &world.mark).await?;
-    // The same body is a lead of his own, and another body is no conflict.
-    let his = post(&world.otto, &world.mark).await?;
-    ensure!(
-        his.text("id") != hers.text("id") && his.header("idempotency-replayed").is_empty(),
-        "{}",
-        his.body
-    );
+    // Nobody is signed in there, so no workspace has the key; and `/auth/logout` answers nothing.
+    const NOBODYS: [&str; 5] =
+        ["/auth/register", "/auth/login", "/auth/refresh", "/auth/invitations/accept", "/auth/logout"];
+    let mut world = World::make(system).await?;
+    let (una, otto) = (world.una.clone(), world.otto.clone());
+    for (client, things) in [(&una, &mut world.hers), (&otto, &mut world.his)] {
+        things.insert("other", text(&client.lead("Other").await?, "id").to_owned());
+        let due = json!({ "leadId": things["lead"], "dueAt": "2031-01-01T00:00:00Z", "message": "Call" });
+        things.insert("again", client.post("/reminders", &due).await?.expect(201)?.text("id").to_owned());
+    }
+    let mut posts: Vec<String> = operations(&description(system).await?)
+        .into_iter()
+        .filter(|(method, _, operation)| {
+            let keys = operation["parameters"].as_array().into_iter().flatten();
+            let takes_a_key = |one: &Value| {
+                one["name"] == "Idempotency-Key" || text(one, "$ref").ends_with("/IdempotencyKey")
+            };
+            *method == Method::POST && keys.into_iter().any(takes_a_key)
+        })
+        .map(|(_, path, _)| path.trim_start_matches("/api/v1").to_owned())
+        .collect();
+    // A changed password ends other sessions, and a merge leaves less to do things to.
+    posts.sort_by_key(|path| {
+        (path.ends_with("/password"), path.ends_with("/unmerge"), path.ends_with("/merge"))
+    });
+    let mut tried = 0;
+    for path in posts {
+        if NOBODYS.contains(&path.as_str()) {
+            continue;
+        }
+        let key = format!("for{}", path.replace(['{', '}'], ""));
+        let key = ("idempotency-key", key.as_str());
+        let ask =
+            async |client: &Client, things: &BTreeMap<&'static str, String>, mark: &str| -> Result<Answer> {
+                if path == "/leads/import" {
+                    let csv = client
+                        .request(Method::POST, &path)
+                        .header("content-type", "text/csv")
+                        .header(key.0, key.1);
+                    return client.send(csv.body("Name\nEve\n")).await;
+                }
+                let asked = post(&path, client, things, mark);
+                let (path, body) = asked.with_context(|| format!("POST {path} has no case: add one"))?;
+                client.with(key, Method::POST, &path, &body).await
+            };
+        let hers = ask(&una, &world.hers, &world.mark).await?;
+        ensure!(hers.status.is_success(), "hers of {path}: {} {}", hers.status, hers.body);
+        // The same for him is done for him, and says nothing of hers.
+        let his = ask(&otto, &world.his, "plain").await?;
+        ensure!(his.status == hers.status, "his of {path}: {} {}", his.status, his.body);
+        ensure!(his.header("idempotency-replayed").is_empty(), "{path} gives him hers: {}", his.body);
+        let told = his.body.to_string();
+        ensure!(!told.contains(&world.mark), "{path} tells a text of hers: {told}");
+        for (kind, id) in &world.hers {
+            ensure!(!told.contains(id.as_str()), "{path} tells the id of her {kind}: {told}");
+        }
+        // Where something is made, he has made one of his own.
+        let made = his.status == 201 || his.status == 202;
+        ensure!(!made || his.body != hers.body, "{path}: {told}");
+        tried += 1;
+    }
+    ensure!(tried >= 16, "{tried}");
+    // Another body under her key is no conflict for anybody else.
     let third = system.register("Tess").await?;
-    let other = post(&third, "another").await?;
-    ensure!(other.header("idempotency-replayed").is_empty());
+    let other = json!({ "name": "another" });
+    third.with(("idempotency-key", "for/leads"), Method::POST, "/leads", &other).await?.expect(201)?;
     Ok(())
 }
 

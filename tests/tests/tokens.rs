@@ -1,15 +1,21 @@
 //! Access tokens: what they say, how strangers check them, and every way to make one up.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey, pkcs8::DecodePrivateKey};
 use hmac::{Hmac, KeyInit, Mac};
-use leadline_tests::{Client, Mode, System, in_every_mode, text};
+use leadline_testbed::wait_until;
+use leadline_tests::{
+    Client, Mode, PASSWORD, Part, System,
+    grpc::{READS, SERVICES, call, channel, methods},
+    in_every_mode, text,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tonic::Code;
 
 in_every_mode!(
     the_published_keys_verify_a_token,
@@ -24,7 +30,13 @@ in_every_mode!(
     a_malformed_authorization_header_is_refused,
     a_token_counts_in_the_header_only,
     the_same_is_refused_by_every_service,
+    a_token_of_an_ended_session_is_refused_by_every_service,
 );
+
+/// The time within which what ends a session holds everywhere.
+const MINUTE: Duration = Duration::from_secs(60);
+/// Beyond, a token does not fit into the headers of a call between services.
+const MOST_OF_A_TOKEN: usize = 16 * 1024;
 
 /// A token, taken apart.
 struct Token {
@@ -75,7 +87,19 @@ async fn public_key(system: &System) -> Result<(String, VerifyingKey)> {
     Ok((text(key, "kid").to_owned(), VerifyingKey::from_bytes(&bytes)?))
 }
 
-async fn is_refused(client: &Client, token: &str, what: &str) -> Result<()> {
+/// How a service answers a call over gRPC that any good token is good for.
+async fn over_grpc(
+    system: &System,
+    (part, service, method): (Part, &str, &str),
+    token: &str,
+) -> Result<Code> {
+    let channel = channel(system, part).await?;
+    let answer = call(&channel, service, method, Some(token), &[]).await?;
+    Ok(answer.err().map_or(Code::Ok, |status| status.code()))
+}
+
+/// The gateway refuses it, and so does every service behind it, for itself.
+async fn is_refused(system: &System, client: &Client, token: &str, what: &str) -> Result<()> {
     let answer = client.with_token(token).get("/auth/me").await?;
     let answer = answer.problem(401, "unauthenticated").with_context(|| what.to_owned())?;
     ensure!(answer.header("www-authenticate").starts_with("Bearer"), "{what}");
@@ -84,6 +108,23 @@ async fn is_refused(client: &Client, token: &str, what: &str) -> Result<()> {
         .post("/leads", &json!({ "name": "Eve" }))
         .await?
         .problem(401, "unauthenticated")?;
+    // Headers have a largest size: what is longer is not looked at.
+    let is_read = token.len() < MOST_OF_A_TOKEN;
+    for read in READS {
+        let code = over_grpc(system, read, token).await?;
+        let refused = if is_read { code == Code::Unauthenticated } else { code != Code::Ok };
+        ensure!(refused, "{what}: {}: {code:?}", read.1);
+    }
+    Ok(())
+}
+
+/// The gateway takes it, and so does every service: what is refused is refused for what is forged.
+async fn is_taken(system: &System, client: &Client, token: &str) -> Result<()> {
+    client.with_token(token).get("/auth/me").await?.expect(200)?;
+    for read in READS {
+        let code = over_grpc(system, read, token).await?;
+        ensure!(!matches!(code, Code::Unauthenticated | Code::PermissionDenied), "{}: {code:?}", read.1);
+    }
     Ok(())
 }
 
@@ -141,12 +182,12 @@ async fn a_token_without_a_signature_is_refused(system: &'static System) -> Resu
         let header = json!({ "alg": alg, "typ": "JWT", "kid": token.header["kid"] });
         let unsigned = format!("{}.{}", encode(&header), encode(&token.claims));
         let signature = URL_SAFE_NO_PAD.encode(&token.signature);
-        is_refused(&una, &format!("{unsigned}."), alg).await?;
-        is_refused(&una, &unsigned, alg).await?;
-        is_refused(&una, &format!("{unsigned}.{signature}"), alg).await?;
+        is_refused(system, &una, &format!("{unsigned}."), alg).await?;
+        is_refused(system, &una, &unsigned, alg).await?;
+        is_refused(system, &una, &format!("{unsigned}.{signature}"), alg).await?;
     }
-    is_refused(&una, &format!("{}.", token.signed), "cut").await?;
-    is_refused(&una, &token.signed, "cut off").await
+    is_refused(system, &una, &format!("{}.", token.signed), "cut").await?;
+    is_refused(system, &una, &token.signed, "cut off").await
 }
 
 async fn a_token_signed_with_the_public_key_as_a_password_is_refused(system: &'static System) -> Result<()> {
@@ -164,7 +205,7 @@ async fn a_token_signed_with_the_public_key_as_a_password_is_refused(system: &'s
                 mac.update(signed);
                 mac.finalize().into_bytes().to_vec()
             });
-            is_refused(&una, &forged, alg).await?;
+            is_refused(system, &una, &forged, alg).await?;
         }
     }
     Ok(())
@@ -188,7 +229,7 @@ async fn a_token_that_brings_its_own_key_is_refused(system: &'static System) -> 
         json!({ "alg": "EdDSA", "kid": lure }),
     ] {
         let forged = make(&header, &token.claims, |signed| own.sign(signed).to_vec());
-        is_refused(&una, &forged, &header.to_string()).await?;
+        is_refused(system, &una, &forged, &header.to_string()).await?;
     }
     // Nobody has asked at the address that the token named.
     let asked = tokio::time::timeout(std::time::Duration::from_millis(200), listener.accept()).await;
@@ -203,7 +244,7 @@ async fn a_token_of_a_key_that_is_not_the_house_s_is_refused(system: &'static Sy
     let house = house_key(system)?;
     let kid = text(&token.header, "kid");
     let forged = make(&token.header, &token.claims, |signed| own.sign(signed).to_vec());
-    is_refused(&una, &forged, "another key under the house's name").await?;
+    is_refused(system, &una, &forged, "another key under the house's name").await?;
     for other in [
         "",
         "x",
@@ -216,7 +257,8 @@ async fn a_token_of_a_key_that_is_not_the_house_s_is_refused(system: &'static Sy
     ] {
         let header = json!({ "alg": "EdDSA", "kid": other });
         // Even with the right key: a name that is not published stands for none.
-        is_refused(&una, &make(&header, &token.claims, |signed| house.sign(signed).to_vec()), other).await?;
+        is_refused(system, &una, &make(&header, &token.claims, |signed| house.sign(signed).to_vec()), other)
+            .await?;
     }
     for header in [
         json!({ "alg": "EdDSA" }),
@@ -225,6 +267,7 @@ async fn a_token_of_a_key_that_is_not_the_house_s_is_refused(system: &'static Sy
         json!([]),
     ] {
         is_refused(
+            system,
             &una,
             &make(&header, &token.claims, |signed| house.sign(signed).to_vec()),
             &header.to_string(),
@@ -233,8 +276,7 @@ async fn a_token_of_a_key_that_is_not_the_house_s_is_refused(system: &'static Sy
     }
     // Thus the forgeries fail for what they are, and not because this test can't sign.
     let good = make(&token.header, &token.claims, |signed| house.sign(signed).to_vec());
-    una.with_token(&good).get("/auth/me").await?.expect(200)?;
-    Ok(())
+    is_taken(system, &una, &good).await
 }
 
 async fn a_token_with_a_wrong_or_missing_claim_is_refused(system: &'static System) -> Result<()> {
@@ -242,7 +284,7 @@ async fn a_token_with_a_wrong_or_missing_claim_is_refused(system: &'static Syste
     let token = open(una.token.as_deref().unwrap_or_default())?;
     let house = house_key(system)?;
     let sign = |claims: &Value| make(&token.header, claims, |signed| house.sign(signed).to_vec());
-    una.with_token(&sign(&token.claims)).get("/auth/me").await?.expect(200)?;
+    is_taken(system, &una, &sign(&token.claims)).await?;
     let now = chrono::Utc::now().timestamp();
     let wrong = [
         ("iss", vec![json!("somebody"), json!(""), json!("LEADLINE"), json!(["x"])]),
@@ -257,10 +299,10 @@ async fn a_token_with_a_wrong_or_missing_claim_is_refused(system: &'static Syste
     for (name, values) in wrong {
         let mut claims = token.claims.clone();
         claims.as_object_mut().map(|claims| claims.remove(name));
-        is_refused(&una, &sign(&claims), &format!("no {name}")).await?;
+        is_refused(system, &una, &sign(&claims), &format!("no {name}")).await?;
         for value in values.into_iter().chain([Value::Null]) {
             claims[name] = value.clone();
-            is_refused(&una, &sign(&claims), &format!("{name}: {value}")).await?;
+            is_refused(system, &una, &sign(&claims), &format!("{name}: {value}")).await?;
         }
     }
     // Clocks may differ by five seconds, not more.
@@ -287,13 +329,14 @@ async fn a_token_whose_claims_were_changed_is_refused(system: &'static System) -
     ] {
         let mut claims = token.claims.clone();
         claims[name] = value.into();
-        is_refused(&mel, &format!("{}.{}.{signature}", encode(&token.header), encode(&claims)), name).await?;
+        is_refused(system, &mel, &format!("{}.{}.{signature}", encode(&token.header), encode(&claims)), name)
+            .await?;
     }
     let mut flipped = token.signature.clone();
     for place in [0, 31, 32, 63] {
         flipped[place] ^= 1;
         let forged = format!("{}.{}", token.signed, URL_SAFE_NO_PAD.encode(&flipped));
-        is_refused(&mel, &forged, "a flipped bit").await?;
+        is_refused(system, &mel, &forged, "a flipped bit").await?;
         flipped[place] ^= 1;
     }
     let good = mel.token.clone().unwrap_or_default();
@@ -305,21 +348,20 @@ async fn a_token_whose_claims_were_changed_is_refused(system: &'static System) -
         good[1..].to_owned(),
         good.replace('.', ".."),
     ] {
-        is_refused(&mel, &odd, "an odd form").await?;
+        is_refused(system, &mel, &odd, "an odd form").await?;
     }
-    mel.get("/auth/me").await?.expect(200)?;
-    Ok(())
+    is_taken(system, &mel, &good).await
 }
 
 async fn a_refresh_token_is_no_access_token(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
     let refresh = una.refresh_token.clone().unwrap_or_default();
-    is_refused(&una, &refresh, "a refresh token").await?;
+    is_refused(system, &una, &refresh, "a refresh token").await?;
     let invited = una
         .post("/workspace/invitations", &json!({ "email": "ina@example.test", "role": "admin" }))
         .await?
         .expect(201)?;
-    is_refused(&una, invited.text("token"), "an invitation's token").await
+    is_refused(system, &una, invited.text("token"), "an invitation's token").await
 }
 
 async fn a_malformed_authorization_header_is_refused(system: &'static System) -> Result<()> {
@@ -392,6 +434,43 @@ async fn the_same_is_refused_by_every_service(system: &'static System) -> Result
         ] {
             client.get(path).await?.problem(401, "unauthenticated")?;
         }
+        // No call of any service is carried out, whoever asks it without the gateway.
+        for (part, service) in SERVICES {
+            let channel = channel(system, part).await?;
+            for method in methods()?.into_iter().filter(|method| method.service == service) {
+                if ["Register", "Login", "Refresh", "AcceptInvitation", "GetJwks"]
+                    .contains(&method.name.as_str())
+                {
+                    continue;
+                }
+                let answer = call(&channel, service, &method.name, Some(&bad), &[]).await?;
+                let code = answer.err().map_or(Code::Ok, |status| status.code());
+                ensure!(code == Code::Unauthenticated, "{service}/{}: {code:?}", method.name);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn a_token_of_an_ended_session_is_refused_by_every_service(system: &'static System) -> Result<()> {
+    for end in ["/auth/logout", "/auth/me/password"] {
+        let una = system.register("Una").await?;
+        // Its password is changed by another session: only the others' tokens become void.
+        let other = Client::login(system.base(), &una.email).await?;
+        let token = una.token.clone().unwrap_or_default();
+        is_taken(system, &una, &token).await?;
+        if end == "/auth/logout" {
+            una.act(end).await?.expect(204)?;
+        } else {
+            let body = json!({ "currentPassword": PASSWORD, "newPassword": format!("{PASSWORD} and more") });
+            other.post(end, &body).await?.expect(204)?;
+        }
+        wait_until(MINUTE, "every service refuses the token of an ended session", async || {
+            is_refused(system, &una, &token, end).await.is_ok()
+        })
+        .await?;
+        // And it stays so.
+        is_refused(system, &una, &token, end).await?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ pub mod caller;
 mod calls;
 pub mod config;
 pub mod cursor;
+mod greeting;
 pub mod health;
 pub mod ids;
 pub mod once;

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -12,7 +12,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::Semaphore,
 };
 use tonic::{service::Routes, transport::server::Connected};
@@ -22,6 +22,7 @@ use tower::{Service, ServiceExt};
 use crate::{
     calls::Watch,
     config::Setting,
+    greeting::Greeted,
     health::HealthCheck,
     program::Failure,
     stop::{LAST_REQUESTS, Stop},
@@ -30,8 +31,31 @@ use crate::{
 
 /// Connections that one HTTP server holds at once; more wait to be accepted.
 pub const MOST_CONNECTIONS: usize = 4096;
-/// The time in which a client must have sent its headers.
+/// Connections that may wait to be accepted: a burst of more, and the kernel makes clients wait for a second or resets them. Tokio and the
+/// standard library ask for 128; the kernel grants what `net.core.somaxconn` allows.
+const WAITING: u32 = 1024;
+/// The time in which a client must have sent its headers; and before them, what tells which HTTP it speaks.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// Requests that may be under way on one HTTP/2 connection: RFC 9113, section 6.5.2, asks for 100 at least.
+const STREAMS: u32 = 256;
+/// The same between services, where one connection carries what all clients of a gateway ask.
+const GRPC_STREAMS: u32 = 1024;
+/// Requests taken back before they were looked at (CVE-2023-44487): with more at once, the connection is closed. As in h2.
+const MOST_TAKEN_BACK: usize = 20;
+/// Requests that had to be reset for what the client did (CVE-2024-2758, RUSTSEC-2024-0003): with more, the connection is closed. As
+/// in hyper: behind a proxy one connection is that of many people.
+const MOST_RESET: usize = 1024;
+/// The largest headers of a request, all together.
+const MOST_HEADER: u32 = 32 * 1024;
+/// The largest frame of HTTP/2: the smallest that RFC 9113 allows (section 4.2). Headers may be in a fourth more frames than they
+/// need, at least five (h2), and the connection is closed behind those.
+const MOST_FRAME: u32 = 16 * 1024;
+/// How often a client is asked whether it is there.
+const ASK_AGAIN: Duration = Duration::from_secs(20);
+/// The time that it has to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
+/// The same between services.
+const GRPC_ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Connections that clients keep are not cut as soon as the signal is given: a request might be on its way. For so long the
 /// next answer on each of them says that it is the last one (RFC 9112, section 9.6).
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -41,12 +65,20 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// A line that says which, and what to do.
 pub async fn bind(setting: &Setting, address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
+    listen(address).map_err(|error| {
         let name = setting.name;
         Failure::new(format!(
             "can't listen on {address}: {error}: stop what uses it, or set {name} to another address"
         ))
     })
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As tokio's own `bind` does: a port is free again as soon as its process has ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 /// Adds health (`grpc.health.v1`) and reflection (v1 and v1alpha: older tools ask for that one only) to a service's routes.
@@ -131,10 +163,22 @@ where
     IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
     let ended = stop.clone();
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let incoming = incoming.then(move |accepted| {
+        let places = places.clone();
+        async move {
+            let (io, place) = (accepted?, places.acquire_owned().await.map_err(std::io::Error::other)?);
+            Ok::<_, std::io::Error>(Greeted::new(io, HEADER_TIME, place))
+        }
+    });
     let server = tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(Duration::from_secs(20)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .max_concurrent_streams(Some(1024))
+        .http2_keepalive_interval(Some(ASK_AGAIN))
+        .http2_keepalive_timeout(Some(GRPC_ANSWER_TIME))
+        .max_concurrent_streams(Some(GRPC_STREAMS))
+        .http2_max_pending_accept_reset_streams(Some(MOST_TAKEN_BACK))
+        .http2_max_local_error_reset_streams(Some(MOST_RESET))
+        .http2_max_header_list_size(MOST_HEADER)
+        .max_frame_size(MOST_FRAME)
         .layer(Watch)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async move { ended.stopping().await });
@@ -165,11 +209,13 @@ where
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(256)
-        .max_pending_accept_reset_streams(20)
-        .max_header_list_size(32 * 1024)
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(20));
+        .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(MOST_TAKEN_BACK)
+        .max_local_error_reset_streams(MOST_RESET)
+        .max_header_list_size(MOST_HEADER)
+        .max_frame_size(MOST_FRAME)
+        .keep_alive_interval(ASK_AGAIN)
+        .keep_alive_timeout(ANSWER_TIME);
     let builder = Arc::new(builder);
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let graceful = GracefulShutdown::new();
@@ -210,14 +256,14 @@ where
         });
         let watcher = graceful.watcher();
         let builder = builder.clone();
+        let stream = TokioIo::new(Greeted::new(stream, HEADER_TIME, place));
         tokio::spawn(async move {
             let connection = builder
-                .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+                .serve_connection_with_upgrades(stream, TowerToHyperService::new(service))
                 .into_owned();
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection ended early");
             }
-            drop(place);
         });
     }
     drop(listener);

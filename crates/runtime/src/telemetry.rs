@@ -26,9 +26,10 @@ pub enum LogFormat {
 /// # Errors
 /// A sentence if the filter can't be read.
 pub fn start_logs(filter: &str, format: LogFormat, traces: Option<&Traces>) -> Result<(), String> {
-    // Libraries that tell their own life at debug would bury ours; lapin writes whole messages, with personal data in them.
+    // Libraries that tell their own life at debug would bury ours; lapin writes whole messages, with personal data in them;
+    // h2 warns of each odd frame, of which a stranger may send as many as there is room for on the disk.
     let filter =
-        EnvFilter::try_new(format!("{filter},hyper=warn,h2=warn,lapin=off,mongodb=warn,rustls=warn"))
+        EnvFilter::try_new(format!("{filter},hyper=warn,h2=error,lapin=off,mongodb=warn,rustls=warn"))
             .map_err(|error| format!("LEADLINE_LOG: {error}"))?;
     let registry = tracing_subscriber::registry().with(traces.map(Traces::layer));
     let started = match format {

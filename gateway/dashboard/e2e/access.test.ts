@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import type { Page } from '@playwright/test';
 import type { AxeResults } from 'axe-core';
 import { expect, signIn, test } from './program';
@@ -162,4 +164,104 @@ test('the page can be installed, and its policy is strict', async ({ page, baseU
   const { installabilityErrors } = await session.send('Page.getInstallabilityErrors');
   expect(installabilityErrors.filter((one) => one.errorId !== 'in-incognito')).toEqual([]);
   expect(faults).toEqual([]);
+});
+
+test('no other page can put it into a frame, and every answer says so', async ({ page, url }) => {
+  for (const path of ['/', '/sign-in', '/leads', '/api/docs', '/api/v1/leads', '/api/openapi.json', '/no/such/page']) {
+    const headers = (await fetch(`${url}${path}`)).headers;
+    expect(headers.get('content-security-policy'), path).toContain("frame-ancestors 'none'");
+    expect(headers.get('x-content-type-options'), path).toBe('nosniff');
+  }
+  const elsewhere = createServer((_, answer) => {
+    answer.setHeader('Content-Type', 'text/html');
+    answer.end(`<!doctype html><title>Elsewhere</title><iframe src="${url}/sign-in"></iframe>`);
+  });
+  await new Promise<void>((listening) => elsewhere.listen(0, '127.0.0.1', listening));
+  try {
+    const refused = page.waitForEvent('console', (message) => message.text().includes('frame-ancestors'));
+    await page.goto(`http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/`);
+    await refused;
+    const [frame] = page.frames().slice(1);
+    expect(frame?.url()).not.toContain(url);
+    await expect(page.frameLocator('iframe').getByRole('heading', { name: 'Welcome back' })).toHaveCount(0);
+  } finally {
+    elsewhere.closeAllConnections();
+    elsewhere.close();
+  }
+});
+
+test('nothing of the API is kept by a browser', async ({ someone: { caller }, url }) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  const paths = ['/leads', `/leads/${lead.id}`, '/leads/nothing', '/leads/export?format=csv', '/auth/me', '/workspace'];
+  for (const path of [...paths, '/analytics/dashboard', '/activity', '/reminders', '/nowhere']) {
+    const answer = await fetch(`${url}/api/v1${path}`, { headers: { Authorization: `Bearer ${caller.token}` } });
+    expect(answer.headers.get('cache-control'), path).toContain('no-store');
+  }
+});
+
+test('a script that gets into the page is not run', async ({ someone: { page } }) => {
+  const refused: string[] = [];
+  page.on('console', (message) => message.text().includes('Content Security Policy') && refused.push(message.text()));
+  await page.goto('/leads');
+  await page.evaluate(() => {
+    const script = document.createElement('script');
+    script.textContent = 'window.broken = "inline";';
+    const foreign = document.createElement('script');
+    foreign.src = 'data:text/javascript,window.broken="foreign"';
+    const holder = document.createElement('div');
+    holder.innerHTML =
+      '<img src="data:," onerror="window.broken = &quot;handler&quot;"><a href="javascript:window.broken=1">x</a>';
+    document.body.append(script, foreign, holder);
+    holder.querySelector('a')?.click();
+  });
+  await expect.poll(() => refused.length).toBeGreaterThanOrEqual(4);
+  expect(await page.evaluate(() => (window as unknown as { broken?: string }).broken)).toBeUndefined();
+});
+
+test('text that looks like a script stays text on every screen', async ({ someone: { page, caller } }) => {
+  const script = '<script>window.broken = 1</script>';
+  const image = '<img src=x onerror="window.broken = 2">';
+  const address = 'javascript:window.broken=3';
+  await caller.patch('/workspace', { name: `Acme ${image}` });
+  await caller.patch('/auth/me', { name: `Una ${image}` });
+  const lead = await caller.post<{ id: string }>('/leads', {
+    name: `Ada ${script}`,
+    company: `Acme ${image}`,
+    phone: address,
+    tags: [script.slice(0, 40)],
+    note: `See ${address} and ${image} ${script}`,
+  });
+  await caller.post('/leads', { name: `Luca ${image}`, company: address, status: 'Converted' });
+  await caller.patch(`/leads/${lead.id}/status`, { status: 'Lost', reason: `Since ${image}` });
+  await caller.post('/reminders', {
+    leadId: lead.id,
+    dueAt: new Date(Date.now() + 60_000).toISOString(),
+    message: `Call ${image} ${script}`,
+  });
+  const asked: string[] = [];
+  page.on('dialog', (dialog) => void dialog.dismiss().then(() => asked.push(dialog.message())));
+  const screens: [string, string][] = [
+    ['/', 'Today’s work'],
+    ['/leads', `Ada ${script}`],
+    [`/leads?lead=${lead.id}`, `See ${address} and ${image} ${script}`],
+    ['/pipeline', `Luca ${image}`],
+    ['/reminders', `Call ${image} ${script}`],
+    ['/reports', 'By source'],
+    ['/activity', `Ada ${script}`],
+    ['/activity', `See ${address} and ${image} ${script}`],
+    ['/settings', `Una ${image}`],
+  ];
+  for (const [path, sign] of screens) {
+    await page.goto(path);
+    await expect(page.getByText(sign).first(), path).toBeVisible();
+    await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
+    const found = await page.evaluate(() => ({
+      broken: (window as unknown as { broken?: number }).broken ?? null,
+      images: document.querySelectorAll('img[src=x]').length,
+      scripts: [...document.scripts].filter((script) => script.textContent?.includes('broken')).length,
+      links: [...document.querySelectorAll('a')].filter((link) => link.protocol === 'javascript:').length,
+    }));
+    expect(found, path).toEqual({ broken: null, images: 0, scripts: 0, links: 0 });
+  }
+  expect(asked).toEqual([]);
 });

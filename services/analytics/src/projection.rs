@@ -57,14 +57,7 @@ impl Consumer for Projection {
     async fn handle(&self, events: &[Arc<Event>]) -> Result<(), HandleError> {
         let mut news: HashMap<Scope, News> = HashMap::new();
         for event in events {
-            let Some(Body::Lead(lead)) = &event.body else { continue };
-            let scope =
-                Scope::of_event(event).ok_or_else(|| HandleError::poison(event, "it names no workspace"))?;
-            let snapshot =
-                lead.snapshot.as_ref().ok_or_else(|| HandleError::poison(event, "it has no snapshot"))?;
-            let snapshot = snapshot_of(snapshot)
-                .map_err(|malformed| HandleError::poison(event, malformed.to_string()))?;
-            let at = Millis(event.at_ms);
+            let Some((scope, snapshot, at)) = read(event)? else { continue };
             let of_workspace = news.entry(scope).or_insert_with(|| News { snapshots: Vec::new(), at });
             of_workspace.snapshots.push(snapshot);
             of_workspace.at = of_workspace.at.max(at);
@@ -76,6 +69,21 @@ impl Consumer for Projection {
             .await
             .map_err(HandleError::transient)
     }
+}
+
+/// What an event says that is counted, of which workspace, and when it happened; `None`: nothing.
+///
+/// # Errors
+/// Poison, if it can't be right.
+fn read(event: &Event) -> Result<Option<(Scope, Snapshot, Millis)>, HandleError> {
+    let Some(Body::Lead(lead)) = &event.body else { return Ok(None) };
+    let scope = Scope::of_event(event).ok_or_else(|| HandleError::poison(event, "it names no workspace"))?;
+    let snapshot = lead.snapshot.as_ref().ok_or_else(|| HandleError::poison(event, "it has no snapshot"))?;
+    let poison = |malformed: Malformed| HandleError::poison(event, malformed.to_string());
+    let snapshot = snapshot_of(snapshot).map_err(poison)?;
+    // Figures are as of the latest: one that lies beyond all times would stay the latest for ever.
+    let at = instant(event.at_ms, "time of the event").map_err(poison)?;
+    Ok(Some((scope, snapshot, at)))
 }
 
 /// What is not a snapshot of a lead.
@@ -142,5 +150,36 @@ fn source_of(source: proto::Source) -> Result<Source, Malformed> {
         proto::Source::Ad => Ok(Source::Ad),
         proto::Source::Other => Ok(Source::Other),
         proto::Source::Unspecified => Err(Malformed("source")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leadline_testbed::throw;
+    use prost::Message;
+
+    use super::*;
+    use crate::lead::Moment;
+
+    #[test]
+    fn no_event_of_a_lead_breaks_what_is_counted_of_it() {
+        let corpus = format!("{}/../../fuzz/corpus/event", env!("CARGO_MANIFEST_DIR"));
+        let times = Millis::MIN..=Millis::MAX;
+        throw(&corpus, 3_000, |bytes| {
+            let Ok(event) = Event::decode(bytes) else { return };
+            match read(&event) {
+                Ok(Some((scope, snapshot, at))) => {
+                    assert_eq!(Some(scope), Scope::of_event(&event), "it goes to another workspace");
+                    assert!(times.contains(&at) && i64::try_from(snapshot.version).is_ok(), "{snapshot:?}");
+                    let moments = [Moment::Created].into_iter().chain(Moment::ENTERED);
+                    let mut told = moments.filter_map(|moment| snapshot.facts?.at(moment));
+                    assert!(told.all(|at| times.contains(&at)), "{snapshot:?}");
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    assert!(matches!(error, HandleError::Poison { .. }), "it comes again for ever: {error}")
+                }
+            }
+        });
     }
 }

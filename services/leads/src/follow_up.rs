@@ -45,16 +45,23 @@ impl Consumer for FollowUps {
     }
 }
 
-fn read(event: &Event) -> Result<Option<NextFollowUp>, HandleError> {
+/// What an event says of a lead's next follow-up, if it says anything.
+///
+/// # Errors
+/// Poison, if it can't be right.
+pub(crate) fn read(event: &Event) -> Result<Option<NextFollowUp>, HandleError> {
     let Some(Body::Reminder(told)) = &event.body else { return Ok(None) };
     let Some(follow_up) = &told.follow_up else { return Ok(None) };
     let scope = Scope::of_event(event).ok_or_else(|| HandleError::poison(event, "names no workspace"))?;
     let lead = told.reminder.as_ref().and_then(|reminder| LeadId::parse(&reminder.lead_id).ok());
     let lead = lead.ok_or_else(|| HandleError::poison(event, "names no lead"))?;
-    Ok(Some(NextFollowUp {
-        scope,
-        lead,
-        at: follow_up.next_due_at_ms.map(Millis),
-        revision: follow_up.revision,
-    }))
+    let at = follow_up.next_due_at_ms.map(Millis);
+    if at.is_some_and(|at| !(Millis::MIN..=Millis::MAX).contains(&at)) {
+        return Err(HandleError::poison(event, "tells a time that there is not"));
+    }
+    // Stores count to 2^63 - 1.
+    if follow_up.revision > i64::MAX.unsigned_abs() {
+        return Err(HandleError::poison(event, "tells a revision that there is not"));
+    }
+    Ok(Some(NextFollowUp { scope, lead, at, revision: follow_up.revision }))
 }

@@ -6,15 +6,22 @@ use std::{
     io::{Cursor, Write},
 };
 
+use leadline_bus::HandleError;
 use leadline_proto::{events::Event, leads as proto};
-use leadline_runtime::{caller::Origin, cursor, time::Millis, violations::Violations, zone::Zone};
+use leadline_runtime::{
+    caller::{Origin, Scope},
+    cursor,
+    time::Millis,
+    violations::Violations,
+    zone::Zone,
+};
 use prost::Message;
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 use crate::{
     fields::{Company, Fields, Name, Phone, Tags},
     filter::{Position, SortBy},
-    grpc,
+    follow_up, grpc,
     import::{
         LONGEST_CELL, LONGEST_NOTES, MOST_COLUMNS, OnDuplicate, People, Task,
         header::{self, Field},
@@ -151,11 +158,22 @@ pub fn filter(bytes: &[u8]) {
     grpc::filter_of(&mut violations, &given, Millis(1_800_000_000_000));
 }
 
-/// An event as it comes from the broker.
+/// An event as it comes from the broker, and what this service takes from it.
 pub fn event(bytes: &[u8]) {
     let Ok(event) = Event::decode(bytes) else { return };
     let again = Event::decode(event.encode_to_vec().as_slice());
     assert_eq!(again.as_ref(), Ok(&event), "an event that is handed on is another");
+    match follow_up::read(&event) {
+        Ok(Some(told)) => {
+            assert_eq!(Some(told.scope), Scope::of_event(&event), "it goes to another workspace");
+            assert!(told.at.is_none_or(|at| (Millis::MIN..=Millis::MAX).contains(&at)), "{:?}", told.at);
+            assert!(i64::try_from(told.revision).is_ok(), "{}", told.revision);
+        }
+        Ok(None) => {}
+        Err(error) => {
+            assert!(matches!(error, HandleError::Poison { .. }), "it comes again for ever: {error}")
+        }
+    }
 }
 
 #[cfg(test)]

@@ -62,7 +62,14 @@ export const t = (key: Key, values?: Values): string => i18n._(key, values);
 /** A sentence of the server's in the present language; the server says it in English. */
 export const said = (sentence: string): string => (language() === 'de' && sayings ? sayings(sentence) : sentence);
 
+// As a text, what looks like a tag in it would be taken for one of the message's: somebody's name is nobody's markup.
+const kept = (value: string | number) => (typeof value === 'string' && value.includes('<') ? <>{value}</> : value);
+
 /** A message with parts of its own look: `<b>…</b>` in it is rendered by `parts.b`. */
 export const rich = (key: Key, values: Values, parts: Record<string, ReactElement>): ReactNode => (
-  <Trans id={key} values={values} components={parts} />
+  <Trans
+    id={key}
+    values={Object.fromEntries(Object.entries(values).map(([name, value]) => [name, kept(value)]))}
+    components={parts}
+  />
 );
