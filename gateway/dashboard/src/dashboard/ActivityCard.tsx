@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Entries } from '../activity/Entries';
-import { feedQuery } from '../activity/feed';
+import { feedQuery, useFeedOrder } from '../activity/feed';
 import { Card } from '../design/Card';
 import { Empty, Failed, Skeleton } from '../design/Small';
 import { t } from '../words';
@@ -10,6 +10,7 @@ import css from '../activity/activity.module.css';
 export function ActivityCard({ className }: { className?: string | undefined }) {
   const { data, error, refetch } = useInfiniteQuery(feedQuery());
   const entries = data?.pages[0]?.items;
+  useFeedOrder(data?.pages);
   return (
     <Card
       className={`${className ?? ''} ${css.feedCard}`}

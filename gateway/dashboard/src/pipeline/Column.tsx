@@ -6,6 +6,7 @@ import type { LeadPage, Status } from '../api/model';
 import { Failed, Skeleton } from '../design/Small';
 import { stageColor, StageGlyph } from '../design/StageGlyph';
 import type { LeadFilter } from '../leads/filter';
+import { setOrder } from '../leads/order';
 import { columnQuery } from '../leads/queries';
 import { useZone } from '../shell/me';
 import { num } from '../time/format';
@@ -36,6 +37,7 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
   const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = query;
   const pages = query.data?.pages;
   const rows = useMemo(() => pages?.flatMap((page) => page.items) ?? [], [pages]);
+  useEffect(() => setOrder(rows.map((row) => row.id)), [rows]);
   const held = dragged === undefined ? -1 : rows.findIndex((row) => row.id === dragged);
   const virtual = useVirtualizer({
     count: rows.length,
