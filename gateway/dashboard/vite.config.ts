@@ -22,7 +22,7 @@ const DASHBOARD = path('src/dashboard/Dashboard.tsx');
 const CHARTS = path('src/dashboard/Charts.tsx');
 const isLibrary = (id: string) =>
   (id.includes('node_modules') && !id.endsWith('.css')) || (id.startsWith('\0') && !id.includes('words:'));
-const isFirst = (id: string, graph: Graph) => reached(MAIN, graph).has(id);
+const isFirst = (id: string, graph: Graph) => id !== MAIN && reached(MAIN, graph).has(id);
 
 export default defineConfig({
   plugins: [react(), words()],

@@ -12,12 +12,12 @@ test('the heads of columns sort the list, and say so', async ({ someone: { page,
   const head = (name: string) => page.getByRole('columnheader', { name });
   await expect(head('Created')).toHaveAttribute('aria-sort', 'descending');
   await expect.poll(names).toEqual(['Mei', 'Ada', 'Luca']);
-  await head('Name').getByRole('button').click();
-  await expect(head('Name')).toHaveAttribute('aria-sort', 'ascending');
+  await head('Lead').getByRole('button').click();
+  await expect(head('Lead')).toHaveAttribute('aria-sort', 'ascending');
   await expect(head('Created')).not.toHaveAttribute('aria-sort');
   await expect.poll(names).toEqual(['Ada', 'Luca', 'Mei']);
-  await head('Name').getByRole('button').click();
-  await expect(head('Name')).toHaveAttribute('aria-sort', 'descending');
+  await head('Lead').getByRole('button').click();
+  await expect(head('Lead')).toHaveAttribute('aria-sort', 'descending');
   await expect.poll(names).toEqual(['Mei', 'Luca', 'Ada']);
   await page.reload();
   await expect.poll(names).toEqual(['Mei', 'Luca', 'Ada']);
@@ -82,6 +82,7 @@ test('a view is kept, found by the palette, saved over, deleted, and each time g
 
   await page.goto('/');
   await page.keyboard.press('Control+k');
+  await expect(page.getByRole('combobox', { name: 'Search or jump to' })).toBeFocused();
   await page.keyboard.type('gone');
   await page.getByRole('option', { name: 'Gone' }).click();
   await expect(page).toHaveURL(/\/leads\?status=Lost/);
@@ -122,6 +123,7 @@ test('J and K go on in the order of the page behind the open lead, and not past 
   await page.keyboard.press('e');
   await expect(page.getByRole('heading', { name: 'Reports', level: 1 })).toBeVisible();
   await page.keyboard.press('Control+k');
+  await expect(page.getByRole('combobox', { name: 'Search or jump to' })).toBeFocused();
   await page.keyboard.type('mei');
   await page.getByRole('option', { name: 'Mei' }).click();
   await expect(panel('Mei').getByRole('button', { name: /^Previous lead/ })).toBeDisabled();

@@ -30,6 +30,7 @@ test('a viewer reads everything and is offered nothing to change', async ({
   await expect(viewer.getByRole('checkbox')).toHaveCount(0);
   await panel.getByRole('button', { name: 'Close' }).click();
   await viewer.keyboard.press('Control+k');
+  await expect(viewer.getByRole('combobox', { name: 'Search or jump to' })).toBeFocused();
   await viewer.keyboard.type('follow');
   await expect(viewer.getByRole('option', { name: 'Overdue follow-ups' })).toBeVisible();
   await expect(viewer.getByRole('option', { name: 'Start follow-ups' })).toHaveCount(0);

@@ -43,13 +43,27 @@ export default function LeadDrawer({ id }: { id: string }) {
     if (key === 'j') go(after);
     else if (key === 'k') go(before);
   });
+  // Whether a dialog stood over the panel when a key was pressed: its Escape is not the panel's. Asked before the dialog hears of it.
+  const covered = useRef(false);
   useEffect(() => {
+    const look = () => {
+      covered.current = inModal();
+    };
+    addEventListener('keydown', look, { capture: true });
     addEventListener('keydown', onKey);
-    return () => removeEventListener('keydown', onKey);
+    return () => {
+      removeEventListener('keydown', look, { capture: true });
+      removeEventListener('keydown', onKey);
+    };
   }, []);
   useEffect(() => panel.current?.scrollTo({ top: 0 }), [id]);
   return (
-    <Dialog.Root open modal={false} disablePointerDismissal onOpenChange={(open) => !open && close()}>
+    <Dialog.Root
+      open
+      modal={false}
+      disablePointerDismissal
+      onOpenChange={(open, { reason }) => !open && !(reason === 'escape-key' && covered.current) && close()}
+    >
       <Dialog.Portal>
         <div className={css.veil} onClick={close} aria-hidden="true" />
         <Dialog.Popup className={css.drawer} ref={panel} initialFocus={panel}>
