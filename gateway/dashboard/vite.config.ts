@@ -19,6 +19,7 @@ function reached(from: string, graph: Graph): Set<string> {
 }
 const MAIN = path('src/main.tsx');
 const DASHBOARD = path('src/dashboard/Dashboard.tsx');
+const CHARTS = path('src/dashboard/Charts.tsx');
 const isLibrary = (id: string) =>
   (id.includes('node_modules') && !id.endsWith('.css')) || (id.startsWith('\0') && !id.includes('words:'));
 const isFirst = (id: string, graph: Graph) => id !== MAIN && reached(MAIN, graph).has(id);
@@ -41,12 +42,18 @@ export default defineConfig({
             {
               debugName: 'base',
               name: (id, graph) => (isLibrary(id) && isFirst(id, graph) ? 'base' : null),
-              priority: 3,
+              priority: 4,
             },
-            { debugName: 'app', name: (id, graph) => (isFirst(id, graph) ? 'app' : null), priority: 2 },
+            { debugName: 'app', name: (id, graph) => (isFirst(id, graph) ? 'app' : null), priority: 3 },
+            // What the dashboard paints first, and what it paints next.
             {
               debugName: 'figures',
               name: (id, graph) => (reached(DASHBOARD, graph).has(id) ? 'figures' : null),
+              priority: 2,
+            },
+            {
+              debugName: 'charts',
+              name: (id, graph) => (reached(CHARTS, graph).has(id) ? 'charts' : null),
               priority: 1,
             },
             { name: 'icons', test: /node_modules[\\/]lucide-react[\\/]/ },

@@ -36,6 +36,8 @@ const keyLike = (pattern) => Object.keys(manifest).find((key) => pattern.test(ke
 // Each page's own files, for `first.js` to ask for before the code that would name them runs.
 const PAGES = {
   '/': [keyLike(/^_figures-.*\.js$/)],
+  // Of the dashboard too, after its first paint.
+  charts: [keyLike(/^_charts-.*\.js$/)],
   '/leads': ['src/leads/Leads.tsx'],
   '/pipeline': ['src/pipeline/Pipeline.tsx'],
   '/reminders': ['src/reminders/Reminders.tsx'],
@@ -66,18 +68,10 @@ const page = readFileSync(join(dist, 'index.html'), 'utf8');
 const tag = '<script src="/first.js"></script>';
 if (!page.includes(tag)) throw new Error('index.html has no first script');
 const list = JSON.stringify(files).replaceAll('"', '&quot;');
-const fonts = page.match(/<link\s+rel="preload"\s+as="font"[^>]*>\s*/g) ?? [];
-// Fonts after the code: text shows without them, and nothing shows without the code.
-writeFileSync(
-  join(dist, 'index.html'),
-  fonts
-    .reduce((rest, font) => rest.replace(font, ''), page)
-    .replace(tag, `<script src="/${name}" data-files="${list}"></script>`)
-    .replace('</head>', `${fonts.join('')}</head>`),
-);
+writeFileSync(join(dist, 'index.html'), page.replace(tag, `<script src="/${name}" data-files="${list}"></script>`));
 
 const weight = (file) => gzipSync(readFileSync(join(dist, file)), { level: 9 }).length;
-const scripts = [name, ...need(['index.html', ...PAGES['/']])].filter((file) => file.endsWith('.js'));
+const scripts = [name, ...need(['index.html', ...PAGES['/'], ...PAGES.charts])].filter((file) => file.endsWith('.js'));
 const total = scripts.reduce((sum, file) => sum + weight(file), 0);
 console.log(
   `first load: ${(total / 1000).toFixed(1)} kB of JavaScript, gzip, in ${scripts.length} files (budget ${BUDGET / 1000} kB)`,

@@ -105,6 +105,108 @@ for (const theme of ['light', 'dark'] as const)
     await context.close();
   });
 
+for (const theme of ['light', 'dark'] as const)
+  test(`on a phone, and in every dialog, axe finds no fault, ${theme}`, async ({
+    someone: { caller, email },
+    browser,
+    url,
+  }) => {
+    test.setTimeout(240_000);
+    const lead = await caller.post<{ id: string }>('/leads', {
+      name: 'Ada Larsen',
+      email: 'ada@redwood.example',
+      tags: ['vip'],
+      note: 'Met at the fair',
+    });
+    const gone = await caller.post<{ id: string }>('/leads', { name: 'Luca Novak' });
+    await fetch(`${url}/api/v1/leads/${gone.id}`, {
+      method: 'DELETE',
+      headers: { Authorization: `Bearer ${caller.token}` },
+    });
+    for (const hours of [-30, 2])
+      await caller.post('/reminders', {
+        leadId: lead.id,
+        dueAt: new Date(Date.now() + hours * 3_600_000).toISOString(),
+        message: `In ${hours} hours`,
+      });
+    const context = await browser.newContext({
+      baseURL: url,
+      colorScheme: theme,
+      reducedMotion: 'reduce',
+      viewport: { width: 390, height: 844 },
+      hasTouch: true,
+      isMobile: true,
+    });
+    const page = await context.newPage();
+    const clean = async (what: string) => {
+      await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
+      expect(await faultsOf(page), `${theme} ${what}`).toEqual([]);
+    };
+    for (const [path, sign] of [
+      ['/sign-in', 'Welcome back'],
+      ['/register', 'Start with Leadline'],
+    ] as const) {
+      await page.goto(path);
+      await expect(page.getByRole('heading', { name: sign })).toBeVisible();
+      await clean(path);
+    }
+    await signIn(page, email);
+    for (const [path, sign] of [
+      ['/', 'Today’s work'],
+      ['/leads', 'Ada Larsen'],
+      ['/leads?trashed=true', 'Luca Novak'],
+      [`/leads?lead=${lead.id}`, 'Met at the fair'],
+      ['/leads?new=true', 'Add the lead'],
+      ['/pipeline', 'Ada Larsen'],
+      ['/reminders', 'In 2 hours'],
+      ['/reminders?focus=true', 'Not now'],
+      ['/reports', 'By source'],
+      ['/activity', 'Ada Larsen'],
+      ['/import', 'Drop a file here'],
+      ['/settings', 'Members'],
+      ['/settings?tab=account', 'Sessions'],
+    ] as const) {
+      await page.goto(path);
+      await expect(page.getByText(sign).filter({ visible: true }).first()).toBeVisible();
+      await clean(path);
+    }
+
+    const dialog = page.getByRole('dialog');
+    const main = page.getByRole('main');
+    const opened = async (name: string | RegExp) => {
+      await expect(page.getByRole('dialog', { name })).toBeVisible();
+      await clean(`the dialog ${name}`);
+      const open = await dialog.count();
+      await page.keyboard.press('Escape');
+      await expect(dialog).toHaveCount(open - 1);
+    };
+    await page.getByRole('button', { name: 'Delete my account…' }).click();
+    await opened('Delete your account?');
+    await page.getByRole('button', { name: 'More', exact: true }).click();
+    await opened(/./);
+    await page.goto('/leads');
+    await main.getByRole('button', { name: 'More filters' }).click();
+    await opened('More filters');
+    await page.goto('/leads?sort=name');
+    await main.getByRole('button', { name: 'Views' }).click();
+    await expect(page.getByRole('menu')).toBeVisible();
+    await clean('a menu');
+    await page.getByRole('menuitem', { name: 'Save this view' }).click();
+    await opened('Save this view');
+    await page.getByRole('checkbox', { name: 'Select Ada Larsen' }).check();
+    await page.getByRole('toolbar').getByRole('button', { name: 'Tag' }).click();
+    await opened(/tag/i);
+    await page.goto('/pipeline');
+    await page.getByRole('button', { name: 'Move Ada Larsen' }).click();
+    await page.getByRole('menuitem', { name: 'Lost' }).click();
+    await opened('Why was Ada Larsen lost?');
+    await page.goto('/reminders');
+    await page.getByRole('button', { name: 'More about: In 2 hours' }).click();
+    await page.getByRole('menuitem', { name: 'Change' }).click();
+    await opened(/./);
+    await context.close();
+  });
+
 test('every dialog closes with Escape and gives the focus back', async ({ someone: { page, caller } }) => {
   const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
   await caller.post('/reminders', {

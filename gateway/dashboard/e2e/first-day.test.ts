@@ -87,3 +87,15 @@ test('a card opens just the leads that it counts', async ({ someone: { page, cal
   await expect(page.getByRole('link', { name: /Won One/ })).toBeVisible();
   await expect(page.getByRole('link', { name: /Still New/ })).toHaveCount(0);
 });
+
+test('who registers may try it with sample data at once', async ({ page }) => {
+  await page.goto('/register');
+  await page.getByLabel('Your name').fill('Amara Obi');
+  await page.getByLabel('Email').fill(newEmail());
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Try it with sample data' }).click();
+  await expect(page.getByRole('link', { name: /Total leads/ })).toContainText('64', { timeout: 30_000 });
+  await expect(page.getByRole('region', { name: 'Today’s work' }).getByRole('listitem').first()).toBeVisible();
+  await page.getByRole('button', { name: 'Remove it' }).click();
+  await expect(page.getByRole('heading', { name: /Welcome/ })).toBeVisible({ timeout: 20_000 });
+});

@@ -138,3 +138,89 @@ test('what is wrong with a row is said in German to who reads German', async ({ 
   await expect(table).toContainText('E-Mail: muss eine E-Mail-Adresse sein, etwa ana@example.com');
   await expect(table).toContainText('Phase: muss eins von diesen sein: New, Contacted');
 });
+
+test('an import whose page was left is announced when it ends, and taken back by Ctrl-Z', async ({
+  someone: { page, caller },
+}) => {
+  await page.goto('/import');
+  await page.getByLabel('Choose a file').setInputFiles({
+    name: 'fair.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from('Name,Email\nAda,ada@redwood.example\nLuca,luca@tidal.example\n'),
+  });
+  // Its end is told only when the page has been left: until then the server seems to be at work.
+  let left = false;
+  let id = '';
+  await page.route('**/api/v1/leads/imports/*', async (route) => {
+    const answer = await route.fetch();
+    const job = (await answer.json()) as { id: string; state: string; dryRun: boolean };
+    if (!job.dryRun) id = job.id;
+    await route.fulfill({ response: answer, json: job.dryRun || left ? job : { ...job, state: 'running' } });
+  });
+  await page.route('**/api/v1/events', (route) => route.abort());
+  await page.getByRole('button', { name: 'Import 2 leads' }).click();
+  await expect(page.getByText('You can leave this page')).toBeVisible();
+  await page.keyboard.press('g');
+  await page.keyboard.press('l');
+  await expect(page.getByRole('heading', { name: 'Leads', level: 1 })).toBeVisible();
+  expect(id).not.toBe('');
+  left = true;
+  await expect(page.getByText('2 leads imported')).toBeVisible();
+  await page.keyboard.press('Control+z');
+  await expect.poll(async () => (await caller.get<Leads>('/leads')).items.length).toBe(0);
+});
+
+test('the leads of an import are opened, and no others', async ({ someone: { page, caller } }) => {
+  await caller.post('/leads', { name: 'Before' });
+  await page.goto('/import');
+  await page.getByLabel('Choose a file').setInputFiles({
+    name: 'fair.csv',
+    mimeType: 'text/csv',
+    // Of last year: when they were made says nothing of when they came.
+    buffer: Buffer.from('Name,Created at\nAda,2025-11-01T09:00:00Z\nLuca,2025-11-02T09:00:00Z\n'),
+  });
+  await page.getByRole('button', { name: 'Import 2 leads' }).click();
+  await page.getByRole('link', { name: 'See the leads' }).click();
+  await expect(page.getByText('2 leads', { exact: true })).toBeVisible();
+  await expect(page.getByRole('link', { name: 'Before' })).toHaveCount(0);
+  await page.getByRole('button', { name: /^Remove .*Changed/ }).click();
+  await expect(page.getByText('3 leads', { exact: true })).toBeVisible();
+});
+
+test('two columns of one name are each given their meaning', async ({ someone: { page, caller } }) => {
+  await page.goto('/import');
+  await page.getByLabel('Choose a file').setInputFiles({
+    name: 'fair.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from('Name,Phone,Phone\nAda,0049 30 901820,+44 20 7946 0958\n'),
+  });
+  await expect(page.getByLabel('What Phone means')).toHaveValue('phone');
+  await page.getByLabel('What Phone (2) means').selectOption({ label: 'Phone' });
+  await expect(page.getByLabel('What Phone means')).toHaveValue('');
+  await page.getByRole('button', { name: 'Import 1 lead' }).click();
+  await expect(page.getByRole('heading', { name: 'Import finished' })).toBeVisible();
+  const [ada] = (await caller.get<{ items: { phone: string }[] }>('/leads')).items;
+  expect(ada?.phone.replaceAll(/\D/g, '')).toBe('442079460958');
+});
+
+test('a file dropped anywhere on the page is taken, and one that is not wanted does not leave it', async ({
+  someone: { page },
+}) => {
+  const drop = (name: string) =>
+    page.evaluate((name) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(['Name\nAda\n'], name, { type: 'text/csv' }));
+      const told = (kind: string) =>
+        document
+          .querySelector('h1')
+          ?.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+      // What is not cancelled, the browser does by itself: it shows the file in place of the page.
+      return [told('dragover'), told('drop')];
+    }, name);
+  await page.goto('/import');
+  await expect(page.getByRole('heading', { name: 'Drop a file here' })).toBeVisible();
+  expect(await drop('fair.csv')).toEqual([false, false]);
+  await expect(page.getByRole('heading', { name: 'fair.csv' })).toBeVisible();
+  expect(await drop('other.csv')).toEqual([false, false]);
+  await expect(page.getByRole('heading', { name: 'fair.csv' })).toBeVisible();
+});

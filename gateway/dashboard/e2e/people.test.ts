@@ -1,4 +1,4 @@
-import { expect, newEmail, PASSWORD, test } from './program';
+import { expect, newEmail, PASSWORD, signIn, test } from './program';
 
 test('a viewer reads everything and is offered nothing to change', async ({
   someone: { page, caller },
@@ -28,6 +28,15 @@ test('a viewer reads everything and is offered nothing to change', async ({
   await expect(panel.getByRole('button', { name: 'Contacted' })).toBeDisabled();
   await expect(panel.getByLabel('Add a note')).toHaveCount(0);
   await expect(viewer.getByRole('checkbox')).toHaveCount(0);
+  await panel.getByRole('button', { name: 'Close' }).click();
+  await viewer.keyboard.press('Control+k');
+  await expect(viewer.getByRole('combobox', { name: 'Search or jump to' })).toBeFocused();
+  await viewer.keyboard.type('follow');
+  await expect(viewer.getByRole('option', { name: 'Overdue follow-ups' })).toBeVisible();
+  await expect(viewer.getByRole('option', { name: 'Start follow-ups' })).toHaveCount(0);
+  await viewer.goto('/');
+  await expect(viewer.getByRole('link', { name: /Total leads/ })).toBeVisible();
+  await expect(viewer.getByRole('link', { name: 'Start follow-ups' })).toHaveCount(0);
   // The invitation is spent.
   const late = await (await browser.newContext({ baseURL: url })).newPage();
   await late.goto(link);
@@ -161,4 +170,72 @@ test('who is alone in a workspace is told what goes with their account', async (
   await dialog.getByText('Yes, erase all of it too').click();
   await dialog.getByRole('button', { name: 'Delete for good' }).click();
   await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible();
+});
+
+test('another session is ended from the settings, and can be kept for as long as the notice stands', async ({
+  someone: { page, email },
+  browser,
+  url,
+}) => {
+  const other = await (await browser.newContext({ baseURL: url })).newPage();
+  await signIn(other, email);
+  await page.goto('/settings?tab=account');
+  const sessions = page.getByRole('region', { name: 'Sessions' });
+  // The page's own, the one that registered, and the other browser's.
+  const ends = sessions.getByRole('button', { name: 'End' });
+  await expect(ends).toHaveCount(2);
+  await ends.first().click();
+  await expect(ends).toHaveCount(1);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(ends).toHaveCount(2);
+  for (const left of [1, 0]) {
+    await ends.first().click();
+    await expect(ends).toHaveCount(left);
+  }
+  // It is sent when it can't be undone any more.
+  await expect(page.getByText('Session ended')).toHaveCount(0, { timeout: 15_000 });
+  await other.goto('/leads');
+  await expect(other.getByRole('button', { name: 'Sign in' })).toBeVisible();
+  await page.reload();
+  await expect(sessions.getByRole('listitem')).toHaveCount(1);
+  await other.context().close();
+});
+
+test('an open page renews its access token without a word', async ({ someone: { page, caller } }) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  let renewed = 0;
+  await page.route('**/api/v1/auth/refresh', async (route) => {
+    const answer = await route.fetch();
+    const body = (await answer.json()) as { expiresIn: number };
+    renewed += 1;
+    // Half a minute before its end a token is renewed; this one is about to reach that.
+    await route.fulfill({ response: answer, json: renewed > 1 ? body : { ...body, expiresIn: 31 } });
+  });
+  await page.goto(`/leads?lead=${lead.id}`);
+  const panel = page.getByRole('dialog', { name: 'Ada Larsen', exact: true });
+  await expect(panel.getByRole('button', { name: 'Contacted' })).toBeVisible();
+  expect(renewed).toBe(1);
+  await page.waitForTimeout(1_500);
+  await panel.getByRole('button', { name: 'Contacted' }).click();
+  await expect.poll(async () => (await caller.get<{ status: string }>(`/leads/${lead.id}`)).status).toBe('Contacted');
+  expect(renewed).toBe(2);
+  await expect(page.getByRole('dialog', { name: 'Your session has ended' })).toHaveCount(0);
+});
+
+test('a token that the server takes for spent is renewed, and what was asked is asked again', async ({
+  someone: { page, caller },
+}) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  await page.goto(`/leads?lead=${lead.id}`);
+  const panel = page.getByRole('dialog', { name: 'Ada Larsen', exact: true });
+  await expect(panel.getByRole('button', { name: 'Contacted' })).toBeVisible();
+  let refused = 0;
+  await page.route('**/api/v1/leads/*/status', async (route) => {
+    if (refused++) return route.continue();
+    await route.fulfill({ status: 401, json: { title: 'Unauthorized', status: 401 } });
+  });
+  await panel.getByRole('button', { name: 'Contacted' }).click();
+  await expect.poll(async () => (await caller.get<{ status: string }>(`/leads/${lead.id}`)).status).toBe('Contacted');
+  expect(refused).toBe(2);
+  await expect(page.getByRole('dialog', { name: 'Your session has ended' })).toHaveCount(0);
 });

@@ -81,3 +81,36 @@ test('a finger drags a card after a short hold, and only scrolls without it', as
   await expect.poll(status).toBe('Contacted');
   await context.close();
 });
+
+test('on a phone the list is sorted, and a deleted lead brought back', async ({
+  someone: { email, caller },
+  browser,
+  url,
+}) => {
+  for (const name of ['Luca Novak', 'Ada Larsen', 'Mei Kimura']) await caller.post('/leads', { name });
+  const context = await browser.newContext({
+    baseURL: url,
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  });
+  const page = await context.newPage();
+  await signIn(page, email);
+  await page.goto('/leads');
+  const names = () => page.getByRole('main').getByRole('listitem').locator('b').allInnerTexts();
+  await expect.poll(names).toEqual(['Mei Kimura', 'Ada Larsen', 'Luca Novak']);
+  await page.getByRole('button', { name: 'Order' }).tap();
+  await page.getByRole('menuitem', { name: 'By name' }).tap();
+  await expect.poll(names).toEqual(['Ada Larsen', 'Luca Novak', 'Mei Kimura']);
+
+  await page.getByRole('link', { name: /Ada Larsen/ }).tap();
+  await page.getByRole('button', { name: 'More about this lead' }).tap();
+  await page.getByRole('menuitem', { name: 'Delete the lead' }).tap();
+  await expect.poll(names).toEqual(['Luca Novak', 'Mei Kimura']);
+  await page.goto('/leads?trashed=true');
+  await expect.poll(names).toEqual(['Ada Larsen']);
+  await page.getByRole('button', { name: 'Bring back Ada Larsen' }).tap();
+  await expect.poll(async () => (await caller.get<{ total: { value: number } }>('/leads')).total.value).toBe(3);
+  await expect(page.getByText('0 leads')).toBeVisible();
+  await context.close();
+});

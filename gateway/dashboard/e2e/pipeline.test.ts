@@ -183,3 +183,42 @@ test('a lead that comes while the pointer is in a list waits above it', async ({
   await page.getByRole('heading', { name: 'Pipeline', level: 1 }).hover();
   await expect(cards.first()).toContainText('Mei Park');
 });
+
+test('a move is announced once it has happened, and not if it does not', async ({ someone: { page, caller } }) => {
+  await caller.post('/leads', { name: 'Ada Larsen' });
+  await page.goto('/pipeline');
+  const said = page.locator('output');
+  const choose = async (stage: string) => {
+    await page.getByRole('button', { name: 'Move Ada Larsen' }).click();
+    await page.getByRole('menuitem', { name: stage }).click();
+  };
+  await choose('Lost');
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+  await page.route('**/api/v1/leads/*/status', (route) =>
+    route.fulfill({ status: 403, json: { title: 'Forbidden', status: 403 } }),
+  );
+  await choose('Contacted');
+  await expect(page.getByText('Ada Larsen could not be moved').first()).toBeVisible();
+  await expect(said).toBeEmpty();
+  await page.unroute('**/api/v1/leads/*/status');
+  await choose('Lost');
+  await page.getByRole('dialog').getByRole('button', { name: 'Bad timing' }).click();
+  await expect(said).toHaveText('Ada Larsen moved to Lost');
+});
+
+test('the panel of a lead tells notes and changes in the order in which they came', async ({
+  someone: { page, caller },
+}) => {
+  const lead = await caller.post<{ id: string }>('/leads', { name: 'Ada Larsen' });
+  await caller.post(`/leads/${lead.id}/notes`, { text: 'First note' });
+  await caller.patch(`/leads/${lead.id}/status`, { status: 'Contacted' });
+  await caller.post(`/leads/${lead.id}/notes`, { text: 'Second note' });
+  await page.goto(`/leads?lead=${lead.id}`);
+  const timeline = page.getByRole('region', { name: 'Timeline' });
+  await expect(timeline.getByText('Second note')).toBeVisible();
+  const told = (await timeline.getByRole('listitem').allInnerTexts()).map(
+    (text) => /First note|Second note|Contacted|added/i.exec(text)?.[0],
+  );
+  expect(told).toEqual(['Second note', 'Contacted', 'First note', expect.stringMatching(/added/i)]);
+});

@@ -13,11 +13,15 @@ import { onSaid, waitingSaid } from './design/toasts';
 import { dashboardQuery } from './dashboard/queries';
 import { queryClient } from './query';
 import { type DashboardSearch, router } from './router';
-import { meQuery } from './shell/me';
+import { seedOwn } from './reminders/queries';
+import { knownMe, meQuery } from './shell/me';
 import { i18n, preferredLanguage, speak, useLanguage } from './words';
 
 // The session is asked for while everything else still loads; whoever needs it meets the same promise.
 void start().catch(() => undefined);
+// The letters come after the code and while the session is asked for: until then others of the same width stand there.
+for (const name of ['Geist', 'Bricolage Grotesque'])
+  void document.fonts.load(`1em "${name} Variable"`).catch(() => undefined);
 const whenIdle = (run: () => void) =>
   window.requestIdleCallback ? window.requestIdleCallback(run, { timeout: 2500 }) : setTimeout(run, 1200);
 /** What shows notices, however long the connection takes to come back. */
@@ -96,8 +100,8 @@ function App() {
   );
 }
 
-// Later than this a page's shape is better than nothing.
-const PATIENCE_MS = 500;
+// Later than this a page without its figures is better than its shape, which `index.html` shows to who is signed in, or than nothing.
+const PATIENCE_MS = document.documentElement.dataset['boot'] ? 1_500 : 500;
 
 /** What the first page shows, read before it is drawn: drawn once, it stands there sooner than after three drafts. */
 async function firstPage(): Promise<void> {
@@ -105,9 +109,11 @@ async function firstPage(): Promise<void> {
   await start();
   if (currentStanding() !== 'in') return page;
   const { pathname, search } = router.latestLocation;
-  const figures =
-    pathname === '/' && queryClient.prefetchQuery(dashboardQuery((search as DashboardSearch).interval ?? 'day'));
-  await Promise.all([page, queryClient.prefetchQuery(meQuery), figures]);
+  const figures = dashboardQuery((search as DashboardSearch).interval ?? 'day');
+  await Promise.all([page, queryClient.prefetchQuery(meQuery), pathname === '/' && queryClient.prefetchQuery(figures)]);
+  const me = knownMe();
+  const data = queryClient.getQueryData(figures.queryKey);
+  if (me && data) seedOwn(data.reminders, me.user.id);
 }
 
 async function show(root: HTMLElement) {

@@ -11,7 +11,7 @@ import { addDays, dayOf } from '../time/zone';
 import { t } from '../words';
 import css from './activity.module.css';
 import { Entries } from './Entries';
-import { feedQuery } from './feed';
+import { feedQuery, useFeedOrder } from './feed';
 
 const route = getRouteApi('/app/activity');
 const TYPES = ['lead.created', 'lead.status_changed', 'lead.note_added', 'lead.updated', 'lead.deleted'] as const;
@@ -26,6 +26,7 @@ export default function ActivityPage() {
   const known = TYPES.find((one) => one === type);
   const query = useInfiniteQuery(feedQuery(known));
   const entries = query.data?.pages.flatMap((page) => page.items) ?? [];
+  useFeedOrder(query.data?.pages);
   const days = new Map<string, Activity[]>();
   for (const entry of entries) {
     const key = dayOf(Date.parse(entry.at), zone);

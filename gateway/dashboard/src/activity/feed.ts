@@ -1,6 +1,8 @@
 import { type InfiniteData, infiniteQueryOptions } from '@tanstack/react-query';
+import { useEffect } from 'react';
 import { api, ok } from '../api/client';
 import type { Activity, ActivityPage, ActivityType } from '../api/model';
+import { setOrder } from '../leads/order';
 import { queryClient } from '../query';
 
 export const feedQuery = (type?: ActivityType) =>
@@ -16,6 +18,11 @@ export const feedQuery = (type?: ActivityType) =>
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextCursor ?? undefined,
   });
+
+/** Has the panel of a lead of the feed go on to the next one that the feed names. */
+export function useFeedOrder(pages: ActivityPage[] | undefined) {
+  useEffect(() => setOrder([...new Set(pages?.flatMap((page) => page.items.map((entry) => entry.lead.id)))]), [pages]);
+}
 
 /** Puts an entry that has just come on top of every feed that it belongs to. */
 export function addToFeed(entry: Activity) {

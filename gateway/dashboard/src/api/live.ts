@@ -2,7 +2,8 @@ import { knownSince } from './early';
 import { events } from './events';
 import { accessToken, currentStanding, onStanding, refresh, serverTime } from './session';
 
-export type LiveState = 'live' | 'reconnecting' | 'offline';
+/** `connecting`: for the first time; nothing was lost. */
+export type LiveState = 'connecting' | 'live' | 'reconnecting' | 'offline';
 export interface LiveEvent {
   type: string;
   data: unknown;
@@ -33,7 +34,7 @@ export function follow(onEvent: (event: LiveEvent) => void, onState: (state: Liv
   let lastId: string | undefined;
   const entered = knownSince();
   let leading = false;
-  let state: LiveState = 'reconnecting';
+  let state: LiveState = 'connecting';
   let current: AbortController | undefined;
 
   const show = (next: LiveState) => {

@@ -94,3 +94,30 @@ it('the token tells how far the server’s clock is from this one', async () => 
   await session.refresh();
   expect(Math.abs((session.serverTime(1_000_000) ?? 0) - 1_060_000)).toBeLessThan(1_000);
 });
+
+it('what was asked for before the code was there is taken without waiting for a lock', async () => {
+  const asked = vi.fn(async () => refused());
+  const locks = { request: vi.fn() };
+  vi.stubGlobal('fetch', asked);
+  vi.stubGlobal('navigator', { locks });
+  vi.stubGlobal('window', { leadline: { refresh: Promise.resolve(token('early')), answers: {}, at: Date.now() } });
+  const session = await page();
+  await session.refresh();
+  expect(await session.accessToken()).toBe('early');
+  expect(asked).not.toHaveBeenCalled();
+  expect(locks.request).not.toHaveBeenCalled();
+});
+
+it('an early request that was refused is made again, under the lock', async () => {
+  const locks = { request: vi.fn(async (_: string, run: () => Promise<void>) => run()) };
+  vi.stubGlobal(
+    'fetch',
+    vi.fn(async () => token('late')),
+  );
+  vi.stubGlobal('navigator', { locks });
+  vi.stubGlobal('window', { leadline: { refresh: Promise.resolve(refused()), answers: {}, at: Date.now() } });
+  const session = await page();
+  await session.refresh();
+  expect(await session.accessToken()).toBe('late');
+  expect(locks.request).toHaveBeenCalledTimes(1);
+});

@@ -76,18 +76,19 @@ export function take(token: Token) {
 async function renew(): Promise<void> {
   const before = held;
   const began = round;
+  // What was asked for early was asked for under the lock: its answer needs none.
+  const early = await earlyRefresh();
+  if (early) return take((await early.json()) as Token);
   const once = async () => {
     // While this tab waited for the lock, another may have brought a new token.
     if (held && held !== before && held.until - Date.now() > MARGIN_MS) return;
     let response: Response;
     try {
-      response =
-        (await earlyRefresh()) ??
-        (await fetch('/api/v1/auth/refresh', {
-          method: 'POST',
-          credentials: 'same-origin',
-          signal: AbortSignal.timeout(15_000),
-        }));
+      response = await fetch('/api/v1/auth/refresh', {
+        method: 'POST',
+        credentials: 'same-origin',
+        signal: AbortSignal.timeout(15_000),
+      });
     } catch {
       throw new ApiError(0, 'The server can’t be reached');
     }

@@ -1,4 +1,5 @@
 import { getRouteApi, Link, useRouter } from '@tanstack/react-router';
+import { Sparkles } from 'lucide-react';
 import { useState } from 'react';
 import { ApiError } from '../api/problem';
 import { Button } from '../design/Button';
@@ -16,17 +17,19 @@ export default function Register() {
   const { next } = route.useSearch();
   const [errors, setErrors] = useState<Record<string, string>>({});
   const [fault, setFault] = useState('');
-  const [busy, setBusy] = useState(false);
-  const submit = async (form: HTMLFormElement) => {
+  const [busy, setBusy] = useState<'plain' | 'sample'>();
+  const submit = async (form: HTMLFormElement, how: 'plain' | 'sample') => {
     const { name = '', email = '', workspaceName } = texts(form);
     const password = String(new FormData(form).get('password'));
-    setBusy(true);
+    setBusy(how);
     setFault('');
     try {
       await register({ name, email, password, ...(workspaceName ? { workspaceName } : {}) });
+      // If that does not work it says so, and the account is there.
+      if (how === 'sample') await (await import('../dashboard/sample')).addSample();
       router.history.push(next ?? '/');
     } catch (error) {
-      setBusy(false);
+      setBusy(undefined);
       if (error instanceof ApiError && error.status === 409) setErrors({ email: t('auth.taken') });
       else if (error instanceof ApiError && error.status === 422) setErrors({ ...error.fields });
       else setFault(reason(error));
@@ -39,7 +42,8 @@ export default function Register() {
         errors={errors}
         onSubmit={(event) => {
           event.preventDefault();
-          void submit(event.currentTarget);
+          const pressed = (event.nativeEvent as SubmitEvent).submitter;
+          void submit(event.currentTarget, pressed?.getAttribute('value') === 'sample' ? 'sample' : 'plain');
         }}
       >
         <FormError>{fault}</FormError>
@@ -61,9 +65,29 @@ export default function Register() {
           autoComplete="organization"
           hint={t('auth.workspace.hint')}
         />
-        <Button kind="primary" type="submit" className={css.go ?? ''} busy={busy}>
+        <Button
+          kind="primary"
+          type="submit"
+          className={css.go ?? ''}
+          busy={busy === 'plain'}
+          disabled={busy !== undefined}
+        >
           {t('auth.create')}
         </Button>
+        <Button
+          type="submit"
+          value="sample"
+          className={css.go ?? ''}
+          busy={busy === 'sample'}
+          disabled={busy !== undefined}
+          aria-describedby="sample"
+        >
+          <Sparkles size={16} aria-hidden="true" />
+          {t('auth.sample')}
+        </Button>
+        <p id="sample" className={css.hint}>
+          {t('auth.sample.sub')}
+        </p>
       </Form>
       <p className={css.other}>
         {t('auth.known')}{' '}

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Entries } from '../activity/Entries';
-import { feedQuery } from '../activity/feed';
+import { feedQuery, useFeedOrder } from '../activity/feed';
 import { Card } from '../design/Card';
 import { Empty, Failed, Skeleton, Stale } from '../design/Small';
 import { t } from '../words';
@@ -11,6 +11,7 @@ import css from '../activity/activity.module.css';
 export function ActivityCard({ filtered, className }: { filtered: boolean; className?: string | undefined }) {
   const { data, error, refetch, dataUpdatedAt } = useInfiniteQuery(feedQuery());
   const entries = data?.pages[0]?.items;
+  useFeedOrder(data?.pages);
   return (
     <Card
       className={`${className ?? ''} ${css.feedCard}`}

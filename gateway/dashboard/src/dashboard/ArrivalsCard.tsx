@@ -1,10 +1,11 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
-import { type KeyboardEvent, lazy, Suspense, useMemo, useState } from 'react';
+import { type KeyboardEvent, lazy, Suspense, useEffect, useMemo, useState } from 'react';
 import { api, ok } from '../api/client';
 import { Skeleton } from '../design/Small';
 import { type LeadFilter, toQuery } from '../leads/filter';
-import { day, num } from '../time/format';
-import { addDays } from '../time/zone';
+import { chosenFrom } from '../leads/order';
+import { date, day, num } from '../time/format';
+import { addDays, asUtc } from '../time/zone';
 import { t } from '../words';
 import { byHour, condense, placeOf } from './arrivals';
 import css from './cards.module.css';
@@ -46,7 +47,10 @@ const arrivalsQuery = (filter: LeadFilter, zone: string) =>
 
 const MONDAY = '2026-11-23';
 const name = (row: number, weekday: 'short' | 'long') => day(addDays(MONDAY, row), { weekday });
-const clock = (hour: number) => `${String(hour).padStart(2, '0')}:00`;
+const HOUR_MS = 3_600_000;
+/** An hour of the day as the visitor's clock shows it; alone, where there is no room for minutes. */
+const clock = (hour: number) => date(asUtc(MONDAY) + hour * HOUR_MS, { hour: '2-digit', minute: '2-digit' }, 'UTC');
+const hourAlone = (hour: number) => date(asUtc(MONDAY) + hour * HOUR_MS, { hour: 'numeric' }, 'UTC');
 
 export function ArrivalsCard({ view, className }: { view: View; className?: string | undefined }) {
   const filter = { ...view.filter, createdFrom: view.window.from, createdTo: view.window.to };
@@ -64,6 +68,8 @@ export function ArrivalsCard({ view, className }: { view: View; className?: stri
   );
   const { hours, span, rows, max, best } = grid;
   const [opened, setOpened] = useState<[row: number, column: number] | null>(null);
+  // A lead that was chosen from a cell goes on to the cell's next, until the page is left.
+  useEffect(() => () => chosenFrom([]), []);
   const inCell = ([row, column]: [number, number]) => {
     const from = hours[column] ?? 0;
     return (data?.leads ?? []).filter((lead) => {
@@ -90,7 +96,7 @@ export function ArrivalsCard({ view, className }: { view: View; className?: stri
               <td />
               {hours.map((hour, c) => (
                 <th key={hour} scope="col">
-                  <span aria-hidden="true">{hours.length > 6 && c % 2 ? '' : clock(hour).slice(0, 2)}</span>
+                  <span aria-hidden="true">{hours.length > 6 && c % 2 ? '' : hourAlone(hour)}</span>
                   <span className="sr">{clock(hour)}</span>
                 </th>
               ))}

@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import { Avatar } from '../design/Avatar';
 import { Modal } from '../design/Modal';
+import { chosenFrom } from '../leads/order';
 import { useZone } from '../shell/me';
 import { date } from '../time/format';
 import type { Arrived } from './ArrivalsCard';
@@ -25,7 +26,10 @@ export default function ArrivedDialog({ title, leads, onClose }: Props) {
               search={(old) => ({ ...old, lead: lead.id })}
               resetScroll={false}
               className={css.lead}
-              onClick={onClose}
+              onClick={() => {
+                chosenFrom(leads.map((one) => one.id));
+                onClose();
+              }}
             >
               <Avatar name={lead.name} size={32} />
               <span>

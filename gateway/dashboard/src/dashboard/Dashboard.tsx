@@ -1,24 +1,16 @@
 import { useQuery } from '@tanstack/react-query';
-import { useDeferredValue, useEffect } from 'react';
-import type { DashboardData } from '../api/model';
+import { lazy, Suspense, useDeferredValue, useEffect } from 'react';
 import { Failed, Skeleton, Stale } from '../design/Small';
-import { ActivityCard } from './ActivityCard';
-import { ArrivalsCard } from './ArrivalsCard';
-import { ConversionCard } from './ConversionCard';
-import { CreatedCard } from './CreatedCard';
 import css from './dashboard.module.css';
 import { FilterBar } from './FilterBar';
-import { FunnelCard } from './FunnelCard';
 import { Hero } from './Hero';
 import { Kpis } from './Kpis';
 import { dashboardQuery } from './queries';
-import { ReportsCard } from './ReportsCard';
 import { SampleStrip } from './SampleStrip';
-import { SourceCard } from './SourceCard';
-import { StatusCard } from './StatusCard';
-import { useView, type View } from './view';
+import { useView } from './view';
 import { Welcome } from './Welcome';
-import { WorkCard } from './WorkCard';
+
+const Charts = lazy(() => import('./Charts'));
 
 let painted = false;
 
@@ -36,24 +28,10 @@ export default function Dashboard() {
       <FilterBar view={view} stale={error ? <Stale at={dataUpdatedAt} onRetry={() => void refetch()} /> : null} />
       <SampleStrip />
       <Kpis data={data} view={view} />
-      {all ? <Charts data={data} view={view} settling={isPlaceholderData} /> : <Shapes />}
+      <Suspense fallback={<Shapes />}>
+        {all ? <Charts data={data} view={view} settling={isPlaceholderData} /> : <Shapes />}
+      </Suspense>
     </div>
-  );
-}
-
-function Charts({ data, view, settling }: { data: DashboardData; view: View; settling: boolean }) {
-  return (
-    <>
-      <CreatedCard data={data} view={view} settling={settling} className={css.w8} />
-      <WorkCard className={css.w4} />
-      <StatusCard data={data} view={view} className={css.w4} />
-      <SourceCard data={data} view={view} className={css.w4} />
-      <ConversionCard data={data} view={view} className={css.w4} />
-      <ActivityCard filtered={view.filtered} className={css.w4} />
-      <ArrivalsCard view={view} className={css.w4} />
-      <FunnelCard data={data} view={view} className={css.w4} />
-      <ReportsCard total={data.summary.totalLeads} today={view.today} className={css.wide} />
-    </>
   );
 }
 
@@ -85,7 +63,7 @@ const Shapes = () => (
     <div className={css.w4}>
       <Skeleton height={400} radius={20} />
     </div>
-    {[0, 1, 2].map((i) => (
+    {[0, 1, 2, 3, 4, 5].map((i) => (
       <div key={i} className={css.w4}>
         <Skeleton height={320} radius={20} />
       </div>

@@ -88,7 +88,7 @@ export function FilterBar({ view, stale }: { view: View; stale: ReactNode }) {
             label: t('export.figures'),
             icon: FileSpreadsheet,
             hint: 'XLSX',
-            onSelect: () => void downloadFigures('xlsx'),
+            onSelect: () => void downloadFigures('xlsx', { interval: view.step, ...zoom }),
           },
           {
             label: t('export.month'),

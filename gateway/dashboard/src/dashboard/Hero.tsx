@@ -6,7 +6,7 @@ import type { DashboardData } from '../api/model';
 import { Rings } from '../charts/Rings';
 import { Button, buttonClass } from '../design/Button';
 import { remindersQuery } from '../reminders/queries';
-import { useMe } from '../shell/me';
+import { useCanWrite, useMe } from '../shell/me';
 import { date, percent, share } from '../time/format';
 import { useNow } from '../time/now';
 import { wallClock } from '../time/zone';
@@ -18,6 +18,7 @@ import type { View } from './view';
 
 export function Hero({ data, view }: { data: DashboardData; view: View }) {
   const me = useMe();
+  const canWrite = useCanWrite();
   const now = useNow();
   const story = useRef<HTMLParagraphElement>(null);
   const late = useInfiniteQuery(remindersQuery('overdue', 'me')).data;
@@ -110,10 +111,12 @@ export function Hero({ data, view }: { data: DashboardData; view: View }) {
           )}
         </p>
         <div className={css.actions}>
-          <Link to="/reminders" search={{ focus: true }} className={buttonClass()} data-kind="citron">
-            {t('hero.start')}
-            <ArrowRight size={16} aria-hidden="true" />
-          </Link>
+          {canWrite && (
+            <Link to="/reminders" search={{ focus: true }} className={buttonClass()} data-kind="citron">
+              {t('hero.start')}
+              <ArrowRight size={16} aria-hidden="true" />
+            </Link>
+          )}
           <Button kind="glass" onClick={() => void copied(story.current?.textContent ?? '', t('hero.copied'))}>
             <Copy size={15} aria-hidden="true" />
             {t('hero.copy')}

@@ -10,17 +10,11 @@ import { addMonths, type Day, firstOf } from '../time/zone';
 import { t } from '../words';
 import { reportQuery } from './queries';
 import css from './reports.module.css';
+import type { View } from './view';
 
 /** The month so far, and the files that people hand on. */
-export function ReportsCard({
-  total,
-  today,
-  className,
-}: {
-  total: number;
-  today: Day;
-  className?: string | undefined;
-}) {
+export function ReportsCard({ total, view, className }: { total: number; view: View; className?: string | undefined }) {
+  const { today } = view;
   const { data, error, refetch, dataUpdatedAt } = useQuery(reportQuery('month', today));
   const figures = data?.figures;
   const last = addMonths(today, -1);
@@ -38,7 +32,7 @@ export function ReportsCard({
       name: t('reports.figures'),
       sub: t('reports.figures.sub'),
       tone: 'good',
-      run: () => void downloadFigures('xlsx'),
+      run: () => void downloadFigures('xlsx', { interval: view.step, ...view.zoom }),
     },
     {
       icon: Sheet,

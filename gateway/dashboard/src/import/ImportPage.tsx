@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { FileSpreadsheet, UploadCloud } from 'lucide-react';
-import { type DragEvent, useRef, useState } from 'react';
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { Button } from '../design/Button';
 import { csv, save } from '../reports/download';
 import { useCanWrite } from '../shell/me';
@@ -28,8 +28,9 @@ export default function ImportPage() {
     if (file.size > MOST_BYTES) return setFault(t('import.tooLarge'));
     const seen = await look(file);
     if (seen === 'empty') return setFault(t('import.empty'));
-    setChosen({ file, look: seen });
+    setChosen({ file: seen?.file ?? file, look: seen });
   };
+  const over = useDrop(id || !canWrite || chosen ? undefined : (file) => void choose(file));
   if (id) return <Progress key={id} id={id} onAgain={() => show(undefined)} />;
   if (!canWrite)
     return (
@@ -52,7 +53,7 @@ export default function ImportPage() {
     );
   return (
     <div className={css.page}>
-      <Drop fault={fault} onFile={(file) => void choose(file)} />
+      <Drop fault={fault} over={over} onFile={(file) => void choose(file)} />
       <Earlier onOpen={show} />
     </div>
   );
@@ -72,27 +73,42 @@ const TEMPLATE = [
   ],
 ];
 
-function Drop({ fault, onFile }: { fault: string; onFile: (file: File) => void }) {
-  const input = useRef<HTMLInputElement>(null);
+/**
+ * Takes a file that is dropped anywhere on the page, and tells whether one is held over it. Where none is wanted, it is let
+ * fall: a browser would leave the page and show it.
+ */
+function useDrop(onFile: ((file: File) => void) | undefined): boolean {
   const [over, setOver] = useState(false);
-  const drop = (event: DragEvent) => {
+  const take = useEffectEvent((event: DragEvent) => {
+    if (!event.dataTransfer?.types.includes('Files')) return;
     event.preventDefault();
-    setOver(false);
-    const file = event.dataTransfer.files[0];
-    if (file) onFile(file);
-  };
+    if (!onFile) event.dataTransfer.dropEffect = 'none';
+    // Nothing is entered when the pointer leaves the window.
+    setOver(Boolean(onFile) && event.type !== 'drop' && (event.type !== 'dragleave' || event.relatedTarget !== null));
+    const file = event.type === 'drop' ? event.dataTransfer.files[0] : undefined;
+    if (file) onFile?.(file);
+  });
+  useEffect(() => {
+    const kinds = ['dragover', 'dragleave', 'drop'] as const;
+    for (const kind of kinds) addEventListener(kind, take);
+    return () => {
+      for (const kind of kinds) removeEventListener(kind, take);
+    };
+  }, []);
+  return over;
+}
+
+interface DropProps {
+  fault: string;
+  /** A file is held over the page. */
+  over: boolean;
+  onFile: (file: File) => void;
+}
+function Drop({ fault, over, onFile }: DropProps) {
+  const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <div
-        className={css.drop}
-        data-over={over || undefined}
-        onDragOver={(event) => {
-          event.preventDefault();
-          setOver(true);
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={drop}
-      >
+      <div className={css.drop} data-over={over || undefined}>
         <span className={css.cloud}>
           <UploadCloud size={26} aria-hidden="true" />
         </span>

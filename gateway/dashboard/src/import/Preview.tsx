@@ -8,6 +8,7 @@ import { num, share } from '../time/format';
 import { complain, notify } from '../undo/notice';
 import { type Key, said, t } from '../words';
 import type { Look } from './csv';
+import { follow } from './ended';
 import css from './import.module.css';
 import { Counts, FormFault } from './parts';
 import { type Field, FIELDS, type Mapping, startImport } from './queries';
@@ -29,6 +30,11 @@ const LABELS: Record<Field, Key> = {
   statusChangedAt: 'lead.inStage',
   note: 'leads.notes',
 };
+
+/** The server tells headers apart as this does. */
+const key = (header: string) => header.trim().toLowerCase();
+/** The first column that has the name of this one. */
+const firstOf = (headers: string[], column: number) => headers.map(key).indexOf(key(headers[column] ?? ''));
 
 type Meaning = Field | null | undefined;
 
@@ -63,14 +69,17 @@ export function Preview({
   const headers = told?.columns.map((column) => column.header) ?? look?.headers;
   // What a column means that nobody has chosen is known when the server has said it.
   const fields = headers?.map((header, i) => {
-    const own = mapping[header];
+    const own = firstOf(headers, i) === i ? mapping[header] : undefined;
     return own === undefined ? (told?.columns[i]?.field as Meaning) : own;
   });
+  // A column is named by its header. In a text file headers are told apart before it is sent; a workbook is sent as it is.
+  const isRepeated = (column: number) => headers !== undefined && firstOf(headers, column) < column;
+  const repeated = headers?.findIndex((_, i) => isRepeated(i)) ?? -1;
   const setField = (column: number, field: Field | null) => {
     const next = { ...mapping, [headers?.[column] ?? '']: field };
     // Each field once: the column that had it is left out.
     headers?.forEach((header, i) => {
-      if (i !== column && field !== null && fields?.[i] === field) next[header] = null;
+      if (i !== column && field !== null && fields?.[i] === field && !isRepeated(i)) next[header] = null;
     });
     setMapping(next);
   };
@@ -85,7 +94,10 @@ export function Preview({
       const { id } = await startImport(file, { mapping, onDuplicate }, { signal, told: setSent });
       // Who has gone elsewhere meanwhile is not called back: it goes on by itself.
       if (!left.current) onStarted(id);
-      else notify({ title: t('import.started', { name: file.name }) });
+      else {
+        notify({ title: t('import.started', { name: file.name }) });
+        follow(id);
+      }
     } catch (error) {
       setSent(undefined);
       if (signal.aborted) return;
@@ -129,6 +141,7 @@ export function Preview({
                     <select
                       aria-label={t('import.means', { header })}
                       value={fields[i] === undefined ? 'unknown' : (fields[i] ?? '')}
+                      disabled={isRepeated(i)}
                       onChange={(event) => setField(i, (event.target.value || null) as Field | null)}
                     >
                       {fields[i] === undefined && (
@@ -154,6 +167,9 @@ export function Preview({
             </tbody>
           </table>
         </div>
+      )}
+      {headers && repeated >= 0 && (
+        <p className={css.dim}>{t('import.sameName', { header: headers[repeated] ?? '' })}</p>
       )}
       {told?.state === 'done' && !fault && (
         <section className={css.outlook} aria-label={t('import.outlook')} aria-live="polite">

@@ -1,59 +1,46 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { CircleCheck, CircleX, Download, LoaderCircle, Undo2 } from 'lucide-react';
-import { useEffect, useRef } from 'react';
+import { useEffect } from 'react';
 import type { Import } from '../api/model';
 import { Button, buttonClass } from '../design/Button';
 import { Failed } from '../design/Small';
 import { stir } from '../leads/cache';
+import type { LeadFilter } from '../leads/filter';
 import { downloadImportErrors } from '../reports/download';
 import { useMe } from '../shell/me';
 import { num } from '../time/format';
-import { offer } from '../undo/change';
 import { complain } from '../undo/notice';
 import { said, t } from '../words';
+import { follow, mayUndo, takeOffer } from './ended';
 import css from './import.module.css';
 import { Counts, FormFault } from './parts';
 import { importQuery, isOver, undoImport } from './queries';
 
-/** Whether the visitor may take an import back: their own, or any as an admin. */
-export function useMayUndo(): (job: Import) => boolean {
-  const { user, role } = useMe();
-  return (job) =>
-    !job.dryRun &&
-    (job.state === 'done' || job.state === 'failed') &&
-    job.created + job.updated > 0 &&
-    role !== 'viewer' &&
-    (role === 'owner' || role === 'admin' || job.createdBy.id === user.id);
-}
+/** The leads that an import has made or changed, as near as the list can be asked: those that changed while it ran. */
+const touchedBy = (job: Import): LeadFilter => ({
+  updatedFrom: job.createdAt,
+  ...(job.finishedAt ? { updatedTo: new Date(Date.parse(job.finishedAt) + 1_000).toISOString() } : {}),
+});
 
 const takeBack = (id: string) => undoImport(id).catch((error: unknown) => complain(t('import.undo.failed'), error));
 
 /** An import on its way, and what became of it. It goes on by itself if the page is left. */
 export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
   const query = useQuery(importQuery(id));
-  const mayUndo = useMayUndo();
+  const me = useMe();
   const job = query.data;
   const over = job !== undefined && isOver(job);
   const state = job?.state;
-  const watched = useRef(false);
-  const offered = useRef<() => Promise<boolean>>(undefined);
+  // Only of what this page has seen on its way the end is announced: an earlier one has its button.
+  const running = state === 'queued' || state === 'running';
   useEffect(() => {
-    if (!job) return;
-    if (!over) {
-      watched.current = true;
-      return;
-    }
-    stir();
-    // Only what this page has seen end is offered to be taken back: an earlier one has its button.
-    // Once: an answer from before the end may still come after it.
-    if (watched.current && !offered.current && state === 'done' && mayUndo(job))
-      offered.current = offer(t('import.said', { n: job.created + job.updated }), () => undoImport(id));
-    watched.current = false;
-    // oxlint-disable-next-line react-hooks/exhaustive-deps -- once for each end
+    if (running) follow(id);
+  }, [running, id]);
+  useEffect(() => {
+    if (over) stir();
   }, [over, state]);
-  // The toast that offers it goes with it.
-  const undo = async () => (await offered.current?.()) || takeBack(id);
+  const undo = async () => (await takeOffer(id)) || takeBack(id);
   if (!job) return query.error ? <Failed error={query.error} onRetry={() => void query.refetch()} /> : null;
   const Icon = job.state === 'failed' ? CircleX : job.state === 'undone' ? Undo2 : over ? CircleCheck : LoaderCircle;
   const undoing = job.state === 'undoing' || job.state === 'undone';
@@ -88,7 +75,12 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
         )}
         {over && (
           <div className={css.acts}>
-            <Link to="/leads" search={{}} className={buttonClass()} data-kind="primary">
+            <Link
+              to="/leads"
+              search={job.state === 'undone' ? {} : touchedBy(job)}
+              className={buttonClass()}
+              data-kind="primary"
+            >
               {t('import.see')}
             </Link>
             {job.failed > 0 && (
@@ -97,7 +89,7 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
                 {t('import.errors')}
               </Button>
             )}
-            {mayUndo(job) && (
+            {mayUndo(job, me) && (
               <Button onClick={() => void undo()}>
                 <Undo2 size={15} aria-hidden="true" />
                 {t('import.undo')}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decode, delimiterOf, look, parse } from './csv';
+import { decode, delimiterOf, distinctHeaders, look, parse } from './csv';
 
 describe('a file', () => {
   it('is read with quotes, line ends of every kind, and empty lines left out', () => {
@@ -29,6 +29,7 @@ describe('what a file shows at once', () => {
   const seen = (...parts: BlobPart[]) => look(new File(parts, 'leads.csv'));
   it('is its header and its first rows', async () => {
     expect(await seen('Name;Mail\nAda;a@b.example\n')).toEqual({
+      file: expect.any(File),
       headers: ['Name', 'Mail'],
       rows: [['Ada', 'a@b.example']],
       head: null,
@@ -36,6 +37,25 @@ describe('what a file shows at once', () => {
     expect(await seen('Name;Mail\n\n')).toBe('empty');
     expect(await seen('')).toBe('empty');
     expect(await seen('PK\u0003\u0004')).toBeNull();
+  });
+  it('has a name for each column, and nothing else of the file is changed', async () => {
+    const told = async (...parts: BlobPart[]) => {
+      const found = await seen(...parts);
+      if (found === null || found === 'empty') throw new Error('nothing seen');
+      return { headers: found.headers, text: decode(new Uint8Array(await found.file.arrayBuffer())) };
+    };
+    expect(await told('\uFEFFName,Phone,"phone ",Phone\r\nAda,1,"2,2",3\r\n')).toEqual({
+      headers: ['Name', 'Phone', 'phone  (2)', 'Phone (3)'],
+      text: 'Name,Phone,"phone  (2)",Phone (3)\r\nAda,1,"2,2",3\r\n',
+    });
+    // Empty rows above are no headers; the letters of Windows-1252 stay as they are.
+    expect(await told(';;\n\nName;T', Uint8Array.of(0xe9), 'l;T', Uint8Array.of(0xe9), 'l\nAda;1;2\n')).toEqual({
+      headers: ['Name', 'Tél', 'Tél (2)'],
+      text: ';;\n\nName;Tél;Tél (2)\nAda;1;2\n',
+    });
+    const bytes = new TextEncoder().encode('Name,Phone\nAda,Ada\n');
+    expect(distinctHeaders(bytes, ',')).toBeNull();
+    expect(distinctHeaders(new Uint8Array(), ',')).toBeNull();
   });
   it('is whole rows of a large file', async () => {
     const large = await seen(`Name\n${'a lead of a large file\n'.repeat(400_000)}`);

@@ -3,9 +3,9 @@ import type { ReactNode } from 'react';
 import { Button } from '../design/Button';
 import { Chip } from '../design/Small';
 import { StageGlyph } from '../design/StageGlyph';
-import { useMe, useMembers } from '../shell/me';
-import { day, days } from '../time/format';
-import type { Day } from '../time/zone';
+import { useMe, useMembers, useZone } from '../shell/me';
+import { date, day, days } from '../time/format';
+import { isDay } from '../time/zone';
 import { t } from '../words';
 import type { LeadFilter } from './filter';
 import { conditions } from './filter';
@@ -13,22 +13,22 @@ import css from './leads.module.css';
 import { useFilter } from './useFilter';
 
 const SHORT = { day: 'numeric', month: 'short', year: 'numeric' } as const;
-const span = (from?: Day, to?: Day) =>
-  from && to
-    ? from === to
-      ? day(from, SHORT)
-      : days(from, to, SHORT)
-    : from
-      ? t('filter.since', { day: day(from, SHORT) })
-      : to
-        ? t('filter.until', { day: day(to, SHORT) })
-        : '';
+const MINUTE = { ...SHORT, hour: '2-digit', minute: '2-digit' } as const;
+function span(from: string | undefined, to: string | undefined, zone: string): string {
+  const name = (at: string) => (isDay(at) ? day(at, SHORT) : date(at, MINUTE, zone));
+  if (from && to) {
+    if (isDay(from) && isDay(to)) return from === to ? name(from) : days(from, to, SHORT);
+    return name(from) === name(to) ? name(from) : `${name(from)} – ${name(to)}`;
+  }
+  return from ? t('filter.since', { day: name(from) }) : to ? t('filter.until', { day: name(to) }) : '';
+}
 
 /** What the list is narrowed to; each can be taken away. */
 export function Chips() {
   const { filter, set, replace } = useFilter();
   const me = useMe();
   const members = useMembers();
+  const zone = useZone();
   const chips: { key: string; name: string; icon?: ReactNode; drop: Partial<LeadFilter> }[] = [];
   for (const status of filter.status ?? [])
     chips.push({
@@ -77,21 +77,21 @@ export function Chips() {
   if (filter.createdFrom ?? filter.createdTo)
     chips.push({
       key: 'created',
-      name: t('filter.created', { when: span(filter.createdFrom, filter.createdTo) }),
+      name: t('filter.created', { when: span(filter.createdFrom, filter.createdTo, zone) }),
       icon: calendar,
       drop: { createdFrom: undefined, createdTo: undefined },
     });
   if (filter.updatedFrom ?? filter.updatedTo)
     chips.push({
       key: 'updated',
-      name: t('filter.updated', { when: span(filter.updatedFrom, filter.updatedTo) }),
+      name: t('filter.updated', { when: span(filter.updatedFrom, filter.updatedTo, zone) }),
       icon: calendar,
       drop: { updatedFrom: undefined, updatedTo: undefined },
     });
   if (filter.enteredFrom ?? filter.enteredTo)
     chips.push({
       key: 'entered',
-      name: t('filter.entered', { when: span(filter.enteredFrom, filter.enteredTo) }),
+      name: t('filter.entered', { when: span(filter.enteredFrom, filter.enteredTo, zone) }),
       icon: calendar,
       drop: { enteredFrom: undefined, enteredTo: undefined },
     });

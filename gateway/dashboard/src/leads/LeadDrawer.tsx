@@ -10,7 +10,7 @@ import { IconButton } from '../design/Button';
 import { Menu } from '../design/Menu';
 import { Empty, Failed, Skeleton } from '../design/Small';
 import { useCanWrite } from '../shell/me';
-import { isPageKey } from '../shell/shortcuts';
+import { inModal, isPageKey } from '../shell/shortcuts';
 import { quietly } from '../undo/change';
 import { copied } from '../undo/notice';
 import { t } from '../words';
@@ -21,7 +21,7 @@ import { Duplicates } from './Duplicates';
 import { EditableName } from './EditableName';
 import { Facts } from './Facts';
 import { NoteForm } from './NoteForm';
-import { neighbour } from './order';
+import { useNeighbours } from './order';
 import { leadQuery } from './queries';
 import { LeadReminders } from './LeadReminders';
 import { Stages } from './Stages';
@@ -35,20 +35,35 @@ export default function LeadDrawer({ id }: { id: string }) {
   const go = (next: string | undefined) =>
     next && void navigate({ to: '.', search: (old) => ({ ...old, lead: next }), replace: true, resetScroll: false });
   const close = () => void navigate({ to: '.', search: (old) => ({ ...old, lead: undefined }), resetScroll: false });
-  const before = neighbour(id, -1);
-  const after = neighbour(id, 1);
+  const { before, after } = useNeighbours(id);
   const onKey = useEffectEvent((event: KeyboardEvent) => {
-    if (!isPageKey(event)) return;
-    if (event.key === 'j') go(neighbour(id, 1));
-    else if (event.key === 'k') go(neighbour(id, -1));
+    // A dialog over the panel has the keys.
+    if (!isPageKey(event) || inModal()) return;
+    const key = event.key.toLowerCase();
+    if (key === 'j') go(after);
+    else if (key === 'k') go(before);
   });
+  // Whether a dialog stood over the panel when a key was pressed: its Escape is not the panel's. Asked before the dialog hears of it.
+  const covered = useRef(false);
   useEffect(() => {
+    const look = () => {
+      covered.current = inModal();
+    };
+    addEventListener('keydown', look, { capture: true });
     addEventListener('keydown', onKey);
-    return () => removeEventListener('keydown', onKey);
+    return () => {
+      removeEventListener('keydown', look, { capture: true });
+      removeEventListener('keydown', onKey);
+    };
   }, []);
   useEffect(() => panel.current?.scrollTo({ top: 0 }), [id]);
   return (
-    <Dialog.Root open modal={false} disablePointerDismissal onOpenChange={(open) => !open && close()}>
+    <Dialog.Root
+      open
+      modal={false}
+      disablePointerDismissal
+      onOpenChange={(open, { reason }) => !open && !(reason === 'escape-key' && covered.current) && close()}
+    >
       <Dialog.Portal>
         <div className={css.veil} onClick={close} aria-hidden="true" />
         <Dialog.Popup className={css.drawer} ref={panel} initialFocus={panel}>

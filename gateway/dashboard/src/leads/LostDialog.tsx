@@ -3,11 +3,9 @@ import type { Lead, LeadRow } from '../api/model';
 import { Button } from '../design/Button';
 import { Form, TextArea } from '../design/Field';
 import { Modal, ModalActions } from '../design/Modal';
-import { quietly } from '../undo/change';
 import { type Key, t } from '../words';
-import { moveLead } from './changes';
 import css from './lost.module.css';
-import { closeAskedLost } from './move';
+import { answerLost, closeAskedLost } from './move';
 
 const REASONS: Key[] = ['lost.price', 'lost.timing', 'lost.competitor', 'lost.silent', 'lost.fit'];
 
@@ -15,16 +13,12 @@ const REASONS: Key[] = ['lost.price', 'lost.timing', 'lost.competitor', 'lost.si
 export default function LostDialog({ lead }: { lead: Lead | LeadRow }) {
   const [reason, setReason] = useState('');
   const first = useRef<HTMLButtonElement>(null);
-  const go = (why: string) => {
-    closeAskedLost();
-    quietly(moveLead(lead, 'Lost', why.trim() || undefined));
-  };
   return (
     <Modal title={t('lost.title', { name: lead.name })} sub={t('lost.sub')} onClose={closeAskedLost} focus={first}>
       <ul className={css.reasons}>
         {REASONS.map((key, i) => (
           <li key={key}>
-            <Button ref={i === 0 ? first : undefined} onClick={() => go(t(key))}>
+            <Button ref={i === 0 ? first : undefined} onClick={() => answerLost(t(key))}>
               {t(key)}
             </Button>
           </li>
@@ -33,7 +27,7 @@ export default function LostDialog({ lead }: { lead: Lead | LeadRow }) {
       <Form
         onSubmit={(event) => {
           event.preventDefault();
-          go(reason);
+          answerLost(reason);
         }}
       >
         <TextArea

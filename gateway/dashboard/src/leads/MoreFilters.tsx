@@ -2,6 +2,7 @@ import { REACHABLE } from '../api/model';
 import { Button } from '../design/Button';
 import { Form, SelectField, TextField, texts } from '../design/Field';
 import { Modal, ModalActions } from '../design/Modal';
+import { isDay } from '../time/zone';
 import { t } from '../words';
 import { parseFilter } from './filter';
 import css from './form.module.css';
@@ -10,6 +11,14 @@ import { useFilter } from './useFilter';
 /** The filters that are used now and then: dates, tags, silence. */
 export default function MoreFilters({ onClose }: { onClose: () => void }) {
   const { filter, replace } = useFilter();
+  // An instant has no field here: it stays, unless a day takes its place.
+  const dayOnly = (value: string | undefined) => (isDay(value) ? value : '');
+  const kept = (values: Record<string, string>) =>
+    Object.fromEntries(
+      (['updatedFrom', 'updatedTo'] as const)
+        .filter((key) => filter[key] && !isDay(filter[key]) && !values['updatedFrom'] && !values['updatedTo'])
+        .map((key) => [key, filter[key]]),
+    );
   return (
     <Modal title={t('filter.more')} onClose={onClose}>
       <Form
@@ -20,7 +29,7 @@ export default function MoreFilters({ onClose }: { onClose: () => void }) {
             .split(',')
             .map((one) => one.trim())
             .filter(Boolean);
-          replace(parseFilter({ ...filter, ...values, tag }));
+          replace(parseFilter({ ...filter, ...values, ...kept(values), tag }));
           onClose();
         }}
       >
@@ -36,9 +45,14 @@ export default function MoreFilters({ onClose }: { onClose: () => void }) {
             name="updatedFrom"
             type="date"
             label={t('filter.updatedFrom')}
-            defaultValue={filter.updatedFrom ?? ''}
+            defaultValue={dayOnly(filter.updatedFrom)}
           />
-          <TextField name="updatedTo" type="date" label={t('filter.updatedTo')} defaultValue={filter.updatedTo ?? ''} />
+          <TextField
+            name="updatedTo"
+            type="date"
+            label={t('filter.updatedTo')}
+            defaultValue={dayOnly(filter.updatedTo)}
+          />
           <TextField
             name="enteredFrom"
             type="date"

@@ -1,21 +1,27 @@
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { Link } from '@tanstack/react-router';
+import { Undo2 } from 'lucide-react';
 import { useEffect, useRef } from 'react';
 import type { LeadRow } from '../api/model';
 import { Avatar } from '../design/Avatar';
+import { Button } from '../design/Button';
 import { Checkbox } from '../design/Small';
 import { StageGlyph } from '../design/StageGlyph';
 import { useCanWrite } from '../shell/me';
+import { quietly } from '../undo/change';
 import { t } from '../words';
+import { restoreLead } from './changes';
 import css from './narrow.module.css';
 import { NextStep } from './NextStep';
 import type { Selection } from './selection';
+import { useFilter } from './useFilter';
 
 const ROW_PX = 72;
 const AHEAD = 150;
 
 /** On a phone: name, stage and next step of each lead. */
 export function NarrowList({ rows, selection, more }: { rows: LeadRow[]; selection: Selection; more: () => void }) {
+  const { trashed } = useFilter().filter;
   const canWrite = useCanWrite();
   const list = useRef<HTMLUListElement>(null);
   const virtual = useWindowVirtualizer({
@@ -41,7 +47,7 @@ export function NarrowList({ rows, selection, more }: { rows: LeadRow[]; selecti
             style={{ height: ROW_PX, translate: `0 ${start - virtual.options.scrollMargin}px` }}
             data-picked={selection.has(row.id) || undefined}
           >
-            {canWrite && (
+            {canWrite && !trashed && (
               <label className={css.pick}>
                 <Checkbox
                   label={t('leads.select', { name: row.name })}
@@ -50,23 +56,44 @@ export function NarrowList({ rows, selection, more }: { rows: LeadRow[]; selecti
                 />
               </label>
             )}
-            <Link to="." search={(old) => ({ ...old, lead: row.id })} resetScroll={false} className={css.main}>
-              <Avatar name={row.name} size={36} />
-              <span className={css.who}>
-                <b>{row.name}</b>
-                <small>{row.company ?? row.email ?? row.phone ?? t(`source.${row.source}`)}</small>
-              </span>
-              <span className={css.state}>
-                <span>
-                  <StageGlyph status={row.status} size={14} />
-                  {t(`status.${row.status}`)}
+            {trashed ? (
+              <div className={css.main}>
+                <Who row={row} />
+                {canWrite && (
+                  <Button
+                    aria-label={t('lead.restoreOne', { name: row.name })}
+                    onClick={() => quietly(restoreLead(row))}
+                  >
+                    <Undo2 size={15} aria-hidden="true" />
+                    {t('lead.restore')}
+                  </Button>
+                )}
+              </div>
+            ) : (
+              <Link to="." search={(old) => ({ ...old, lead: row.id })} resetScroll={false} className={css.main}>
+                <Who row={row} />
+                <span className={css.state}>
+                  <span>
+                    <StageGlyph status={row.status} size={14} />
+                    {t(`status.${row.status}`)}
+                  </span>
+                  <NextStep lead={row} small />
                 </span>
-                <NextStep lead={row} small />
-              </span>
-            </Link>
+              </Link>
+            )}
           </li>
         );
       })}
     </ul>
   );
 }
+
+const Who = ({ row }: { row: LeadRow }) => (
+  <>
+    <Avatar name={row.name} size={36} />
+    <span className={css.who}>
+      <b>{row.name}</b>
+      <small>{row.company ?? row.email ?? row.phone ?? t(`source.${row.source}`)}</small>
+    </span>
+  </>
+);

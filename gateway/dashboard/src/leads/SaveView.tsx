@@ -2,6 +2,7 @@ import { useRef } from 'react';
 import { Button } from '../design/Button';
 import { Form, TextField, texts } from '../design/Field';
 import { Modal, ModalActions } from '../design/Modal';
+import { offer } from '../undo/change';
 import { t } from '../words';
 import type { LeadFilter } from './filter';
 import { saveView } from './views';
@@ -22,7 +23,10 @@ export function SaveView({
         onSubmit={(event) => {
           event.preventDefault();
           const { name } = texts(event.currentTarget);
-          if (name) saveView(workspace, { name, filter });
+          if (name) {
+            const back = saveView(workspace, { name, filter });
+            offer(t('view.saved', { name }), async () => back());
+          }
           onClose();
         }}
       >

@@ -13,6 +13,7 @@ import { t } from '../words';
 import { deleteNote } from './changes';
 import css from './drawer.module.css';
 import { notesQuery, timelineQuery } from './queries';
+import { inOrder } from './story';
 
 type Kind = 'all' | 'notes' | 'changes';
 const isChange = (entry: Activity) => !entry.type.startsWith('lead.note_');
@@ -22,6 +23,16 @@ export function Timeline({ lead }: { lead: Lead }) {
   const [kind, setKind] = useState<Kind>('all');
   const log = useInfiniteQuery(timelineQuery(lead.id));
   const entries = log.data?.pages.flatMap((page) => page.items) ?? [];
+  const notes = useNotes(lead);
+  const all = inOrder(notes.loaded, notes.more, entries, log.hasNextPage);
+  const busy = log.isFetchingNextPage || notes.busy;
+  // Both, where both are shown: more of one alone might stay hidden behind what is missing of the other.
+  const moreNotes = kind !== 'changes' && notes.more;
+  const moreLog = kind !== 'notes' && log.hasNextPage;
+  const more = () => {
+    if (moreNotes) notes.fetch();
+    if (moreLog) void log.fetchNextPage();
+  };
   return (
     <section className={css.timeline} aria-label={t('timeline')}>
       <header>
@@ -38,42 +49,63 @@ export function Timeline({ lead }: { lead: Lead }) {
           ]}
         />
       </header>
-      {kind !== 'changes' && <Notes lead={lead} />}
-      {kind !== 'notes' &&
-        (log.data ? (
+      {kind === 'notes' ? (
+        <Notes lead={lead} notes={notes.loaded} />
+      ) : log.data ? (
+        kind === 'changes' ? (
           <Entries entries={entries.filter(isChange)} own />
-        ) : log.error ? (
-          <Failed error={log.error} onRetry={() => void log.refetch()} />
         ) : (
-          <Skeleton height={120} radius={12} />
-        ))}
-      {kind !== 'notes' && log.hasNextPage && (
-        <Button kind="ghost" busy={log.isFetchingNextPage} onClick={() => void log.fetchNextPage()}>
-          {t('more')}
+          all.map((run) =>
+            'notes' in run ? (
+              <Notes key={run.notes[0]?.id} lead={lead} notes={run.notes} />
+            ) : (
+              <Entries key={run.entries[0]?.id} entries={run.entries} own />
+            ),
+          )
+        )
+      ) : log.error ? (
+        <>
+          <Notes lead={lead} notes={notes.loaded} />
+          <Failed error={log.error} onRetry={() => void log.refetch()} />
+        </>
+      ) : (
+        <Skeleton height={120} radius={12} />
+      )}
+      {(moreNotes || moreLog) && (
+        <Button kind="ghost" busy={busy} onClick={more}>
+          {kind === 'notes' ? t('notes.older') : t('more')}
         </Button>
       )}
     </section>
   );
 }
 
-function Notes({ lead }: { lead: Lead }) {
-  const [all, setAll] = useState(false);
-  const full = useInfiniteQuery({ ...notesQuery(lead.id), enabled: all });
-  const notes = all ? (full.data?.pages.flatMap((page) => page.items) ?? lead.notes) : lead.notes;
+// So many come with the lead itself.
+const WITH_LEAD = 50;
+
+/** The lead's notes as far as they are loaded, and the way to those before. */
+function useNotes(lead: Lead) {
+  const [beyond, setBeyond] = useState(false);
+  const full = useInfiniteQuery({ ...notesQuery(lead.id), enabled: beyond });
+  // The newest are those of the lead: they have what was just added or taken away.
+  const last = lead.notes.at(-1)?.createdAt ?? '';
+  const older = full.data?.pages.flatMap((page) => page.items).filter((note) => note.createdAt < last) ?? [];
+  return {
+    loaded: [...lead.notes, ...older],
+    more: lead.notes.length >= WITH_LEAD && (!full.data || full.hasNextPage),
+    busy: full.isFetching,
+    fetch: () => (beyond ? void full.fetchNextPage() : setBeyond(true)),
+  };
+}
+
+function Notes({ lead, notes }: { lead: Lead; notes: Note[] }) {
   if (notes.length === 0) return null;
   return (
-    <>
-      <ul className={css.notes}>
-        {notes.map((note) => (
-          <NoteItem key={note.id} note={note} lead={lead} />
-        ))}
-      </ul>
-      {lead.notes.length >= 50 && (!all || full.hasNextPage) && (
-        <Button kind="ghost" busy={full.isFetching} onClick={() => (all ? void full.fetchNextPage() : setAll(true))}>
-          {t('notes.older')}
-        </Button>
-      )}
-    </>
+    <ul className={css.notes}>
+      {notes.map((note) => (
+        <NoteItem key={note.id} note={note} lead={lead} />
+      ))}
+    </ul>
   );
 }
 

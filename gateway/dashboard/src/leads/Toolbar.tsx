@@ -1,17 +1,18 @@
 import { Link } from '@tanstack/react-router';
-import { Bookmark, BookmarkPlus, Download, FileSpreadsheet, Sheet, Trash2, Upload } from 'lucide-react';
+import { ArrowDownUp, Bookmark, BookmarkPlus, Download, FileSpreadsheet, Sheet, Trash2, Upload } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import type { LeadPage } from '../api/model';
-import { Button, buttonClass } from '../design/Button';
+import { Button, buttonClass, IconButton } from '../design/Button';
 import { Menu } from '../design/Menu';
 import { SearchBox } from '../design/SearchBox';
 import { downloadLeads } from '../reports/download';
 import { useCanWrite, useMe } from '../shell/me';
 import { num } from '../time/format';
-import { t } from '../words';
+import { offer } from '../undo/change';
+import { type Key, t } from '../words';
 import { Columns } from './Columns';
 import { Filters } from './Filters';
-import { conditions, toQuery } from './filter';
+import { conditions, type Sort, toQuery } from './filter';
 import css from './leads.module.css';
 import { SaveView } from './SaveView';
 import { useFilter } from './useFilter';
@@ -34,6 +35,7 @@ export function Toolbar({ total, stale }: { total: LeadPage['total'] | undefined
       {stale}
       <Views />
       <Columns />
+      <Order />
       {canWrite && (
         <Link to="/import" className={buttonClass(css.wideOnly)} data-kind="plain">
           <Upload size={15} aria-hidden="true" />
@@ -61,6 +63,34 @@ export function Toolbar({ total, stale }: { total: LeadPage['total'] | undefined
         ]}
       />
     </div>
+  );
+}
+
+const ORDERS: [sort: Sort | undefined, label: Key][] = [
+  [undefined, 'sort.newest'],
+  ['createdAt', 'sort.oldest'],
+  ['-updatedAt', 'sort.changed'],
+  ['name', 'sort.name'],
+  ['company', 'sort.company'],
+  ['status', 'sort.status'],
+];
+
+/** The list's order, where it has no heads to click: on a phone. */
+function Order() {
+  const { filter, set } = useFilter();
+  return (
+    <Menu
+      trigger={
+        <IconButton label={t('leads.sort')} className={css.narrowOnly ?? ''}>
+          <ArrowDownUp size={17} />
+        </IconButton>
+      }
+      items={ORDERS.map(([sort, label]) => ({
+        label: t(label),
+        hint: filter.sort === sort ? '✓' : undefined,
+        onSelect: () => set({ sort }),
+      }))}
+    />
   );
 }
 
@@ -106,7 +136,10 @@ function Views() {
                   label: t('view.drop', { name: own.name }),
                   icon: Trash2,
                   tone: 'bad' as const,
-                  onSelect: () => dropView(workspace, own.name),
+                  onSelect: () => {
+                    const back = dropView(workspace, own.name);
+                    offer(t('view.dropped', { name: own.name }), async () => back());
+                  },
                 },
               ]
             : []),

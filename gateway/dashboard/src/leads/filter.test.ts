@@ -11,6 +11,7 @@ describe('a filter', () => {
       { q: 'ada & co + 44 ?#', status: ['New', 'Lost'], source: ['Website'], owner: 'me' },
       { reached: ['Qualified', 'Converted'], createdFrom: '2026-11-01' },
       { tag: ['vip', 'a, b', '50 %'], followUp: 'overdue', inactive: 14 },
+      { updatedFrom: '2026-11-23T09:00:00.123456Z', updatedTo: '2026-11-23T09:00:05Z' },
       { createdFrom: '2026-11-01', createdTo: '2026-11-23', enteredFrom: '2026-11-02', trashed: true, sort: '-name' },
     ];
     for (const filter of filters) expect(throughUrl(filter)).toEqual(filter);
@@ -23,6 +24,9 @@ describe('a filter', () => {
       '?status=Nope',
       '?reached=Lost',
       '?createdFrom=2026-02-31',
+      '?createdFrom=2026-11-23T09:00:00Z',
+      '?updatedFrom=2026-11-23T25:00:00Z',
+      '?updatedTo=yesterday',
       '?inactive=-1',
       '?inactive=x',
       '?sort=evil',

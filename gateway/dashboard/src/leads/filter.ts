@@ -7,6 +7,9 @@ export const SORTS = ['createdAt', 'updatedAt', 'name', 'company', 'status'] as 
 export type SortField = (typeof SORTS)[number];
 export type Sort = SortField | `-${SortField}`;
 
+/** An instant as the API writes it. */
+export type Instant = string;
+
 /** Which leads are shown, in what order: all of it lives in the URL, so that a view can be kept, shared and gone back to. */
 export interface LeadFilter {
   q?: string;
@@ -22,8 +25,9 @@ export interface LeadFilter {
   inactive?: number;
   createdFrom?: Day;
   createdTo?: Day;
-  updatedFrom?: Day;
-  updatedTo?: Day;
+  /** A day, or an instant: as exact as an import knows when it changed leads. */
+  updatedFrom?: Day | Instant;
+  updatedTo?: Day | Instant;
   /** When they entered the stage that they are in. */
   enteredFrom?: Day;
   enteredTo?: Day;
@@ -44,6 +48,12 @@ const one = <T extends string>(all: readonly T[], value: unknown): T | undefined
   all.find((known) => known === value);
 const text = (value: unknown): string | undefined => list(value)[0]?.trim() || undefined;
 const date = (value: unknown) => (isDay(value) ? value : undefined);
+const instant = (value: unknown): Instant | undefined =>
+  typeof value === 'string' &&
+  /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value) &&
+  !Number.isNaN(Date.parse(value))
+    ? value
+    : undefined;
 
 function sort(value: unknown): Sort | undefined {
   if (typeof value !== 'string') return undefined;
@@ -68,8 +78,8 @@ export function parseFilter(search: Record<string, unknown>): LeadFilter {
     inactive: Number.isInteger(days) && days > 0 && days <= 3650 ? days : undefined,
     createdFrom: date(search['createdFrom']),
     createdTo: date(search['createdTo']),
-    updatedFrom: date(search['updatedFrom']),
-    updatedTo: date(search['updatedTo']),
+    updatedFrom: date(search['updatedFrom']) ?? instant(search['updatedFrom']),
+    updatedTo: date(search['updatedTo']) ?? instant(search['updatedTo']),
     enteredFrom: date(search['enteredFrom']),
     enteredTo: date(search['enteredTo']),
     trashed: search['trashed'] === 'true' || search['trashed'] === true ? true : undefined,

@@ -4,18 +4,22 @@ import { quietly } from '../undo/change';
 import { moveLead } from './changes';
 
 type Movable = Lead | LeadRow;
-let asked: Movable | null = null;
+interface Asked {
+  lead: Movable;
+  moved: () => void;
+}
+let asked: Asked | null = null;
 const listeners = new Set<() => void>();
-const set = (lead: Movable | null) => {
-  asked = lead;
+const set = (next: Asked | null) => {
+  asked = next;
   for (const tell of listeners) tell();
 };
 
-/** Moves a lead; a lost one is asked about first. */
-export function requestMove(lead: Movable, to: Status) {
+/** Moves a lead; a lost one is asked about first. `moved` hears of it once it is done. */
+export function requestMove(lead: Movable, to: Status, moved: () => void = () => undefined) {
   if (lead.status === to) return;
-  if (to === 'Lost') set(lead);
-  else quietly(moveLead(lead, to));
+  if (to === 'Lost') set({ lead, moved });
+  else quietly(moveLead(lead, to).then(moved));
 }
 
 export const useAskedLost = () =>
@@ -24,6 +28,13 @@ export const useAskedLost = () =>
       listeners.add(tell);
       return () => void listeners.delete(tell);
     },
-    () => asked,
+    () => asked?.lead ?? null,
   );
+/** Moves the lead that was asked about; an empty reason is none. */
+export function answerLost(reason: string) {
+  if (!asked) return;
+  const { lead, moved } = asked;
+  set(null);
+  quietly(moveLead(lead, 'Lost', reason.trim() || undefined).then(moved));
+}
 export const closeAskedLost = () => set(null);

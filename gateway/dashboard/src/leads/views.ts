@@ -22,7 +22,8 @@ const listeners = new Set<() => void>();
 const keyOf = (workspace: string) => `leadline.views.${workspace}`;
 const cache = new Map<string, SavedView[]>();
 
-function read(workspace: string): SavedView[] {
+/** The views that this browser keeps for a workspace. */
+export function readViews(workspace: string): SavedView[] {
   const known = cache.get(workspace);
   if (known) return known;
   let views: SavedView[] = [];
@@ -47,6 +48,14 @@ function write(workspace: string, views: SavedView[]) {
   }
   for (const tell of listeners) tell();
 }
+/** Puts a view, or none, in the place of the one of that name. What it gives back brings that one back to its place. */
+function replace(workspace: string, name: string, next?: SavedView): () => void {
+  const others = () => readViews(workspace).filter((one) => one.name !== name);
+  const at = readViews(workspace).findIndex((one) => one.name === name);
+  const old = readViews(workspace)[at];
+  write(workspace, next ? [...others(), next] : others());
+  return () => write(workspace, old ? others().toSpliced(at, 0, old) : others());
+}
 
 export const useViews = (workspace: string) =>
   useSyncExternalStore(
@@ -54,12 +63,7 @@ export const useViews = (workspace: string) =>
       listeners.add(tell);
       return () => void listeners.delete(tell);
     },
-    () => read(workspace),
+    () => readViews(workspace),
   );
-export const saveView = (workspace: string, view: SavedView) =>
-  write(workspace, [...read(workspace).filter((one) => one.name !== view.name), view]);
-export const dropView = (workspace: string, name: string) =>
-  write(
-    workspace,
-    read(workspace).filter((one) => one.name !== name),
-  );
+export const saveView = (workspace: string, view: SavedView) => replace(workspace, view.name, view);
+export const dropView = (workspace: string, name: string) => replace(workspace, name);

@@ -4,7 +4,7 @@ import { applyLive, readAgain } from './apply';
 
 /** Follows the workspace while the shell is shown, and says how that goes. */
 export function useLive(): LiveState {
-  const [state, setState] = useState<LiveState>('reconnecting');
+  const [state, setState] = useState<LiveState>('connecting');
   useEffect(() => {
     let broken = 0;
     return follow(applyLive, (next) => {

@@ -3,6 +3,7 @@ import { Dialog } from '@base-ui/react/dialog';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import {
+  Bookmark,
   CornerDownLeft,
   Download,
   FileText,
@@ -22,9 +23,9 @@ import { signOut } from '../auth/calls';
 import { Kbd } from '../design/Small';
 import { StageGlyph } from '../design/StageGlyph';
 import { searchQuery } from '../leads/queries';
-import { GIVEN } from '../leads/views';
+import { GIVEN, useViews } from '../leads/views';
 import { downloadLeads, downloadThisMonth } from '../reports/download';
-import { useCanWrite, useZone } from '../shell/me';
+import { useCanWrite, useMe, useZone } from '../shell/me';
 import { PLACES } from '../shell/navigation';
 import { openPanel } from '../shell/panels';
 import { isMac } from '../shell/platform';
@@ -53,6 +54,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   const canWrite = useCanWrite();
   const zone = useZone();
   const dark = useDark();
+  const saved = useViews(useMe().workspace.id);
   const [text, setText] = useState('');
   const q = useDeferredValue(text.trim());
   const { data: leads = [] } = useQuery(searchQuery(q));
@@ -67,14 +69,14 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               icon: Plus,
               run: () => void navigate({ to: '.', search: (old) => ({ ...old, new: true as const }) }),
             },
+            {
+              value: 'follow',
+              label: t('hero.start'),
+              icon: Play,
+              run: () => void navigate({ to: '/reminders', search: { focus: true } }),
+            },
           ]
         : []),
-      {
-        value: 'follow',
-        label: t('hero.start'),
-        icon: Play,
-        run: () => void navigate({ to: '/reminders', search: { focus: true } }),
-      },
       { value: 'undo', label: t('help.undo'), hint: isMac ? '⌘Z' : 'Ctrl Z', icon: Undo2, run: () => void undoLast() },
       { value: 'csv', label: t('export.leadsCsv'), hint: 'CSV', icon: Download, run: () => void downloadLeads('csv') },
       {
@@ -100,12 +102,20 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       icon: place.icon,
       run: () => void navigate({ to: place.to }),
     }));
-    const views: Command[] = GIVEN.map((view) => ({
-      value: view.name,
-      label: t(view.name),
-      icon: Search,
-      run: () => void navigate({ to: '/leads', search: view.filter }),
-    }));
+    const views: Command[] = [
+      ...saved.map((view) => ({
+        value: `own ${view.name}`,
+        label: view.name,
+        icon: Bookmark,
+        run: () => void navigate({ to: '/leads', search: view.filter }),
+      })),
+      ...GIVEN.map((view) => ({
+        value: view.name,
+        label: t(view.name),
+        icon: Search,
+        run: () => void navigate({ to: '/leads', search: view.filter }),
+      })),
+    ];
     const fit = (all: Command[]) => all.filter((command) => matches(command.label, q));
     const found: Command[] = q
       ? leads.map((lead) => ({
@@ -131,7 +141,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       { value: t('palette.go'), items: fit(places) },
       { value: t('view.title'), items: q ? fit(views) : [] },
     ].filter((group) => group.items.length > 0);
-  }, [q, leads, canWrite, navigate, dark, zone]);
+  }, [q, leads, canWrite, navigate, dark, zone, saved]);
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>

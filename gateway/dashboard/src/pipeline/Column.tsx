@@ -8,6 +8,7 @@ import { stageColor, StageGlyph } from '../design/StageGlyph';
 import type { LeadFilter } from '../leads/filter';
 import { Fresh } from '../leads/Fresh';
 import { useHeld } from '../leads/held';
+import { setOrder } from '../leads/order';
 import { columnQuery } from '../leads/queries';
 import { useZone } from '../shell/me';
 import { num } from '../time/format';
@@ -40,6 +41,7 @@ export function Column({ status, filter, total, over, dragged, press, onMove }: 
   const all = useMemo(() => pages?.flatMap((page) => page.items) ?? [], [pages]);
   const column = useRef<HTMLElement>(null);
   const { rows, fresh, release, bind } = useHeld(column, JSON.stringify([filter, query.isPlaceholderData]), all);
+  useEffect(() => setOrder(rows.map((row) => row.id)), [rows]);
   const held = dragged === undefined ? -1 : rows.findIndex((row) => row.id === dragged);
   const virtual = useVirtualizer({
     count: rows.length,

@@ -36,8 +36,10 @@ export default function Pipeline() {
   const move = useCallback((id: string, to: string) => {
     const lead = findRow(id);
     if (!lead || lead.status === to) return;
-    requestMove(lead, to as Status);
-    setSaid(t('pipeline.moved', { name: lead.name, status: t(`status.${to as Status}`) }));
+    // Not before it has happened: it may be refused, or the question why it was lost be closed.
+    requestMove(lead, to as Status, () =>
+      setSaid(t('pipeline.moved', { name: lead.name, status: t(`status.${to as Status}`) })),
+    );
   }, []);
   const { drag, press, ghost } = useBoardDrag(board, move);
   const held = drag ? findRow(drag.id) : undefined;

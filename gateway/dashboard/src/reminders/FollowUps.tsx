@@ -8,7 +8,7 @@ import { Empty, Failed, Kbd, Skeleton } from '../design/Small';
 import { NoteForm } from '../leads/NoteForm';
 import { leadQuery } from '../leads/queries';
 import { Stages } from '../leads/Stages';
-import { useZone } from '../shell/me';
+import { useCanWrite, useZone } from '../shell/me';
 import { isPageKey, underDialog } from '../shell/shortcuts';
 import { ago, due } from '../time/format';
 import { useNow } from '../time/now';
@@ -17,33 +17,42 @@ import { t } from '../words';
 import { completeReminder, snoozeReminder } from './changes';
 import css from './followUps.module.css';
 import { remindersQuery } from './queries';
+import { beyond, type PutOff, waitingIn } from './walk';
 import { type When, whenOf } from './when';
+
+// The lists overlap: how many are left is known when all are loaded. Beyond so many it is near enough.
+const AHEAD = 200;
 
 /** What is due, one at a time: done, put off or passed over with one key each. */
 export function FollowUps({ onClose }: { onClose: () => void }) {
   const overdue = useInfiniteQuery(remindersQuery('overdue', 'me'));
   const today = useInfiniteQuery(remindersQuery('today', 'me'));
   const [passed, setPassed] = useState<ReadonlySet<string>>(new Set());
-  const [doneCount, setDoneCount] = useState(0);
+  const [putOff, setPutOff] = useState<PutOff>(new Map());
+  const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set());
   const zone = useZone();
-  const queue = useMemo(() => {
-    const seen = new Set<string>();
-    return [
-      ...(overdue.data?.pages.flatMap((page) => page.items) ?? []),
-      ...(today.data?.pages.flatMap((page) => page.items) ?? []),
-    ].filter((one) => one.status === 'pending' && !passed.has(one.id) && !seen.has(one.id) && seen.add(one.id));
-  }, [overdue.data, today.data, passed]);
+  const canWrite = useCanWrite();
+  const queue = useMemo(
+    () => waitingIn([overdue.data, today.data], passed, putOff),
+    [overdue.data, today.data, passed, putOff],
+  );
   const current = queue[0];
+  // As long as it may matter, more is fetched: the walk ends where the lists do, not where their first pages do.
+  useMore(overdue, queue.length < AHEAD);
+  useMore(today, queue.length < AHEAD);
+  const more = overdue.hasNextPage || today.hasNextPage;
+  const left = queue.length + beyond(overdue.data) + beyond(today.data);
+  // What was undone waits again, and is not counted.
+  const doneCount = [...ticked].filter((id) => !queue.some((one) => one.id === id)).length;
   const act = {
     complete: () => {
-      if (!current) return;
-      setPassed((old) => new Set([...old, current.id]));
-      setDoneCount((n) => n + 1);
+      if (!current || !canWrite) return;
+      setTicked((old) => new Set([...old, current.id]));
       quietly(completeReminder(current));
     },
     snooze: (when: When) => {
-      if (!current) return;
-      setPassed((old) => new Set([...old, current.id]));
+      if (!current || !canWrite) return;
+      setPutOff((old) => new Map([...old, [current.id, current.dueAt]]));
       quietly(snoozeReminder(current, whenOf(when, Date.now(), zone), zone));
     },
     pass: () => current && setPassed((old) => new Set([...old, current.id])),
@@ -68,19 +77,21 @@ export function FollowUps({ onClose }: { onClose: () => void }) {
     addEventListener('keydown', onKey);
     return () => removeEventListener('keydown', onKey);
   }, []);
-  if (overdue.error && !overdue.data) return <Failed error={overdue.error} onRetry={() => void overdue.refetch()} />;
+  const failed = overdue.error ?? today.error;
   return (
     <section className={css.page} aria-label={t('hero.start')}>
       <header className={css.head}>
-        <p role="status">{current ? t('followUps.left', { n: queue.length }) : ''}</p>
+        <p role="status">{current ? t('followUps.left', { n: left }) : ''}</p>
         <IconButton label={t('close')} onClick={onClose}>
           <X size={18} />
         </IconButton>
       </header>
-      {overdue.isPending || today.isPending ? (
-        <Skeleton height={360} radius={24} />
-      ) : current ? (
+      {current ? (
         <One key={current.id} reminder={current} act={act} />
+      ) : failed ? (
+        <Failed error={failed} onRetry={() => void (overdue.error ? overdue : today).refetch()} />
+      ) : overdue.isPending || today.isPending || more ? (
+        <Skeleton height={360} radius={24} />
       ) : (
         <div className={css.card}>
           <Empty
@@ -96,6 +107,21 @@ export function FollowUps({ onClose }: { onClose: () => void }) {
   );
 }
 
+interface List {
+  hasNextPage: boolean;
+  isFetching: boolean;
+  isFetchNextPageError: boolean;
+  fetchNextPage: () => Promise<unknown>;
+}
+/** Fetches a list's next page, and the one after it, as long as more is wanted. */
+function useMore(list: List, wanted: boolean) {
+  const go = wanted && list.hasNextPage && !list.isFetching && !list.isFetchNextPageError;
+  const fetchNext = useEffectEvent(() => void list.fetchNextPage());
+  useEffect(() => {
+    if (go) fetchNext();
+  }, [go]);
+}
+
 interface Act {
   complete: () => void;
   snooze: (when: When) => void;
@@ -105,6 +131,7 @@ function One({ reminder, act }: { reminder: Reminder; act: Act }) {
   const { data: lead } = useQuery(leadQuery(reminder.lead.id));
   const now = useNow();
   const zone = useZone();
+  const canWrite = useCanWrite();
   const late = Date.parse(reminder.dueAt) < now;
   return (
     <article className={css.card}>
@@ -149,17 +176,21 @@ function One({ reminder, act }: { reminder: Reminder; act: Act }) {
         <Skeleton height={140} radius={14} />
       )}
       <footer className={css.acts}>
-        <Button kind="primary" onClick={act.complete}>
-          <Check size={15} aria-hidden="true" />
-          {t('done')}
-          <Kbd>D</Kbd>
-        </Button>
-        {(['later', 'tomorrow', 'nextWeek'] as When[]).map((when, i) => (
-          <Button key={when} onClick={() => act.snooze(when)}>
-            {t(`snooze.${when}`)}
-            <Kbd>{i + 1}</Kbd>
-          </Button>
-        ))}
+        {canWrite && (
+          <>
+            <Button kind="primary" onClick={act.complete}>
+              <Check size={15} aria-hidden="true" />
+              {t('done')}
+              <Kbd>D</Kbd>
+            </Button>
+            {(['later', 'tomorrow', 'nextWeek'] as When[]).map((when, i) => (
+              <Button key={when} onClick={() => act.snooze(when)}>
+                {t(`snooze.${when}`)}
+                <Kbd>{i + 1}</Kbd>
+              </Button>
+            ))}
+          </>
+        )}
         <Button kind="ghost" onClick={act.pass}>
           {t('followUps.pass')}
           <ArrowRight size={15} aria-hidden="true" />

@@ -1,11 +1,12 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { BellRing, Check, PartyPopper, Play } from 'lucide-react';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { Reminder } from '../api/model';
 import { Avatar } from '../design/Avatar';
 import { Button } from '../design/Button';
 import { Failed, Segmented, Skeleton, Stale, Switch } from '../design/Small';
+import { setOrder } from '../leads/order';
 import type { ReminderView } from '../router';
 import { useCanWrite, useZone } from '../shell/me';
 import { ago, date, due, time } from '../time/format';
@@ -88,6 +89,8 @@ function ReminderList({ list, who, alone }: { list: List; who: string | undefine
   );
   // What was due earlier today stands under "overdue" already.
   const items = query.data?.pages.flatMap((page) => page.items).filter((one) => !overdueIds.has(one.id)) ?? [];
+  const leads = [...new Set(items.map((one) => one.lead.id))].join();
+  useEffect(() => setOrder(leads.split(',')), [leads]);
   const total = list === 'today' ? items.length : (query.data?.pages[0]?.total.value ?? 0);
   return (
     <section className={css.list} aria-label={name}>

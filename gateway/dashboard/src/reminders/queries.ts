@@ -1,5 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, ok } from '../api/client';
+import type { DashboardData } from '../api/model';
+import { queryClient } from '../query';
 import { present, presentPage } from '../undo/gone';
 
 export type List = 'overdue' | 'today' | 'upcoming' | 'done';
@@ -39,6 +41,22 @@ export const overdueCountQuery = queryOptions({
   // Time alone makes reminders overdue.
   refetchInterval: 60_000,
 });
+
+/**
+ * Takes the visitor's own reminders from the dashboard's answer, which has everybody's: if it has all of them, nothing need be
+ * asked for before today's work is shown.
+ */
+export function seedOwn(lists: DashboardData['reminders'], me: string) {
+  for (const list of ['overdue', 'today'] as const) {
+    const page = lists[list];
+    const { queryKey } = remindersQuery(list, 'me');
+    if (page.nextCursor || queryClient.getQueryData(queryKey)) continue;
+    const items = page.items.filter((one) => one.assignee.id === me);
+    const total = { ...page.total, value: items.length };
+    queryClient.setQueryData(queryKey, { pages: [{ ...page, items, total }], pageParams: [undefined] });
+    if (list === 'overdue') queryClient.setQueryData(overdueCountQuery.queryKey, total);
+  }
+}
 
 export const leadRemindersQuery = (leadId: string) =>
   queryOptions({

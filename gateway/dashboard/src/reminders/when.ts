@@ -9,12 +9,19 @@ const clock = (day: Day, hour: number, zone: string) => instantOf(asUtc(day) + h
 
 export type When = 'later' | 'tomorrow' | 'nextWeek';
 
-/** The instants that people mean when they put something off, in the zone: in three hours or so, tomorrow at nine, Monday at nine. */
+/**
+ * The instants that people mean when they put something off, in the zone: in three hours or so but today, tomorrow at nine,
+ * Monday at nine.
+ */
 export function whenOf(which: When, now: number, zone: string): number {
   const today = dayOf(now, zone);
   if (which === 'tomorrow') return clock(addDays(today, 1), MORNING, zone);
   if (which === 'nextWeek') return clock(addDays(mondayOf(today), 7), MORNING, zone);
   const rounded = Math.ceil((now + 3 * HOUR_MS) / (HOUR_MS / 2)) * (HOUR_MS / 2);
   const evening = clock(today, EVENING, zone);
-  return rounded > evening && now < evening - HOUR_MS ? evening : rounded;
+  if (rounded > evening && now < evening - HOUR_MS) return evening;
+  const midnight = clock(addDays(today, 1), 0, zone);
+  if (rounded < midnight) return rounded;
+  // Late in the evening less is left of the day: its last half hour, or its last minute.
+  return now <= midnight - HOUR_MS ? midnight - HOUR_MS / 2 : midnight - 60_000;
 }

@@ -116,7 +116,12 @@ export default function Reports() {
               label: t('export.figures'),
               icon: FileSpreadsheet,
               hint: 'XLSX',
-              onSelect: () => void downloadFigures('xlsx'),
+              onSelect: () =>
+                void downloadFigures('xlsx', {
+                  interval: 'day',
+                  from: range.from,
+                  to: range.to > today ? today : range.to,
+                }),
             },
             'line',
             {

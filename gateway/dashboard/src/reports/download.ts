@@ -1,5 +1,6 @@
 import { api, ok } from '../api/client';
-import { dayOf } from '../time/zone';
+import type { Interval } from '../api/model';
+import { type Day, dayOf } from '../time/zone';
 import { complain, notify } from '../undo/notice';
 import { t } from '../words';
 
@@ -56,5 +57,7 @@ export const downloadLeads = (
 export const downloadMonth = (month: string, format: 'pdf' | 'xlsx' | 'csv') =>
   download(`/api/v1/reports/monthly?${query({ month, format })}`);
 export const downloadThisMonth = (zone: string) => downloadMonth(dayOf(Date.now(), zone).slice(0, 7), 'pdf');
-export const downloadFigures = (format: 'csv' | 'xlsx') => download(`/api/v1/analytics/export?${query({ format })}`);
+/** The figures as a page shows them: in buckets of its interval, and of its range if it has one. */
+export const downloadFigures = (format: 'csv' | 'xlsx', shown: { interval: Interval; from?: Day; to?: Day }) =>
+  download(`/api/v1/analytics/export?${query({ ...shown, format })}`);
 export const downloadImportErrors = (id: string) => download(`/api/v1/leads/imports/${id}/errors`);

@@ -30,10 +30,17 @@ export const isTyping = (event: KeyboardEvent) =>
 /** Whether a panel or a dialog is open, which have the keys; what is said at the lower edge doesn't count. */
 export const underDialog = () => document.querySelector('[role=dialog]:not([data-toast])') !== null;
 /** Whether a dialog stands over the whole page. */
-const inModal = () => document.querySelector('[data-base-ui-inert], [role=dialog][aria-modal=true]') !== null;
+export const inModal = () => document.querySelector('[data-base-ui-inert], [role=dialog][aria-modal=true]') !== null;
+/** A key that types something: the others (Escape, Enter, the arrows) are in nobody's way. */
+const isLetter = (event: KeyboardEvent) => [...event.key].length === 1;
 /** A single key meant for the page. */
 export const isPageKey = (event: KeyboardEvent) =>
-  !event.defaultPrevented && !event.metaKey && !event.ctrlKey && !event.altKey && !isTyping(event) && singleKeys();
+  !event.defaultPrevented &&
+  !event.metaKey &&
+  !event.ctrlKey &&
+  !event.altKey &&
+  !isTyping(event) &&
+  (!isLetter(event) || singleKeys());
 
 const GO = { d: '/', l: '/leads', p: '/pipeline', r: '/reminders', e: '/reports', a: '/activity' } as const;
 const SECOND_KEY_MS = 1_000;
