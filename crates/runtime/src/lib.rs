@@ -16,6 +16,7 @@ pub mod cursor;
 pub mod health;
 pub mod ids;
 pub mod once;
+mod process;
 pub mod program;
 pub mod refusal;
 pub mod revoked;
