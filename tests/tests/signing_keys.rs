@@ -92,7 +92,7 @@ impl Busy {
 fn note(seen: &Mutex<Seen>, path: &str, answer: &Answer) {
     let mut seen = seen.lock().expect("no other has panicked");
     seen.answers += 1;
-    match answer.status {
+    match answer.status.as_u16() {
         200..300 => {}
         401 => seen.unauthorized.push(format!("{path}: {}", answer.body)),
         status => seen.failed.push(format!("{path}: {status} {}", answer.body)),
