@@ -115,7 +115,7 @@ def check(where, expression, shown, exports, records, targets):
     for words in re.findall(r"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)", expression):
         for label in set(re.findall(r"\w+", words)) - there:
             fault(where, f"nothing in it has a label {label}")
-    if re.search(r"\b(sum|max|min|avg|count)\b", expression):
+    if re.search(r"(?<![:\w])(sum|max|min|avg|count)\s*(by\b|\()", expression):
         there = kept_labels(expression)
     for label in shown - there:
         fault(where, f"shows {label}, which it has not")
