@@ -58,7 +58,7 @@ async fn work(system: &System) -> Result<()> {
     for path in ["//healthz", "//readyz", "/leads/export", "/reports/monthly?tz=UTC"] {
         una.get(path).await?.expect(200)?;
     }
-    una.get("/downloads/none").await?.expect(404)?;
+    una.get("/downloads/none").await?.expect(410)?;
     wait_until(SOON, "the lead is counted", async || {
         una.get("/analytics/summary").await.is_ok_and(|summary| summary.body["totalLeads"] == 1)
     })
