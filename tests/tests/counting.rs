@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use leadline_storage::{mongo::Mongo, rusqlite::Connection};
+use leadline_storage::{Mongo, rusqlite::Connection};
 use leadline_testbed::{Process, wait_until};
 use leadline_tests::{Client, Mode, Part, System, system::shared_servers};
 use mongodb::bson::{Document, doc};
