@@ -12,13 +12,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use leadline_testbed::{Certificates, Folder, Mongo, Process, Rabbit, wait_until};
 use leadline_tests::{
     Client, Mode, Part, Stream, System,
     system::{Servers, shared_servers},
     text,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
@@ -78,6 +79,12 @@ fn run(command: &mut Command) -> Result<(Option<i32>, String)> {
     let ended = command.output()?;
     let said = [ended.stdout, ended.stderr].concat();
     Ok((ended.status.code(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+/// Which key signed a token.
+fn kid(token: &str) -> Result<String> {
+    let head = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap_or_default())?;
+    Ok(text(&serde_json::from_slice::<Value>(&head)?, "kid").to_owned())
 }
 
 async fn is_counted(person: &Client, leads: u64) -> Result<()> {
@@ -153,7 +160,51 @@ async fn five_programs_trust_each_other_by_certificates_and_nobody_else() -> Res
     let process = system.process(Part::Leads)?;
     process.wait_for_line("certificates were renewed", SOON).await?;
     una.lead("Grace").await?;
-    is_counted(&una, 2).await
+    is_counted(&una, 2).await?;
+
+    keys_are_changed_without_anybody_noticing(&mut system, &una).await
+}
+
+/// A new key that signs, beside the old one; later the old one goes.
+async fn keys_are_changed_without_anybody_noticing(system: &mut System, una: &Client) -> Result<()> {
+    let file = system.setting(Part::Auth, "LEADLINE_SIGNING_KEYS_FILE").context("no keys")?;
+    let old = std::fs::read_to_string(&file)?;
+    let new_file = system.folder().join("new-key.pem");
+    leadline_auth::SigningKeys::load_or_create(&new_file).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let new = std::fs::read_to_string(&new_file)?;
+    let first = una.token.clone().context("nobody is signed in")?;
+
+    std::fs::write(&file, format!("{new}{old}"))?;
+    ensure!(system.terminate(Part::Auth).await? == 0);
+    system.launch(Part::Auth)?;
+    system.ready().await?;
+    // The old token is good everywhere, and so is the session.
+    una.get("/auth/me").await?.expect(200)?;
+    una.lead("Edith").await?;
+    let renewed =
+        una.post("/auth/refresh", &json!({ "refreshToken": una.refresh_token })).await?.expect(200)?;
+    let mut later = una.clone();
+    later.signed_in(&renewed);
+    let second = later.token.clone().context("no token")?;
+    ensure!(kid(&first)? != kid(&second)?, "the old key still signs");
+    // Verifiers that had loaded the old keys only learn of the new one.
+    wait_until(SOON, "the new key is known everywhere", async || {
+        let made = later.post("/leads", &json!({ "name": "Lise" })).await;
+        made.is_ok_and(|answer| answer.status == 201)
+            && later.get("/reminders").await.is_ok_and(|answer| answer.status == 200)
+            && later.get("/analytics/summary").await.is_ok_and(|answer| answer.status == 200)
+    })
+    .await?;
+    una.get("/leads").await?.expect(200)?;
+
+    // When the last token of the old key has run out, that key goes; the sessions of then stay.
+    std::fs::write(&file, new)?;
+    ensure!(system.terminate(Part::Auth).await? == 0);
+    system.launch(Part::Auth)?;
+    system.ready().await?;
+    later.get("/auth/me").await?.expect(200)?;
+    later.post("/auth/refresh", &json!({ "refreshToken": later.refresh_token })).await?.expect(200)?;
+    Ok(())
 }
 
 #[tokio::test]
