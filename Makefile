@@ -36,7 +36,7 @@ soak:
 	@scripts/soak $(or $(MINUTES),60)
 
 # The small cluster of deploy/kubernetes on this machine without containers: each program in a network and a root of its own, all of
-# them replaced under load, and not one request may fail. Needs root, kubectl and iproute2.
+# them replaced under load, and not one request may fail. Needs root and iproute2; `make test` does it where they are there.
 rehearse: tools dashboard
 	cargo build --quiet --locked --bins
 	@scripts/rehearse

@@ -2,8 +2,7 @@
 
     check.py ROOT FILE…
 
-A FILE.yaml holds manifests as kustomize writes them, a FILE.prom what a running program exports; into a FILE.rules go the
-dashboards' queries as rules, for promtool to read.
+A FILE.yaml holds manifests as kustomize writes them; into a FILE.rules go the dashboards' queries as rules, for promtool to read.
 """
 
 import json
@@ -11,6 +10,7 @@ import re
 import sys
 from pathlib import Path
 
+import jsonschema
 import yaml
 
 ROOT = Path(sys.argv[1])
@@ -123,16 +123,22 @@ def check_rights():
 
 
 def names_in(expression):
-    return set(re.findall(r"\bleadline_[a-z_]+\b", expression))
+    return set(re.findall(r"\b(?:leadline|process)_[a-z_]+\b", expression))
 
 
 def check_metrics():
+    """A first look, by the sources. What programs really export is compared by exported.py."""
     known = {}
-    for kind, name in re.findall(r'\b(counter|gauge|histogram)!\(\s*"(leadline_[a-z_]+)"', SOURCE):
+    for kind, name in re.findall(r'\b(counter|gauge|histogram)!\(\s*"((?:leadline|process)_[a-z_]+)"', SOURCE):
         known[name] = kind
     rules = yaml.safe_load((DEPLOY / "observability/rules/leadline.yml").read_text())
     rules = [rule for group in rules["groups"] for rule in group["rules"]]
     records = {rule["record"] for rule in rules if "record" in rule}
+    tests = yaml.safe_load((DEPLOY / "observability/rules/leadline.test.yml").read_text())["tests"]
+    fired = {rule["alertname"] for test in tests for rule in test.get("alert_rule_test", []) if rule.get("exp_alerts")}
+    for rule in rules:
+        if "alert" in rule and rule["alert"] not in fired:
+            fault("leadline.test.yml", f"{rule['alert']} never fires there")
     uses = {rule.get("alert") or rule["record"]: rule["expr"] for rule in rules}
     queries = []
     for path in (DEPLOY / "observability/grafana/dashboards").glob("*.json"):
@@ -148,18 +154,25 @@ def check_metrics():
         for record in re.findall(r"\bleadline:[a-z0-9_:]+", expression):
             if record not in records:
                 fault(where, f"no rule records {record}")
-    return known, queries
+    return queries
 
 
-def check_exported(known, path):
-    """What a running program exports: each name is known, and of the kind that the sources say."""
-    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", path.read_text(), re.M):
-        if name.startswith("leadline_") and known.get(name) != kind:
-            fault(str(path), f"exports {name} as {kind}, and the sources say {known.get(name)}")
+def check_operators(where, manifests):
+    """The operators' own kinds, which Kubernetes' schemas don't have."""
+    schemas = json.loads((DEPLOY / "kubernetes/operators.schema.json").read_text())["$defs"]
+    for manifest in manifests:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        if "." in manifest["apiVersion"].split("/")[0] and not manifest["apiVersion"].split("/")[0].endswith(".k8s.io"):
+            if kind not in schemas:
+                fault(f"{where} {kind} {name}", "operators.schema.json does not know it")
+                continue
+            for error in jsonschema.Draft202012Validator(schemas[kind]).iter_errors(manifest):
+                fault(f"{where} {kind} {name}", f"{'.'.join(map(str, error.absolute_path))}: {error.message}")
 
 
 def check_manifests(path):
     manifests = [manifest for manifest in yaml.safe_load_all(path.read_text()) if manifest]
+    check_operators(path.name, manifests)
     by_kind = {}
     for manifest in manifests:
         by_kind.setdefault(manifest["kind"], {})[manifest["metadata"]["name"]] = manifest
@@ -216,10 +229,15 @@ def check_manifests(path):
             fault(where, "is killed before it has stopped")
         if {mount["name"] for mount in container["volumeMounts"]} != {volume["name"] for volume in pod["volumes"]}:
             fault(where, "mounts other volumes than it has")
-        check_settings(where, [variable["name"] for variable in container.get("env", [])])
+        settings = {variable["name"]: variable["value"] for variable in container.get("env", [])}
+        check_settings(where, settings)
         for source in container.get("envFrom", []):
             if source["configMapRef"]["name"] not in configured:
                 fault(where, f"there is no ConfigMap {source['configMapRef']['name']}")
+            settings |= configured.get(source["configMapRef"]["name"], {}).get("data", {})
+        for setting, value in settings.items():
+            if value.startswith("/etc/") and not any(value.startswith(mount["mountPath"] + "/") for mount in container["volumeMounts"]):
+                fault(where, f"{setting} is {value}, where nothing is mounted")
     for name, manifest in configured.items():
         check_settings(f"{path.name} ConfigMap {name}", manifest.get("data", {}))
     for name, scaler in by_kind.get("HorizontalPodAutoscaler", {}).items():
@@ -230,11 +248,9 @@ def check_manifests(path):
 
 check_compose()
 check_rights()
-known, queries = check_metrics()
+queries = check_metrics()
 for argument in sys.argv[2:]:
-    if argument.endswith(".prom"):
-        check_exported(known, Path(argument))
-    elif argument.endswith(".rules"):
+    if argument.endswith(".rules"):
         queries = [{"record": f"query{number}", "expr": query} for number, query in enumerate(queries)]
         Path(argument).write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": queries}]}))
     else:

@@ -35,6 +35,11 @@ def probe(name, probe, ports):
         # What the program's own command `health` asks for.
         assert service in (None, f"leadline.{name}.v1.{name.capitalize()}Service"), service
         asked = ["grpc", probe["grpc"]["port"], "ready" if service else "alive"]
+    elif "exec" in probe:
+        # The same command, run in the pod: with TLS the kubelet can't ask by itself.
+        program, *arguments = probe["exec"]["command"]
+        assert program == f"leadline-{name}" and arguments in (["health"], ["health", "--check", "ready"]), probe
+        asked = ["exec", 0, "ready" if "ready" in arguments else "alive"]
     else:
         port = probe["httpGet"]["port"]
         asked = ["http", ports.get(port, port), probe["httpGet"]["path"]]

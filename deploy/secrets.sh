@@ -4,7 +4,8 @@
 #
 #   deploy/secrets.sh [FOLDER]        FOLDER is deploy/secrets unless given
 #
-# MONGODB, MONGODB_OPTIONS and RABBITMQ say where the servers are, if not where compose.yaml has them.
+# MONGODB, MONGODB_OPTIONS and RABBITMQ say where the servers are, if not where compose.yaml has them; RABBITMQ_SCHEME=amqps that
+# RABBITMQ is reached over TLS. For a MongoDB over TLS, MONGODB_OPTIONS has tls=true&tlsCAFile=PATH (docs/OPERATING.md).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,6 +13,11 @@ folder=${1:-$here/secrets}
 mongodb=${MONGODB:-mongodb:27017}
 mongodb_options=${MONGODB_OPTIONS:-replicaSet=leadline&authSource=admin}
 rabbitmq=${RABBITMQ:-rabbitmq:5672}
+rabbitmq_scheme=${RABBITMQ_SCHEME:-amqp}
+case $rabbitmq_scheme in
+  amqp | amqps) ;;
+  *) echo "RABBITMQ_SCHEME must be amqp or amqps, not $rabbitmq_scheme" >&2; exit 2 ;;
+esac
 
 command -v openssl >/dev/null || { echo 'missing: openssl' >&2; exit 1; }
 
@@ -67,7 +73,7 @@ rabbitmq_hash() {
 } >rabbitmq-users.json
 
 # LEADLINE_STORE and LEADLINE_BUS hold passwords, so they stand in a file that LEADLINE_CONFIG names.
-bus() { printf 'LEADLINE_BUS=amqp://%s:%s@%s/leadline\n' "$1" "$(cat "rabbitmq-$1-password")" "$rabbitmq"; }
+bus() { printf 'LEADLINE_BUS=%s://%s:%s@%s/leadline\n' "$rabbitmq_scheme" "$1" "$(cat "rabbitmq-$1-password")" "$rabbitmq"; }
 for user in auth leads reminders analytics; do
   {
     printf 'LEADLINE_STORE=mongodb://%s:%s@%s/leadline?%s\n' \

@@ -24,7 +24,7 @@ use crate::{
     imports,
     limits::{Peer, client_address},
     problem::{self, Problem},
-    turns::Seat,
+    turns::{Away, Counted, Seat},
     unread,
 };
 
@@ -130,9 +130,10 @@ async fn bounded(gateway: &Gateway, area: Area, upload: bool, mut request: Reque
     let counted = area == Area::Api && !is_operation(request.uri().path());
     let place = counted.then(|| gateway.places.try_acquire());
     if let Some(Err(_)) = place {
+        Away::Gateway.count(1);
         return Problem::unavailable("too many requests at once: try again").into_response();
     }
-    let _working = counted.then(Working::begin);
+    let _working = counted.then(|| Counted::begin(metrics::gauge!("leadline_http_requests_under_way")));
     // Files have places of their own.
     let seat = gateway.turns.as_ref().filter(|_| counted && !upload).map(Seat::new);
     if let Some(seat) = &seat {
@@ -149,23 +150,6 @@ async fn bounded(gateway: &Gateway, area: Area, upload: bool, mut request: Reque
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::from(Refusal::internal("a request panicked")).into_response(),
         Err(_) => Problem::unavailable("the request took too long and was cut off").into_response(),
-    }
-}
-
-/// Counts a request while it is worked on.
-struct Working(metrics::Gauge);
-
-impl Working {
-    fn begin() -> Self {
-        let working = metrics::gauge!("leadline_http_requests_under_way");
-        working.increment(1);
-        Self(working)
-    }
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.0.decrement(1);
     }
 }
 

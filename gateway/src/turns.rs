@@ -31,6 +31,58 @@ pub(crate) struct Turns {
     lines: Mutex<HashMap<WorkspaceId, Line>>,
 }
 
+/// Why a request is turned away: the label of a counter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Away {
+    /// Too many of its workspace are here.
+    Line,
+    /// Its workspace's turns were taken for too long.
+    Workspace,
+    /// Everybody's turns were.
+    Everybody,
+    /// There are too many requests of any kind.
+    Gateway,
+}
+
+impl Away {
+    const ALL: [Self; 4] = [Self::Line, Self::Workspace, Self::Everybody, Self::Gateway];
+
+    /// Counts `requests` more.
+    pub(crate) fn count(self, requests: u64) {
+        let limit = match self {
+            Self::Line => "line",
+            Self::Workspace => "workspace",
+            Self::Everybody => "everybody",
+            Self::Gateway => "gateway",
+        };
+        metrics::counter!("leadline_http_requests_turned_away_total", "limit" => limit).increment(requests);
+    }
+}
+
+/// One more in a gauge, until it is dropped.
+pub(crate) struct Counted(metrics::Gauge);
+
+impl Counted {
+    pub(crate) fn begin(gauge: metrics::Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+fn used() -> metrics::Gauge {
+    metrics::gauge!("leadline_turns_used")
+}
+
+fn waiting() -> metrics::Gauge {
+    metrics::gauge!("leadline_turns_waiting")
+}
+
 /// The requests of a workspace.
 struct Line {
     here: usize,
@@ -42,6 +94,7 @@ pub(crate) struct Turn {
     _own: OwnedSemaphorePermit,
     _everybodys: OwnedSemaphorePermit,
     _here: Here,
+    _used: Counted,
 }
 
 /// A request that waits or is worked on.
@@ -64,7 +117,13 @@ impl Drop for Here {
 
 impl Turns {
     /// So many turns for everybody, and at most so many for one workspace.
+    #[allow(clippy::cast_precision_loss, reason = "a gauge")]
     pub(crate) fn new(most: usize, most_of_one: usize) -> Arc<Self> {
+        metrics::gauge!("leadline_turns").set(most as f64);
+        used().set(0);
+        waiting().set(0);
+        // There from the start, so that the first one is seen to be one more.
+        Away::ALL.into_iter().for_each(|away| away.count(0));
         Self::with_patience(most, most_of_one, PATIENCE)
     }
 
@@ -91,13 +150,21 @@ impl Turns {
     /// [`Refusal::TooMany`] if the workspace has too many requests here, [`Refusal::Unavailable`] if all together have.
     pub(crate) async fn take(self: &Arc<Self>, workspace: WorkspaceId) -> Result<Turn, Refusal> {
         let until = Instant::now() + self.patience;
-        let too_many = || Refusal::TooMany { retry_after: RETRY_AFTER };
-        let (turns, here) = self.join(workspace).ok_or_else(too_many)?;
-        let Ok(Ok(own)) = timeout_at(until, turns.acquire_owned()).await else { return Err(too_many()) };
+        let too_many = |away: Away| {
+            away.count(1);
+            Refusal::TooMany { retry_after: RETRY_AFTER }
+        };
+        let (turns, here) = self.join(workspace).ok_or_else(|| too_many(Away::Line))?;
+        let waiting = Counted::begin(waiting());
+        let Ok(Ok(own)) = timeout_at(until, turns.acquire_owned()).await else {
+            return Err(too_many(Away::Workspace));
+        };
         let Ok(Ok(everybodys)) = timeout_at(until, self.everybodys.clone().acquire_owned()).await else {
+            Away::Everybody.count(1);
             return Err(Refusal::Unavailable("too many requests at once: try again".to_owned()));
         };
-        Ok(Turn { _own: own, _everybodys: everybodys, _here: here })
+        drop(waiting);
+        Ok(Turn { _own: own, _everybodys: everybodys, _here: here, _used: Counted::begin(used()) })
     }
 }
 

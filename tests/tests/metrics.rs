@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(45);
 fn promised() -> Result<BTreeMap<String, String>> {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/METRICS.md"))?;
     let mut promised = BTreeMap::new();
-    for line in page.lines().filter(|line| line.starts_with("| `leadline_")) {
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let [_, name, kind, _, meaning, _] = cells[..] else { anyhow::bail!("not a row: {line}") };
         ensure!(meaning.len() > 5, "no meaning: {line}");
@@ -37,7 +37,15 @@ async fn exported(metrics: &Client) -> Result<BTreeMap<String, String>> {
         .collect())
 }
 
-/// Does a little of everything.
+/// Keeps what a program exports for `scripts/check-exported`, which looks up there what rules and dashboards name.
+fn keep(mode: Mode, told: &str) -> Result<()> {
+    let name = if mode == Mode::AllInOne { "all-in-one" } else { "on-servers" };
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/exported");
+    std::fs::create_dir_all(folder)?;
+    Ok(std::fs::write(format!("{folder}/{name}.prom"), told)?)
+}
+
+/// Does a little of everything: also what rules and dashboards leave out, as it takes long or is about health.
 async fn work(system: &System) -> Result<()> {
     let una = system.register("Una").await?;
     let _stream = Stream::open(&una, None).await?;
@@ -45,6 +53,12 @@ async fn work(system: &System) -> Result<()> {
     let about = json!({ "leadId": lead["id"], "message": "Call", "dueAt": "2031-05-01T09:00:00Z" });
     una.post("/reminders", &about).await?.expect(201)?;
     Client::login(system.base(), &una.email).await?;
+    let wrong = json!({ "email": una.email, "password": "not the password", "session": "token" });
+    una.signed_out().post("/auth/login", &wrong).await?.expect(401)?;
+    for path in ["//healthz", "//readyz", "/leads/export", "/reports/monthly?tz=UTC"] {
+        una.get(path).await?.expect(200)?;
+    }
+    una.get("/downloads/none").await?.expect(410)?;
     wait_until(SOON, "the lead is counted", async || {
         una.get("/analytics/summary").await.is_ok_and(|summary| summary.body["totalLeads"] == 1)
     })
@@ -59,8 +73,11 @@ async fn every_metric_is_described_and_every_description_is_true() -> Result<()>
         let servers = if mode == Mode::AllInOne { None } else { Some(shared_servers().await?) };
         let listen = format!("127.0.0.1:{}", free_port()?);
         // Nobody listens there: its spans are lost, which is what is counted.
-        let settings =
-            [("LEADLINE_METRICS_LISTEN", listen.as_str()), ("LEADLINE_OTLP_ENDPOINT", "http://127.0.0.1:9")];
+        let settings = [
+            ("LEADLINE_METRICS_LISTEN", listen.as_str()),
+            ("LEADLINE_OTLP_ENDPOINT", "http://127.0.0.1:9"),
+            ("LEADLINE_RATE_LIMITS", "on"),
+        ];
         let system = System::start_on(mode, servers, &settings).await?;
         work(&system).await?;
         let metrics = Client::stranger(&format!("http://{listen}"));
@@ -85,6 +102,7 @@ async fn every_metric_is_described_and_every_description_is_true() -> Result<()>
         for name in &expected {
             ensure!(told.contains(&format!("# HELP {name} ")), "{name} is not described where it is told");
         }
+        keep(mode, told)?;
         seen.extend(exported(&metrics).await?);
     }
     for (name, kind) in &seen {
@@ -97,8 +115,12 @@ async fn every_metric_is_described_and_every_description_is_true() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_of_metrics_are_those_of_what_was_done() -> Result<()> {
     let listen = format!("127.0.0.1:{}", free_port()?);
-    let system =
-        System::start_on(Mode::AllInOne, None, &[("LEADLINE_METRICS_LISTEN", listen.as_str())]).await?;
+    let system = System::start_on(
+        Mode::AllInOne,
+        None,
+        &[("LEADLINE_METRICS_LISTEN", listen.as_str()), ("LEADLINE_RATE_LIMITS", "on")],
+    )
+    .await?;
     let una = system.register("Una").await?;
     let stream = Stream::open(&una, None).await?;
     for _ in 0..3 {
@@ -109,10 +131,10 @@ async fn figures_of_metrics_are_those_of_what_was_done() -> Result<()> {
     let value = async |series: &str| -> Result<Option<String>> {
         let told = metrics.get("//metrics").await?.expect(200)?;
         let told = told.body.as_str().unwrap_or_default().to_owned();
-        let line = told.lines().find(|line| line.starts_with(series));
-        Ok(line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned))
+        let mut all = told.lines().filter_map(|line| line.rsplit_once(' '));
+        Ok(all.find(|(name, _)| *name == series).map(|(_, value)| value.to_owned()))
     };
-    let call = "service=\"leadline.leads.v1.LeadsService\",method=\"CreateLead\"";
+    let call = "grpc_service=\"leadline.leads.v1.LeadsService\",method=\"CreateLead\"";
     let wanted = [
         (format!("leadline_grpc_requests_total{{{call},code=\"OK\"}}"), "3"),
         (format!("leadline_grpc_requests_total{{{call},code=\"INVALID_ARGUMENT\"}}"), "1"),
@@ -122,6 +144,11 @@ async fn figures_of_metrics_are_those_of_what_was_done() -> Result<()> {
         ("leadline_events_parked_total{consumer=\"analytics\"}".to_owned(), "0"),
         ("leadline_reminders_late_seconds".to_owned(), "0"),
         ("leadline_consumer_lag_seconds{consumer=\"analytics\"}".to_owned(), "0"),
+        ("leadline_turns".to_owned(), "256"),
+        ("leadline_turns_used".to_owned(), "0"),
+        ("leadline_turns_waiting".to_owned(), "0"),
+        ("leadline_auth_hashes_running".to_owned(), "0"),
+        ("leadline_http_requests_turned_away_total{limit=\"everybody\"}".to_owned(), "0"),
     ];
     eventually(SOON, "they agree", async || {
         for (series, wanted) in &wanted {
@@ -131,9 +158,63 @@ async fn figures_of_metrics_are_those_of_what_was_done() -> Result<()> {
         Ok(())
     })
     .await?;
+    // What the kernel says of the program itself.
+    let number = async |name: &str| -> Result<f64> {
+        Ok(value(name).await?.with_context(|| format!("no {name}"))?.parse()?)
+    };
+    let (memory, threads) =
+        (number("process_resident_memory_bytes").await?, number("process_threads").await?);
+    ensure!(memory > 4e6 && threads >= 2.0, "{memory} bytes, {threads} threads");
+    let (open, most) = (number("process_open_fds").await?, number("process_max_fds").await?);
+    ensure!(open > 5.0 && open < most, "{open} of {most}");
+    number("process_cpu_seconds_total").await?;
     drop(stream);
     wait_until(SOON, "the stream has left", async || {
         value("leadline_streams_open").await.is_ok_and(|told| told.as_deref() == Some("0"))
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_turned_away_is_counted_by_the_limit_that_was_reached() -> Result<()> {
+    let listen = format!("127.0.0.1:{}", free_port()?);
+    let settings = [
+        ("LEADLINE_METRICS_LISTEN", listen.as_str()),
+        ("LEADLINE_RATE_LIMITS", "on"),
+        ("LEADLINE_REQUESTS_AT_ONCE", "1"),
+        ("LEADLINE_WORKSPACE_REQUESTS_AT_ONCE", "1"),
+    ];
+    let system = System::start_on(Mode::AllInOne, None, &settings).await?;
+    let una = system.register("Una").await?;
+    // One is worked on and three wait; who comes then finds the line too long.
+    let crowd: Vec<_> = (0..60)
+        .map(|_| {
+            let una = una.clone();
+            tokio::spawn(async move { una.get("/leads").await })
+        })
+        .collect();
+    let mut away: u64 = 0;
+    for one in crowd {
+        match one.await??.status.as_u16() {
+            200 => {}
+            429 => away += 1,
+            status => anyhow::bail!("{status}"),
+        }
+    }
+    ensure!(away > 0, "nobody was turned away");
+    let metrics = Client::stranger(&format!("http://{listen}"));
+    let told = metrics.get("//metrics").await?.expect(200)?;
+    let told = told.body.as_str().context("no text")?.to_owned();
+    let value = |series: &str| -> Result<u64> {
+        let mut all = told.lines().filter_map(|line| line.rsplit_once(' '));
+        let (_, value) = all.find(|(name, _)| *name == series).with_context(|| format!("no {series}"))?;
+        Ok(value.parse()?)
+    };
+    let limit =
+        |limit: &str| value(&format!("leadline_http_requests_turned_away_total{{limit=\"{limit}\"}}"));
+    ensure!(limit("line")? + limit("workspace")? == away, "{away} were turned away:\n{told}");
+    ensure!(limit("everybody")? == 0 && limit("gateway")? == 0);
+    ensure!(value("leadline_turns")? == 1);
+    ensure!(value("leadline_turns_used")? == 0 && value("leadline_turns_waiting")? == 0);
+    Ok(())
 }

@@ -169,9 +169,9 @@ impl Drop for Counted {
     fn drop(&mut self) {
         let (service, method) = (self.method.service, self.method.method);
         let code = name(self.code.unwrap_or(Code::Cancelled));
-        metrics::counter!("leadline_grpc_requests_total", "service" => service, "method" => method, "code" => code)
+        metrics::counter!("leadline_grpc_requests_total", "grpc_service" => service, "method" => method, "code" => code)
             .increment(1);
-        metrics::histogram!("leadline_grpc_requests_seconds", "service" => service, "method" => method)
+        metrics::histogram!("leadline_grpc_requests_seconds", "grpc_service" => service, "method" => method)
             .record(self.started.elapsed().as_secs_f64());
     }
 }

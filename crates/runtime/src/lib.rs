@@ -17,6 +17,7 @@ mod greeting;
 pub mod health;
 pub mod ids;
 pub mod once;
+mod process;
 pub mod program;
 pub mod refusal;
 pub mod revoked;

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
+    process,
     stop::Stop,
     trace::{self, Traces},
 };
@@ -89,7 +90,11 @@ pub async fn serve_metrics(address: SocketAddr, stop: &Stop) -> std::io::Result<
             upkeep.run_upkeep();
         }
     });
-    let routes = Router::new().route("/metrics", get(move || std::future::ready(handle.render())));
+    let told = move || {
+        process::measure();
+        std::future::ready(handle.render())
+    };
+    let routes = Router::new().route("/metrics", get(told));
     tracing::info!(address = %listener.local_addr()?, "metrics");
     let ended = stop.clone();
     stop.spawn(crate::serve::http(listener, routes, ended));
@@ -109,8 +114,7 @@ fn describe() {
 
 /// The rows of its tables: name, kind, meaning.
 fn described() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    let rows =
-        include_str!("../../../docs/METRICS.md").lines().filter(|line| line.starts_with("| `leadline_"));
+    let rows = include_str!("../../../docs/METRICS.md").lines().filter(|line| line.starts_with("| `"));
     rows.filter_map(|row| {
         let mut cells = row.split('|').skip(1).map(str::trim);
         let (name, kind, _labels) = (cells.next()?, cells.next()?, cells.next()?);

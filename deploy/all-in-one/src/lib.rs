@@ -6,6 +6,7 @@
 
 mod backup;
 mod demo;
+mod figures;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -85,6 +86,16 @@ pub fn program() -> Program {
                 name: "restore",
                 about: "Checks a backup and puts it into a data folder that has no data yet",
                 settings: backup::RESTORE_SETTINGS,
+            },
+            Subcommand {
+                name: "rebuild",
+                about: "Counts all figures anew from the leads: on MongoDB while Leadline runs, with SQLite while it is stopped",
+                settings: leadline_analytics::COUNTING,
+            },
+            Subcommand {
+                name: "verify",
+                about: "Compares the figures' counters with a recount: on MongoDB while Leadline runs, with SQLite while it is stopped",
+                settings: leadline_analytics::COUNTING,
             },
         ],
     }
@@ -171,7 +182,7 @@ struct Services {
     _data: DataDir,
 }
 
-/// Runs the program, or its command `demo`, until `stop`.
+/// Runs the program, or a command of it, until `stop`.
 ///
 /// # Errors
 /// A line for whatever keeps it from starting.
@@ -189,6 +200,9 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
             "backup and restore are for the SQLite files; a MongoDB is backed up with its own tools (docs/OPERATING.md)",
         );
     }
+    let command = settings.command;
+    let counts = matches!(command, Some("rebuild" | "verify"));
+    let only = counts.then(|| leadline_analytics::only_workspace(&mut settings)).flatten();
     settings.finish().map_err(|faults| Failure::unusable(&faults))?;
     let Some(config) = config else { return Err(Failure::new("the settings can't be used")) };
     if let Some(backup) = backup {
@@ -196,6 +210,11 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
     }
     if let Some(restore) = restore {
         return backup::restore(&config.data, &restore);
+    }
+    match command {
+        Some("rebuild") => return figures::rebuild(&config, only, &stop).await,
+        Some("verify") => return figures::verify(&config, only, &stop).await,
+        _ => {}
     }
     if let Some(demo) = demo {
         let Some(services) = Services::start_or_stop(&config, &stop).await? else { return Ok(()) };

@@ -34,7 +34,7 @@ use leadline_storage::StoreUrl;
 use tokio::sync::Notify;
 use tonic::service::Routes;
 
-pub use crate::program::{program, run};
+pub use crate::program::{COUNTING, compare, count_anew, only_workspace, program, run};
 use crate::{
     erasure::Erasures, projection::Projection, rebuild::LeadsService, signal::Signals, store::Store,
 };

@@ -19,13 +19,15 @@ use leadline_storage::StoreUrl;
 
 use crate::{
     Config, NAME, Parts,
-    rebuild::{LeadsService, rebuild},
+    rebuild::{Leads, LeadsService, rebuild},
     store::{self, Store},
 };
 
 const LISTEN: Setting = settings::grpc_listen("127.0.0.1:50054");
 const WORKSPACE: Setting =
     Setting::optional("LEADLINE_WORKSPACE", "Only the workspace with this id, instead of all");
+/// The settings that only the commands `rebuild` and `verify` have.
+pub const COUNTING: &[Setting] = &[WORKSPACE];
 
 /// What the program is called, its settings and its commands.
 #[must_use]
@@ -43,12 +45,12 @@ pub fn program() -> Program {
             Subcommand {
                 name: "rebuild",
                 about: "Counts all figures anew from the leads service, while the system is live",
-                settings: &[WORKSPACE],
+                settings: COUNTING,
             },
             Subcommand {
                 name: "verify",
                 about: "Compares the counters with a recount of the stored snapshots",
-                settings: &[WORKSPACE],
+                settings: COUNTING,
             },
         ],
     }
@@ -105,7 +107,8 @@ async fn run_service(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
     Ok(served?)
 }
 
-fn only_workspace(settings: &mut Settings) -> Option<WorkspaceId> {
+/// The only workspace that `rebuild` or `verify` is to look at, if one is set.
+pub fn only_workspace(settings: &mut Settings) -> Option<WorkspaceId> {
     settings.parse(&WORKSPACE, WorkspaceId::parse)
 }
 
@@ -119,10 +122,30 @@ async fn run_rebuild(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
     let (Some(url), Some(secret), Some(route)) = (url, secret, route) else {
         return Err(Failure::new("the settings can't be used"));
     };
-    let store = store::open(&url, stop.stopping()).await?;
-    let leads = LeadsService { route, secret };
+    count_anew(&url, &LeadsService { route, secret }, only, &stop).await
+}
+
+async fn run_verify(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
+    let url = settings.require(&settings::STORE, StoreUrl::parse);
+    let only = only_workspace(&mut settings);
+    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
+    let Some(url) = url else { return Err(Failure::new("the settings can't be used")) };
+    compare(&url, only, "leadline-analytics rebuild", &stop).await
+}
+
+/// The command `rebuild`: counts all figures of a store anew, and announces how many.
+///
+/// # Errors
+/// A line for whatever keeps it from its end, and if it is told to stop.
+pub async fn count_anew(
+    url: &StoreUrl,
+    leads: &dyn Leads,
+    only: Option<WorkspaceId>,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let store = store::open(url, stop.stopping()).await?;
     let rebuilt = tokio::select! {
-        rebuilt = rebuild(&store, &leads, only) => rebuilt.map_err(Failure::from),
+        rebuilt = rebuild(&store, leads, only) => rebuilt.map_err(Failure::from),
         () = stop.stopping() => Err(Failure::new("stopped before the end: the figures are those of before")),
     };
     store.close().await;
@@ -131,12 +154,17 @@ async fn run_rebuild(mut settings: Settings, stop: Stop) -> Result<(), Failure> 
     Ok(())
 }
 
-async fn run_verify(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
-    let url = settings.require(&settings::STORE, StoreUrl::parse);
-    let only = only_workspace(&mut settings);
-    settings.finish().map_err(|faults| Failure::unusable(&faults))?;
-    let Some(url) = url else { return Err(Failure::new("the settings can't be used")) };
-    let store = store::open(&url, stop.stopping()).await?;
+/// The command `verify`: compares a store's counters with a recount. `mend` is the command that mends them.
+///
+/// # Errors
+/// If they differ, or the store can't be read.
+pub async fn compare(
+    url: &StoreUrl,
+    only: Option<WorkspaceId>,
+    mend: &str,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let store = store::open(url, stop.stopping()).await?;
     let verified = tokio::select! {
         verified = verify(&store, only) => verified.map_err(Failure::from),
         () = stop.stopping() => Err(Failure::new("stopped before the end")),
@@ -148,7 +176,7 @@ async fn run_verify(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "the counters of {} of {} workspaces differ from a recount: run leadline-analytics rebuild",
+        "the counters of {} of {} workspaces differ from a recount: run {mend}",
         verified.wrong, verified.workspaces
     )))
 }

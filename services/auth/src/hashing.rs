@@ -26,8 +26,28 @@ pub struct Hasher {
     waiting: Arc<Semaphore>,
     /// Of a password that nobody knows: verified where there is no account, so that this takes as long.
     dummy: PasswordHash,
+    /// The pool's use, for whoever watches.
+    used: metrics::Gauge,
+    queued: metrics::Gauge,
+    refused: metrics::Counter,
     #[cfg(test)]
     pub(crate) verified: std::sync::atomic::AtomicU64,
+}
+
+/// One more in a gauge, until it is dropped.
+struct Counted(metrics::Gauge);
+
+impl Counted {
+    fn new(gauge: &metrics::Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
 }
 
 impl Hasher {
@@ -35,16 +55,29 @@ impl Hasher {
     ///
     /// # Errors
     /// If the system has no randomness.
+    #[allow(clippy::cast_precision_loss, reason = "a gauge")]
     pub fn new() -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let params = Params::new(MEMORY, PASSES, LANES, None).map_err(|_| Error::ParamsInvalid)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let dummy = hash(&argon2, Password::generated().reveal())?;
+        metrics::gauge!("leadline_auth_hash_places").set(cores as f64);
+        let (used, queued) = (
+            metrics::gauge!("leadline_auth_hashes_running"),
+            metrics::gauge!("leadline_auth_hashes_waiting"),
+        );
+        used.set(0);
+        queued.set(0);
+        let refused = metrics::counter!("leadline_auth_hashes_refused_total");
+        refused.increment(0);
         Ok(Self {
             argon2,
             places: Arc::new(Semaphore::new(cores)),
             waiting: Arc::new(Semaphore::new(MOST_WAITING)),
             dummy,
+            used,
+            queued,
+            refused,
             #[cfg(test)]
             verified: std::sync::atomic::AtomicU64::new(0),
         })
@@ -77,16 +110,22 @@ impl Hasher {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-        let busy = || Refusal::Unavailable("too many people sign in at this moment: try again".to_owned());
+        let busy = || {
+            self.refused.increment(1);
+            Refusal::Unavailable("too many people sign in at this moment: try again".to_owned())
+        };
         let waiting = self.waiting.clone().try_acquire_owned().map_err(|_| busy())?;
+        let queued = Counted::new(&self.queued);
         let place = match tokio::time::timeout(PATIENCE, self.places.clone().acquire_owned()).await {
             Ok(Ok(place)) => place,
             Ok(Err(_)) | Err(_) => return Err(busy()),
         };
+        drop(queued);
+        let used = Counted::new(&self.used);
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             // Held to here even if nobody waits for the answer any more: the memory is in use until now.
-            drop((place, waiting));
+            drop((place, waiting, used));
             done
         });
         done.await.map_err(Refusal::internal)

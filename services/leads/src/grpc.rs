@@ -504,8 +504,7 @@ impl LeadsService for Leads {
         }))
     }
 
-    type StreamSnapshotsStream =
-        Pin<Box<dyn Stream<Item = Result<proto::StreamSnapshotsResponse, Status>> + Send>>;
+    type StreamSnapshotsStream = Snapshots;
 
     async fn stream_snapshots(
         &self,
@@ -516,12 +515,20 @@ impl LeadsService for Leads {
             "" => None,
             id => Some(WorkspaceId::from(parse_uuid(id).map_err(|_| Refusal::NotFound("workspace"))?)),
         };
-        let walk = SnapshotWalk { store: self.store.clone(), only, at: only, begun: false, after: None };
-        let parts = futures::stream::try_unfold(walk, |walk| async move {
-            walk.next().await.map_err(|error| Status::from(Refusal::from(error)))
-        });
-        Ok(Response::new(Box::pin(parts)))
+        Ok(Response::new(snapshots(self.store.clone(), only)))
     }
+}
+
+/// Batches of snapshots.
+pub type Snapshots = Pin<Box<dyn Stream<Item = Result<proto::StreamSnapshotsResponse, Status>> + Send>>;
+
+/// The newest snapshot of every lead, of one workspace or of all: for this deployment's own programs, which count them anew.
+#[must_use]
+pub fn snapshots(store: Arc<dyn Store>, only: Option<WorkspaceId>) -> Snapshots {
+    let walk = SnapshotWalk { store, only, at: only, begun: false, after: None };
+    Box::pin(futures::stream::try_unfold(walk, |walk| async move {
+        walk.next().await.map_err(|error| Status::from(Refusal::from(error)))
+    }))
 }
 
 /// Goes through every workspace, part by part; nothing is held but the place.
@@ -543,7 +550,8 @@ impl SnapshotWalk {
             }
             self.begun = true;
             let Some(workspace) = self.at else { return Ok(None) };
-            // The service secret was shown: this is the deployment's own question about its own rows.
+            // The service secret was shown, or this is a command of the program that has the store: the deployment's own question
+            // about its own rows.
             let scope = Scope::of_own_row(workspace);
             let leads = self.store.walk(scope, self.after, SNAPSHOTS).await?;
             if let Some(last) = leads.last() {
