@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, io::Cursor, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use leadline_testbed::wait_until;
-use leadline_tests::{Client, System, encode, imports::import, in_every_mode, query, text, unknown_id};
+use leadline_tests::{Client, System, encode, in_every_mode, query, text, unknown_id};
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 
@@ -18,7 +18,6 @@ in_every_mode!(
     the_figures_of_a_file_are_those_of_the_api,
     a_month_is_a_pdf_with_pages_a_workbook_and_a_csv,
     a_month_lists_the_leads_won_and_lost_with_the_reason,
-    a_month_lists_those_that_were_lost_last_each_with_its_own_reason,
     likely_duplicates_are_told_with_why,
     a_lead_that_is_being_typed_is_compared_too,
 );
@@ -415,46 +414,6 @@ async fn a_month_lists_the_leads_won_and_lost_with_the_reason(system: &'static S
     // The latest first.
     ensure!(lost[0][0] == "Lead 5" && lost[1][0] == "Lead 4", "{lost:?}");
     ensure!(lost[0][1] == "Engines" && lost[0][5] == "Because of 5", "{lost:?}");
-    Ok(())
-}
-
-async fn a_month_lists_those_that_were_lost_last_each_with_its_own_reason(
-    system: &'static System,
-) -> Result<()> {
-    let una = system.register("Una").await?;
-    // More than are listed, all lost at once.
-    let rows: String = (0..510).map(|n| format!("Imported {n},Lost\n")).collect();
-    import(&una, format!("Name,Status\n{rows}"), &[]).await?;
-    let lose = async |name: String, reason: &str| -> Result<String> {
-        let lead = una.lead_of(&json!({ "name": name })).await?;
-        let id = text(&lead, "id").to_owned();
-        let body = json!({ "status": "Lost", "reason": reason });
-        una.patch(&format!("/leads/{id}/status"), &body).await?.expect(200)?;
-        Ok(id)
-    };
-    for chunk in 0..12 {
-        let moved = (0..10).map(|n| lose(format!("Moved {:03}", chunk * 10 + n), "too dear"));
-        futures::future::try_join_all(moved).await?;
-    }
-    // One that another has gone into that was lost later, for another reason.
-    let last = lose("Last".to_owned(), "its own").await?;
-    let other = lose("Other".to_owned(), "not its own").await?;
-    una.post(&format!("/leads/{last}/merge"), &json!({ "from": [other] })).await?.expect(200)?;
-    // All the others are edited after that.
-    let edit = json!({ "filter": { "q": "imported" }, "addTags": ["old"] });
-    ensure!(una.post("/leads/bulk", &edit).await?.expect(200)?.body["changed"] == 510);
-    wait_until(Duration::from_secs(20), "all is counted", async || {
-        let report = una.get("/analytics/report?period=month&tz=UTC").await;
-        report.is_ok_and(|report| report.body["figures"]["lost"] == 631)
-    })
-    .await?;
-    let lost = file(&una, "/reports/monthly?format=csv&tz=UTC").await?.table("Lost")?;
-    ensure!(lost.len() == 501 && lost[500][0].starts_with("and 131 more"), "{:?}", lost.last());
-    ensure!(lost[0][0] == "Last" && lost[0][5] == "its own", "{:?}", lost[0]);
-    let (moved, rest) = lost[1..500].split_at(120);
-    let with_reason = |row: &Vec<String>| row[0].starts_with("Moved") && row[5] == "too dear";
-    ensure!(moved.iter().all(with_reason), "{moved:?}");
-    ensure!(rest.iter().all(|row| row[0].starts_with("Imported") && row[5].is_empty()), "{rest:?}");
     Ok(())
 }
 
