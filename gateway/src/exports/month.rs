@@ -321,6 +321,7 @@ async fn reason(gateway: Arc<Gateway>, caller: Caller, wanted: Move) -> Result<S
             types: vec!["lead.status_changed".to_owned()],
             limit,
             cursor,
+            gone: false,
         };
         let page = match gateway.leads().list_activity(caller.request(request)).await.map_err(Refusal::from) {
             Ok(page) => page.into_inner(),

@@ -177,7 +177,7 @@ mod tests {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    assert!(matches!(error, HandleError::Poison { .. }), "it comes again for ever: {error}")
+                    assert!(matches!(error, HandleError::Poison { .. }), "it comes again for ever: {error}");
                 }
             }
         });

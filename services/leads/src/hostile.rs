@@ -171,7 +171,7 @@ pub fn event(bytes: &[u8]) {
         }
         Ok(None) => {}
         Err(error) => {
-            assert!(matches!(error, HandleError::Poison { .. }), "it comes again for ever: {error}")
+            assert!(matches!(error, HandleError::Poison { .. }), "it comes again for ever: {error}");
         }
     }
 }
