@@ -299,6 +299,23 @@ impl Author {
                     }
                 }
             }
+            // Between the years little lies ahead: what nobody has promised anything for yet.
+            let is_open = |story: &Story| {
+                story.moves.last().is_none_or(|last| !matches!(last.to, Stage::Converted | Stage::Lost))
+                    && story.reminders.iter().all(|promise| promise.done_at.is_some())
+            };
+            for story in stories.iter_mut().rev().filter(|story| is_open(story)) {
+                let minute = self.random.random_range(9 * 4..17 * 4) * 15;
+                let due_at = self.at(day, minute, 0);
+                if lacking == 0 || due_at <= story.created_at {
+                    continue;
+                }
+                let message = words::pick(&mut self.random, words::PROMISES);
+                story.owner = Some(0);
+                let made_at = story.created_at;
+                story.reminders.push(Promise { made_at, by: 0, due_at, message, done_at: None });
+                lacking -= 1;
+            }
         }
     }
 
