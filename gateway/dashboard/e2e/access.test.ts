@@ -11,10 +11,14 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 async function faultsOf(page: Page): Promise<string[]> {
   // Evaluated from outside: the page's policy allows no foreign script, and that is as it should be.
   await page.evaluate(AXE);
+  // Left out: what stands at the ends of an open menu. It is hidden and takes the focus, but hands it on in the same moment.
   const results = await page.evaluate(() =>
-    (window as unknown as { axe: { run: (o: object) => Promise<AxeResults> } }).axe.run({
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
-    }),
+    (window as unknown as { axe: { run: (c: object, o: object) => Promise<AxeResults> } }).axe.run(
+      { exclude: ['[data-base-ui-focus-guard]'] },
+      {
+        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
+      },
+    ),
   );
   return results.violations.flatMap((one) =>
     one.nodes.map((node) => `${one.id}: ${node.target.join(' ')} ${node.failureSummary ?? ''}`),
@@ -72,8 +76,10 @@ for (const theme of ['light', 'dark'] as const)
     for (const [path, sign] of screens) {
       await page.goto(path);
       await expect(page.getByText(sign).first()).toBeVisible();
-      await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
-      expect(await faultsOf(page), `${theme} ${path}`).toEqual([]);
+      await expect(async () => {
+        await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
+        expect(await faultsOf(page), `${theme} ${path}`).toEqual([]);
+      }).toPass({ timeout: 20_000 });
     }
     await page.keyboard.press('Control+k');
     await expect(page.getByRole('combobox', { name: 'Search or jump to' })).toBeVisible();
@@ -138,10 +144,12 @@ for (const theme of ['light', 'dark'] as const)
       isMobile: true,
     });
     const page = await context.newPage();
-    const clean = async (what: string) => {
-      await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
-      expect(await faultsOf(page), `${theme} ${what}`).toEqual([]);
-    };
+    // Once it has come to rest: what is read anew stands dimmed for a moment.
+    const clean = (what: string) =>
+      expect(async () => {
+        await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
+        expect(await faultsOf(page), `${theme} ${what}`).toEqual([]);
+      }).toPass({ timeout: 20_000 });
     for (const [path, sign] of [
       ['/sign-in', 'Welcome back'],
       ['/register', 'Start with Leadline'],

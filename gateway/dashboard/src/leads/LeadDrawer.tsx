@@ -10,7 +10,7 @@ import { IconButton } from '../design/Button';
 import { Menu } from '../design/Menu';
 import { Empty, Failed, Skeleton } from '../design/Small';
 import { useCanWrite } from '../shell/me';
-import { inModal, isPageKey } from '../shell/shortcuts';
+import { isPageKey } from '../shell/shortcuts';
 import { quietly } from '../undo/change';
 import { copied } from '../undo/notice';
 import { t } from '../words';
@@ -36,9 +36,13 @@ export default function LeadDrawer({ id }: { id: string }) {
     next && void navigate({ to: '.', search: (old) => ({ ...old, lead: next }), replace: true, resetScroll: false });
   const close = () => void navigate({ to: '.', search: (old) => ({ ...old, lead: undefined }), resetScroll: false });
   const { before, after } = useNeighbours(id);
+  const isCovered = () =>
+    [...document.querySelectorAll('[role=dialog]:not([data-toast]), [role=alertdialog]')].some(
+      (one) => one !== panel.current,
+    );
   const onKey = useEffectEvent((event: KeyboardEvent) => {
     // A dialog over the panel has the keys.
-    if (!isPageKey(event) || inModal()) return;
+    if (!isPageKey(event) || isCovered()) return;
     const key = event.key.toLowerCase();
     if (key === 'j') go(after);
     else if (key === 'k') go(before);
@@ -47,7 +51,7 @@ export default function LeadDrawer({ id }: { id: string }) {
   const covered = useRef(false);
   useEffect(() => {
     const look = () => {
-      covered.current = inModal();
+      covered.current = isCovered();
     };
     addEventListener('keydown', look, { capture: true });
     addEventListener('keydown', onKey);
