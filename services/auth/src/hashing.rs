@@ -1,10 +1,15 @@
 //! Argon2id on a bounded pool: a burst of sign-ins costs time, never more memory than there are cores for.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::Error};
 use leadline_runtime::refusal::Refusal;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::password::{Password, PasswordHash};
 
@@ -20,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(7);
 /// Hashes and verifies passwords.
 pub struct Hasher {
     argon2: Argon2<'static>,
+    workers: Workers,
     /// One for each core.
     places: Arc<Semaphore>,
     /// One for each call that runs or waits.
@@ -32,6 +38,42 @@ pub struct Hasher {
     refused: metrics::Counter,
     #[cfg(test)]
     pub(crate) verified: std::sync::atomic::AtomicU64,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that do nothing else, and end with their value. The allocator keeps what a thread has freed for that thread: on a pool
+/// that others use too, every one of its threads would hold the memory of a hash in the end.
+struct Workers(mpsc::Sender<Job>);
+
+impl Workers {
+    fn new(count: usize) -> Self {
+        let (jobs, next) = mpsc::channel::<Job>();
+        let next = Arc::new(Mutex::new(next));
+        for _ in 0..count {
+            let next = next.clone();
+            thread::spawn(move || {
+                loop {
+                    let job = next.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(job) = job else { return };
+                    // Whoever waits for it is told by what it drops.
+                    let _ = catch_unwind(AssertUnwindSafe(job));
+                }
+            });
+        }
+        Self(jobs)
+    }
+
+    /// Does something on one of them.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        let (answer, done) = oneshot::channel();
+        let job = Box::new(move || {
+            // Nobody may wait for it any more.
+            let _ = answer.send(work());
+        });
+        self.0.send(job).map_err(Refusal::internal)?;
+        done.await.map_err(Refusal::internal)
+    }
 }
 
 /// One more in a gauge, until it is dropped.
@@ -72,6 +114,7 @@ impl Hasher {
         refused.increment(0);
         Ok(Self {
             argon2,
+            workers: Workers::new(cores),
             places: Arc::new(Semaphore::new(cores)),
             waiting: Arc::new(Semaphore::new(MOST_WAITING)),
             dummy,
@@ -122,13 +165,13 @@ impl Hasher {
         };
         drop(queued);
         let used = Counted::new(&self.used);
-        let done = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let done = work();
             // Held to here even if nobody waits for the answer any more: the memory is in use until now.
             drop((place, waiting, used));
             done
-        });
-        done.await.map_err(Refusal::internal)
+        };
+        self.workers.run(work).await
     }
 }
 
