@@ -202,7 +202,7 @@ for (const theme of ['light', 'dark'] as const)
     await page.getByRole('menuitem', { name: 'Save this view' }).click();
     await opened('Save this view');
     await page.getByRole('checkbox', { name: 'Select Ada Larsen' }).check();
-    await page.getByRole('toolbar').getByRole('button', { name: 'Tag' }).click();
+    await page.getByRole('toolbar').getByRole('button', { name: 'Tag', exact: true }).click();
     await opened(/tag/i);
     await page.goto('/pipeline');
     await page.getByRole('button', { name: 'Move Ada Larsen' }).click();

@@ -81,6 +81,7 @@ test('a view is kept, found by the palette, saved over, deleted, and each time g
   await expect(page.getByText(/^Undone: View “Gone” deleted/).first()).toBeVisible();
 
   await page.goto('/');
+  await expect(page.getByRole('heading', { name: 'Dashboard', level: 1 })).toBeVisible();
   await page.keyboard.press('Control+k');
   await expect(page.getByRole('combobox', { name: 'Search or jump to' })).toBeFocused();
   await page.keyboard.type('gone');
@@ -116,6 +117,7 @@ test('J and K go on in the order of the page behind the open lead, and not past 
   // Another page, another order: the pipeline's is forgotten.
   await page.goto('/activity');
   await page.getByRole('log').getByRole('link', { name: 'Mei' }).click();
+  await expect(panel('Mei')).toBeVisible();
   await page.keyboard.press('k');
   await expect(panel('Yara')).toBeVisible();
   await page.keyboard.press('Escape');
