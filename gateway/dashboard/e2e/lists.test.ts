@@ -166,7 +166,7 @@ test('the theme is switched at the top, chosen in the settings, and there before
   await expect(page.locator('meta[name="theme-color"]')).toHaveAttribute('content', '#0B110F');
   await page.goto('/settings?tab=preferences', { waitUntil: 'commit' });
   // Set by the first script, before there is anything to see.
-  await page.waitForFunction(() => document.body !== null);
+  await page.locator('body').waitFor({ state: 'attached' });
   await expect(html).toHaveAttribute('data-theme', 'dark');
   await expect(page.getByRole('radio', { name: 'Dark' })).toBeChecked();
   await page.getByText('System', { exact: true }).click();
