@@ -85,8 +85,10 @@ impl Watcher {
 fn compare(ledger: &Ledger, seen: &Seen, now: i64, faults: &mut Faults) {
     let activities: BTreeSet<&str> =
         seen.events.iter().filter(|event| event.kind == "activity").map(|event| event.id.as_str()).collect();
+    // What was done before it began to watch it need not be told.
+    let began = seen.events.first().map_or("", |first| text(&first.data, "at"));
     for entry in &ledger.log {
-        if !activities.contains(text(entry, "id")) {
+        if text(entry, "at") >= began && !activities.contains(text(entry, "id")) {
             faults.add(format!("never told: {entry}"));
         }
     }

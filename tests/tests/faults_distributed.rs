@@ -139,7 +139,7 @@ async fn killed_again_and_again(mode: Mode) -> Result<()> {
     stage.system.ready().await?;
     ground.rest().await?;
     let took = began.elapsed();
-    ground.was_busy(usize::try_from(kills)? * 10)?;
+    ground.was_busy(usize::try_from(kills)? * 3)?;
     stage.check(&ground).await?;
     let person = Client::login(stage.system.base(), &ground.person.email).await?;
     let told = watcher.check(&person, SETTLE).await?;

@@ -469,6 +469,7 @@ async fn a_cursor_of_another_workspace_is_as_a_broken_one(system: &'static Syste
         let invitation = json!({ "email": format!("{}@example.test", unknown_id()), "role": "viewer" });
         client.post("/workspace/invitations", &invitation).await?.expect(201)?;
         client.invite("Second", "member").await?;
+        Client::login(system.base(), &client.email).await?;
     }
     let mut tried = 0;
     for (method, path, operation) in operations(&description(system).await?) {
