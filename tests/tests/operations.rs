@@ -328,8 +328,12 @@ async fn talkative_logs(mode: Mode) -> Result<()> {
         .await?
         .expect(201)?;
     let download = link.text("url").rsplit('/').next().unwrap_or_default().to_owned();
-    una.signed_out().get(&format!("/downloads/{download}")).await?.expect(200)?;
+    // As a browser follows it.
+    let cookie = link.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    let follow = una.signed_out().request(Method::GET, &format!("/downloads/{download}"));
+    una.send(follow.header("cookie", &cookie)).await?.expect(200)?;
     secrets.push(("a link's token", download));
+    secrets.push(("a link's cookie", cookie.rsplit('=').next().unwrap_or_default().to_owned()));
     let invited = json!({ "email": format!("ina.{mark}@example.test"), "role": "member" });
     let invitation = una.post("/workspace/invitations", &invited).await?.expect(201)?;
     secrets.push(("an invitation's token", invitation.text("token").to_owned()));
