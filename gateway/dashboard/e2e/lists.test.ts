@@ -85,7 +85,7 @@ test('a view is kept, found by the palette, saved over, deleted, and each time g
   await page.keyboard.press('Control+k');
   await expect(page.getByRole('combobox', { name: 'Search or jump to' })).toBeFocused();
   await page.keyboard.type('gone');
-  await page.getByRole('option', { name: 'Gone' }).click();
+  await page.getByRole('option', { name: 'Gone', exact: true }).click();
   await expect(page).toHaveURL(/\/leads\?status=Lost/);
 });
 
@@ -127,7 +127,7 @@ test('J and K go on in the order of the page behind the open lead, and not past 
   await page.keyboard.press('Control+k');
   await expect(page.getByRole('combobox', { name: 'Search or jump to' })).toBeFocused();
   await page.keyboard.type('mei');
-  await page.getByRole('option', { name: 'Mei' }).click();
+  await page.getByRole('option', { name: /^Mei/ }).click();
   await expect(panel('Mei').getByRole('button', { name: /^Previous lead/ })).toBeDisabled();
   await expect(panel('Mei').getByRole('button', { name: /^Next lead/ })).toBeDisabled();
 });
