@@ -164,12 +164,14 @@ test('the theme is switched at the top, chosen in the settings, and there before
   await page.getByRole('button', { name: 'Switch to the dark theme' }).click();
   await expect(html).toHaveAttribute('data-theme', 'dark');
   await expect(page.locator('meta[name="theme-color"]')).toHaveAttribute('content', '#0B110F');
-  await page.goto('/settings?tab=preferences', { waitUntil: 'commit' });
   // Set by the first script, before there is anything to see.
-  await page.locator('body').waitFor({ state: 'attached' });
-  await expect(html).toHaveAttribute('data-theme', 'dark');
+  await page.addInitScript(() => {
+    requestAnimationFrame(() => Object.assign(window, { firstTheme: document.documentElement.dataset['theme'] }));
+  });
+  await page.goto('/settings?tab=preferences');
+  await expect.poll(() => page.evaluate(() => (window as { firstTheme?: string }).firstTheme)).toBe('dark');
   await expect(page.getByRole('radio', { name: 'Dark' })).toBeChecked();
-  await page.getByText('System', { exact: true }).click();
+  await page.getByRole('radio', { name: 'System' }).check();
   await expect(html).toHaveAttribute('data-theme', 'light');
   await page.emulateMedia({ colorScheme: 'dark' });
   await expect(html).toHaveAttribute('data-theme', 'dark');
