@@ -55,6 +55,13 @@ test('when reminders can’t be read, nothing is said to be clear', async ({ som
   await page.route('**/api/v1/reminders?*', (route) =>
     trouble ? route.fulfill({ status: 400, json: { title: 'Oops', status: 400 } }) : route.continue(),
   );
+  // The dashboard's own answer has the first of them, and says that there are more.
+  await page.route('**/api/v1/analytics/dashboard*', async (route) => {
+    const response = await route.fetch();
+    const json = await response.json();
+    for (const list of ['overdue', 'today']) json.reminders[list].nextCursor = 'more';
+    await route.fulfill({ response, json });
+  });
   await page.goto('/');
   const work = page.getByRole('region', { name: 'Today’s work' });
   await expect(work.getByRole('alert')).toContainText('Oops');
