@@ -1,4 +1,4 @@
-//! What is measured: each setting is an environment variable, and has a default that takes some twenty minutes on two cores.
+//! What is measured: each setting is an environment variable, and has a default; all of them take about an hour on two cores.
 
 use std::{env, time::Duration};
 
