@@ -26,6 +26,8 @@ test('a chart whose figures can’t be had does not show those of all leads unde
 }) => {
   await caller.post('/leads', { name: 'Ada Larsen', source: 'Referral' });
   await caller.post('/leads', { name: 'Luca Novak', source: 'Website' });
+  // News of the two would have the figures read again, and mend by themselves what is to be mended by hand here.
+  await page.route('**/api/v1/events', (route) => route.abort());
   await page.goto('/');
   const chart = page.getByRole('region', { name: 'Leads by stage' });
   await expect(chart.getByRole('button', { name: /^New/ })).toContainText('2');
