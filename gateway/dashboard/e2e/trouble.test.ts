@@ -2,6 +2,8 @@ import { expect, test } from './program';
 
 test('a server in trouble is said where it hurts, and tried again', async ({ someone: { page, caller } }) => {
   await caller.post('/leads', { name: 'Ada Larsen' });
+  // News of the lead would have the figures read again without a click.
+  await page.route('**/api/v1/events', (route) => route.abort());
   await page.route('**/api/v1/analytics/dashboard*', (route) =>
     route.fulfill({ status: 500, json: { title: 'Oops', status: 500, requestId: 'r-42' } }),
   );
@@ -13,6 +15,7 @@ test('a server in trouble is said where it hurts, and tried again', async ({ som
   await expect(page.getByRole('link', { name: /Total leads/ })).toContainText('1');
 
   // What was shown stays, and says how old it is.
+  await page.unroute('**/api/v1/events');
   await page.route('**/api/v1/analytics/dashboard*', (route) =>
     route.fulfill({ status: 503, json: { title: 'Down', status: 503 } }),
   );
