@@ -1,6 +1,6 @@
 //! The dashboard's files, built into the program, and the page of the API's description.
 
-use std::{borrow::Cow, collections::HashMap, sync::OnceLock};
+use std::{borrow::Cow, collections::HashMap, io::Read, sync::OnceLock};
 
 use axum::{
     body::Body,
@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rust_embed::RustEmbed;
 
@@ -31,9 +32,24 @@ const UNBUILT_DOCS: &str = "<!doctype html><html lang=\"en\"><head><meta charset
 struct File {
     kind: HeaderValue,
     tag: HeaderValue,
-    plain: Bytes,
     brotli: Option<Bytes>,
     gzip: Option<Bytes>,
+    /// Scripts and styles are not built in as they are: nearly everybody takes them coded. Once one is asked for, it is kept.
+    plain: OnceLock<Bytes>,
+}
+
+impl File {
+    fn plain(&self) -> Bytes {
+        let unpack = || {
+            let mut bytes = Vec::new();
+            let packed = self.gzip.clone().unwrap_or_default();
+            if let Err(error) = GzDecoder::new(packed.as_ref()).read_to_end(&mut bytes) {
+                tracing::error!(%error, "a file of the dashboard is damaged");
+            }
+            bytes.into()
+        };
+        self.plain.get_or_init(unpack).clone()
+    }
 }
 
 type Files = HashMap<Cow<'static, str>, File>;
@@ -41,25 +57,35 @@ type Files = HashMap<Cow<'static, str>, File>;
 fn files() -> &'static Files {
     static FILES: OnceLock<Files> = OnceLock::new();
     FILES.get_or_init(|| {
-        let bytes = |path: &str| Built::get(path).map(|file| into_bytes(file.data));
-        Built::iter()
-            .filter_map(|path| {
-                let file = Built::get(&path)?;
-                let coded = path.ends_with(".br") || path.ends_with(".gz");
-                let hash = file.metadata.sha256_hash();
-                let tag =
-                    hash[..12].iter().fold(String::from("\""), |text, byte| format!("{text}{byte:02x}"));
-                let file = File {
-                    kind: media_type(&path),
-                    tag: HeaderValue::try_from(tag + "\"").ok()?,
-                    brotli: bytes(&format!("{path}.br")),
-                    gzip: bytes(&format!("{path}.gz")),
-                    plain: into_bytes(file.data),
-                };
-                (!coded).then_some((path, file))
-            })
-            .collect()
+        let mut files = Files::new();
+        for path in Built::iter() {
+            let Some(built) = Built::get(&path) else { continue };
+            let name = path.strip_suffix(".br").or_else(|| path.strip_suffix(".gz")).unwrap_or(&path);
+            let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", hex(&built.metadata.sha256_hash()[..12])))
+            else {
+                continue;
+            };
+            let file = files.entry(name.to_owned().into()).or_insert_with(|| File {
+                kind: media_type(name),
+                tag: tag.clone(),
+                brotli: None,
+                gzip: None,
+                plain: OnceLock::new(),
+            });
+            let bytes = into_bytes(built.data);
+            match path.rsplit_once('.') {
+                Some((_, "br")) => file.brotli = Some(bytes),
+                // What it is, without the coding, follows from this one: so does its tag.
+                Some((_, "gz")) => (file.gzip, file.tag) = (Some(bytes), tag),
+                _ => drop(file.plain.set(bytes)),
+            }
+        }
+        files
     })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn into_bytes(data: Cow<'static, [u8]>) -> Bytes {
@@ -149,7 +175,7 @@ fn serve(file: &File, headers: &HeaderMap, life: Life) -> Response {
         _ if known => Bytes::new(),
         Coding::Brotli => file.brotli.clone().unwrap_or_default(),
         Coding::Gzip => file.gzip.clone().unwrap_or_default(),
-        Coding::Identity => file.plain.clone(),
+        Coding::Identity => file.plain(),
     };
     let mut response = Response::new(Body::from(body));
     let answer = response.headers_mut();
@@ -230,6 +256,9 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
     use http_body_util::BodyExt;
 
     use super::*;
@@ -242,9 +271,9 @@ mod tests {
         File {
             kind: HeaderValue::from_static("text/javascript; charset=utf-8"),
             tag: HeaderValue::from_static("\"abc\""),
-            plain: Bytes::from_static(b"plain"),
             brotli: Some(Bytes::from_static(b"brotli")),
             gzip: Some(Bytes::from_static(b"gzip")),
+            plain: OnceLock::from(Bytes::from_static(b"plain")),
         }
     }
 
@@ -270,6 +299,17 @@ mod tests {
         assert_eq!(response.headers()[header::VARY], "Accept-Encoding");
         assert_eq!(response.headers()[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "brotli");
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_coding_gets_the_file_itself() {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(b"let a = 1").unwrap();
+        let gzip = Some(packed.finish().unwrap().into());
+        let file = File { gzip, plain: OnceLock::new(), ..file() };
+        let response = serve(&file, &HeaderMap::new(), Life::Immutable);
+        assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "let a = 1");
     }
 
     #[test]

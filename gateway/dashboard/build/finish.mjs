@@ -1,4 +1,5 @@
-// The last step of the build: the API's reference page, the size budget, and a .br and .gz beside every text file.
+// The last step of the build: the API's reference page, the size budget, and a .br and .gz of every text file. Scripts and
+// styles are kept in these two only: the program, which has them all in it, unpacks one for whoever takes no coding.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
@@ -93,6 +94,7 @@ for (const path of walk(dist)) {
       params: { [constants.BROTLI_PARAM_QUALITY]: 10, [constants.BROTLI_PARAM_SIZE_HINT]: body.length },
     }),
   );
+  if (['.js', '.css'].includes(extname(path))) rmSync(path);
 }
 
 if (total > BUDGET) {

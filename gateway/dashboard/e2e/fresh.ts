@@ -23,8 +23,9 @@ export async function inFront(program: string, folder: string): Promise<{ url: s
     const path = new URL(incoming.url ?? '/', program).pathname;
     if (!path.startsWith('/api')) {
       const file = join(folder, path);
-      const found = existsSync(file) && statSync(file).isFile() ? file : join(folder, 'index.html');
-      const coded = existsSync(`${found}.br`) && (incoming.headers['accept-encoding'] ?? '').includes('br');
+      const there = existsSync(`${file}.br`) || (existsSync(file) && statSync(file).isFile());
+      const found = there ? file : join(folder, 'index.html');
+      const coded = existsSync(`${found}.br`);
       outgoing.writeHead(200, {
         ...(coded ? { 'Content-Encoding': 'br' } : {}),
         'Cache-Control': path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',

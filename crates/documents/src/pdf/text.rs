@@ -1,7 +1,15 @@
 //! Text set in the fonts that ship with the program: shaped, measured, wrapped, cut.
 
-use std::{cell::RefCell, collections::HashMap, ops::Range, rc::Rc};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+    io::Read,
+    ops::Range,
+    rc::Rc,
+    sync::OnceLock,
+};
 
+use flate2::read::GzDecoder;
 use krilla::text::{Font, GlyphId, KrillaGlyph};
 use rustybuzz::{Direction, Script, ShapePlan, UnicodeBuffer};
 use unicode_bidi::{BidiInfo, Level};
@@ -38,7 +46,8 @@ pub(super) struct Run {
 }
 
 pub(super) struct Fonts {
-    faces: Vec<Face>,
+    /// Each is opened when the first character needs it; `None` if its file is damaged.
+    faces: [OnceCell<Option<Face>>; FILES.len()],
 }
 
 struct Face {
@@ -54,27 +63,55 @@ const BOLD: usize = 1;
 
 /// The first two are the weights; the others stand in, in this order, for characters that these don't have. Chinese and
 /// Japanese come last: the fonts before them have better punctuation.
-const FILES: [&[u8]; 8] = [
-    include_bytes!("../../fonts/NotoSans-Regular.ttf"),
-    include_bytes!("../../fonts/NotoSans-Bold.ttf"),
-    include_bytes!("../../fonts/NotoSansHebrew-Regular.ttf"),
-    include_bytes!("../../fonts/NotoSansArabic-Regular.ttf"),
-    include_bytes!("../../fonts/NotoSansDevanagari-Regular.ttf"),
-    include_bytes!("../../fonts/NotoSansThai-Regular.ttf"),
-    include_bytes!("../../fonts/DroidSansFallbackFull.ttf"),
-    include_bytes!("../../fonts/NanumSquareR.ttf"),
+static FILES: [File; 8] = [
+    File::packed(include_bytes!("../../fonts/NotoSans-Regular.ttf.gz")),
+    File::packed(include_bytes!("../../fonts/NotoSans-Bold.ttf.gz")),
+    File::packed(include_bytes!("../../fonts/NotoSansHebrew-Regular.ttf.gz")),
+    File::packed(include_bytes!("../../fonts/NotoSansArabic-Regular.ttf.gz")),
+    File::packed(include_bytes!("../../fonts/NotoSansDevanagari-Regular.ttf.gz")),
+    File::packed(include_bytes!("../../fonts/NotoSansThai-Regular.ttf.gz")),
+    File::packed(include_bytes!("../../fonts/DroidSansFallbackFull.ttf.gz")),
+    File::packed(include_bytes!("../../fonts/NanumSquareR.ttf.gz")),
 ];
+
+/// A font's file: it lies packed in the program, is unpacked when it is first needed, and is then kept.
+struct File {
+    packed: &'static [u8],
+    bytes: OnceLock<Vec<u8>>,
+}
+
+impl File {
+    const fn packed(packed: &'static [u8]) -> Self {
+        Self { packed, bytes: OnceLock::new() }
+    }
+
+    fn open(&'static self) -> Option<Face> {
+        let bytes = self.bytes.get_or_init(|| {
+            let mut bytes = Vec::new();
+            // What is damaged is no font, and is found to be none below.
+            match GzDecoder::new(self.packed).read_to_end(&mut bytes) {
+                Ok(_) => bytes,
+                Err(_) => Vec::new(),
+            }
+        });
+        let shaper = rustybuzz::Face::from_slice(bytes, 0)?;
+        let font = Font::new(bytes.as_slice().into(), 0)?;
+        let per_em = font.units_per_em();
+        Some(Face { shaper, font, per_em, plans: RefCell::default() })
+    }
+}
 
 impl Fonts {
     pub(super) fn load() -> Result<Self, Error> {
-        let face = |bytes: &'static [u8]| {
-            let shaper = rustybuzz::Face::from_slice(bytes, 0)?;
-            let font = Font::new(bytes.into(), 0)?;
-            let per_em = font.units_per_em();
-            Some(Face { shaper, font, per_em, plans: RefCell::default() })
-        };
-        let faces: Option<Vec<_>> = FILES.into_iter().map(face).collect();
-        Ok(Self { faces: faces.ok_or_else(|| Error::Pdf("a font is damaged".into()))? })
+        let fonts = Self { faces: Default::default() };
+        for own in [REGULAR, BOLD] {
+            fonts.face(own).ok_or_else(|| Error::Pdf("a font is damaged".into()))?;
+        }
+        Ok(fonts)
+    }
+
+    fn face(&self, index: usize) -> Option<&Face> {
+        self.faces.get(index)?.get_or_init(|| FILES.get(index)?.open()).as_ref()
     }
 
     /// The text on one line, however long. Line breaks and other control characters become spaces, marks without a
@@ -145,7 +182,9 @@ impl Fonts {
             }
             for (piece, face) in pieces {
                 let piece = range.start + piece.start..range.start + piece.end;
-                runs.push(self.faces[face].shape(&text[piece.clone()], piece.start, rtl));
+                if let Some(face) = self.face(face) {
+                    runs.push(face.shape(&text[piece.clone()], piece.start, rtl));
+                }
             }
         }
         let width = runs.iter().map(|run| run.width).sum();
@@ -159,7 +198,7 @@ impl Fonts {
         for (at, c) in text.char_indices() {
             let end = at + c.len_utf8();
             let last = pieces.last_mut();
-            let has = |face: usize| self.faces[face].shaper.glyph_index(c).is_some();
+            let has = |face: usize| self.face(face).is_some_and(|face| face.shaper.glyph_index(c).is_some());
             let face = match &last {
                 Some((_, face)) if joins(c) || (c == ' ' && has(*face)) => *face,
                 // Punctuation within a foreign word stays in its font, unless the text's own font was in use.
