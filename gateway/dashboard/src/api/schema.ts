@@ -3898,7 +3898,10 @@ export interface operations {
                  *     Repeated, or with commas between.
                  */
                 reached?: components["schemas"]["Reachable"][];
-                /** @description Ever entered this stage, wherever they are now. With `enteredFrom` and `enteredTo`: what a report counts. */
+                /**
+                 * @description Ever entered this stage, wherever they are now. With `enteredFrom` and `enteredTo`: the leads that a report counts as
+                 *     contacted or qualified, each once, at the time when it entered the stage last.
+                 */
                 entered?: components["schemas"]["Enterable"];
                 /**
                  * @description Entered the stage of `entered` most recently at or after this instant or day.
@@ -4135,7 +4138,10 @@ export interface operations {
                  *     Repeated, or with commas between.
                  */
                 reached?: components["schemas"]["Reachable"][];
-                /** @description Ever entered this stage, wherever they are now. With `enteredFrom` and `enteredTo`: what a report counts. */
+                /**
+                 * @description Ever entered this stage, wherever they are now. With `enteredFrom` and `enteredTo`: the leads that a report counts as
+                 *     contacted or qualified, each once, at the time when it entered the stage last.
+                 */
                 entered?: components["schemas"]["Enterable"];
                 /**
                  * @description Entered the stage of `entered` most recently at or after this instant or day.
