@@ -37,6 +37,7 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
   if (!job) return query.error ? <Failed error={query.error} onRetry={() => void query.refetch()} /> : null;
   const Icon = job.state === 'failed' ? CircleX : job.state === 'undone' ? Undo2 : over ? CircleCheck : LoaderCircle;
   const undoing = job.state === 'undoing' || job.state === 'undone';
+  const gone = job.state === 'undone' && job.created > 0;
   const total = undoing ? job.created + job.updated : job.totalRows;
   const seen = undoing ? job.takenBack + job.kept : job.rows;
   return (
@@ -70,11 +71,11 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
           <div className={css.acts}>
             <Link
               to="/leads"
-              search={job.state === 'undone' ? { import: id, trashed: true } : { import: id }}
+              search={job.state !== 'undone' ? { import: id } : gone ? { import: id, trashed: true } : {}}
               className={buttonClass()}
               data-kind="primary"
             >
-              {t(job.state === 'undone' ? 'import.seeTrash' : 'import.see')}
+              {t(gone ? 'import.seeTrash' : 'import.see')}
             </Link>
             {job.failed > 0 && (
               <Button onClick={() => void downloadImportErrors(id)}>
