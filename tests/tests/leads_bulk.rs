@@ -270,7 +270,7 @@ async fn a_bulk_change_beside_single_ones_loses_none(system: &'static System) ->
 async fn a_reason_is_logged_with_each_move(system: &'static System) -> Result<()> {
     let una = system.register("Una").await?;
     let ids = leads(&una, 3).await?;
-    let change = json!({ "ids": ids, "setStatus": "Lost", "reason": " Too expensive " });
+    let change = json!({ "ids": ids, "setStatus": "Lost", "reason": "Too expensive" });
     ensure!(bulk(&una, change).await? == result(3, 3));
     let log = una.get("/activity?type=lead.status_changed").await?.expect(200)?;
     ensure!(log.items().len() == 3, "{}", log.body);
