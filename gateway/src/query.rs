@@ -154,6 +154,11 @@ impl Query {
         self.faults.add(format!("{}{name}", self.prefix), message);
     }
 
+    /// Whether something is wrong with a parameter already.
+    pub(crate) fn is_faulty(&self, name: &str) -> bool {
+        self.faults.has(&format!("{}{name}", self.prefix))
+    }
+
     fn take(&mut self, name: &str) -> Given {
         match self.values.iter().position(|(known, _)| known == name) {
             Some(place) => self.values.swap_remove(place).1,

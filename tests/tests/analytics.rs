@@ -41,6 +41,25 @@ fn same(what: &str, told: &Value, right: &Value) -> Result<()> {
     Ok(())
 }
 
+/// Compares each figure of a report with the list of leads that it stands for.
+async fn opens(client: &Client, zone: &str, report: &Value) -> Result<()> {
+    let (start, end) = (text(report, "start"), text(report, "end"));
+    for (figure, from, to, filter) in [
+        ("created", "createdFrom", "createdTo", None),
+        ("contacted", "enteredFrom", "enteredTo", Some(("entered", "Contacted"))),
+        ("qualified", "enteredFrom", "enteredTo", Some(("entered", "Qualified"))),
+        ("converted", "statusChangedFrom", "statusChangedTo", Some(("status", "Converted"))),
+        ("lost", "statusChangedFrom", "statusChangedTo", Some(("status", "Lost"))),
+    ] {
+        let mut pairs = vec![("tz", zone), ("limit", "1"), (from, start), (to, end)];
+        pairs.extend(filter);
+        let list = client.get(&format!("/leads{}", query(&pairs))).await?.expect(200)?.body;
+        let counted = &report["figures"][figure];
+        ensure!(list["total"]["value"] == *counted, "{counted} {figure}, and a list of {}", list["total"]);
+    }
+    Ok(())
+}
+
 /// Compares every figure with the census, in a zone.
 async fn compare(client: &Client, census: &Census, zone: &str, days: &[NaiveDate]) -> Result<()> {
     let tz: Tz = zone.parse()?;
@@ -68,6 +87,7 @@ async fn compare(client: &Client, census: &Census, zone: &str, days: &[NaiveDate
             let told =
                 get(client, "report", &[("tz", zone), ("period", interval.name()), ("date", &date)]).await?;
             same("report", &told, &census.report(tz, interval, *day))?;
+            opens(client, zone, &told).await.with_context(|| format!("the report of {date}"))?;
         }
     }
     for (first, last) in days.iter().zip(days.iter().skip(1)) {

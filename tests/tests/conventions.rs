@@ -326,6 +326,14 @@ async fn every_bad_query_parameter_is_told_at_once(system: &'static System) -> R
         "status",
     ];
     owner.get(&format!("/leads{everything}")).await?.refused(400, &names)?;
+    for (bad, name) in [
+        ("entered=New", "entered"),
+        ("entered=Lost,Qualified", "entered"),
+        ("enteredFrom=2026-11-01", "entered"),
+        ("entered=Lost&enteredTo=soon", "enteredTo"),
+    ] {
+        owner.get(&format!("/leads?{bad}")).await?.refused(400, &[name])?;
+    }
     for path in [
         "/leads".to_owned(),
         format!("/leads/{lead}"),

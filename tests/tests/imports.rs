@@ -20,6 +20,7 @@ in_every_mode!(
     the_errors_come_by_a_link_too,
     duplicates_are_skipped_updated_or_made_as_asked,
     a_dry_run_changes_nothing_and_tells_the_truth,
+    what_an_import_has_made_and_changed_is_listed_changed_and_exported_by_it,
     an_undo_takes_back_everything_but_what_was_edited_since,
     progress_comes_on_the_event_stream,
     a_viewer_may_not_import_and_only_some_may_take_back,
@@ -325,6 +326,48 @@ async fn a_dry_run_changes_nothing_and_tells_the_truth(system: &'static System) 
     let real = import(&una, MIXED, &[]).await?;
     ensure!(counts(&real) == counts(&dry), "{real} and {dry}");
     una.act(&format!("/leads/imports/{}/undo", text(&dry, "id"))).await?.expect(409)?;
+    Ok(())
+}
+
+async fn what_an_import_has_made_and_changed_is_listed_changed_and_exported_by_it(
+    system: &'static System,
+) -> Result<()> {
+    let (una, other) = (system.register("Una").await?, system.register("Other").await?);
+    una.lead_of(&json!({ "name": "Ada", "email": "ada@example.test" })).await?;
+    una.lead("Nobody's").await?;
+    let csv =
+        "Name,Email,Status\nAda,ada@example.test,Lost\nBob,bob@example.test,\nCid,cid@example.test,Lost\n";
+    let done = import(&una, csv, &[("onDuplicate", "update")]).await?;
+    ensure!(counts(&done) == [2, 1, 0, 0], "{done}");
+    let id = text(&done, "id");
+    let names = async |client: &Client, filter: &str| -> Result<Vec<String>> {
+        let page = client.get(&format!("/leads?import={id}&sort=name{filter}")).await?.expect(200)?;
+        ensure!(page.body["total"]["value"] == page.items().len(), "{}", page.body);
+        Ok(page.items().iter().map(|lead| text(lead, "name").to_owned()).collect())
+    };
+    ensure!(names(&una, "").await? == ["Ada", "Bob", "Cid"]);
+    ensure!(names(&una, "&importOutcome=created").await? == ["Bob", "Cid"]);
+    ensure!(names(&una, "&importOutcome=updated").await? == ["Ada"]);
+    ensure!(names(&una, "&importOutcome=created&status=Lost").await? == ["Cid"]);
+    ensure!(names(&other, "").await?.is_empty());
+    for (bad, field) in [
+        ("import=7", "import"),
+        ("import=", "import"),
+        ("importOutcome=created", "import"),
+        (&format!("import={id}&importOutcome=skipped"), "importOutcome"),
+    ] {
+        una.get(&format!("/leads?{bad}")).await?.refused(400, &[field])?;
+    }
+    let table = rows(&file(&una, &format!("/leads/export?format=csv&import={id}&sort=name")).await?)?;
+    ensure!(table.len() == 4 && table[1][1] == "Ada" && table[3][1] == "Cid", "{table:?}");
+    let lost = json!({ "filter": { "import": id, "importOutcome": "created" }, "addTags": ["fair"] });
+    let bulk = una.post("/leads/bulk", &lost).await?.expect(200)?.body;
+    ensure!(bulk == json!({ "matched": 2, "changed": 2, "failed": [] }), "{bulk}");
+    let tagged = una.get("/leads?tag=fair&sort=name").await?.expect(200)?;
+    ensure!(tagged.items().len() == 2 && tagged.items()[0]["name"] == "Bob", "{}", tagged.body);
+    // What is taken back was edited since, but for one.
+    ensure!(undo(&una, id).await?["takenBack"] == 1);
+    ensure!(names(&una, "").await? == ["Bob", "Cid"]);
     Ok(())
 }
 

@@ -16,6 +16,7 @@ in_every_mode!(
     too_many_tags_fail_for_that_lead_only,
     leads_are_given_to_members_only,
     every_lead_has_its_own_version_and_entry,
+    a_reason_is_logged_with_each_move,
     a_bulk_change_beside_single_ones_loses_none,
 );
 
@@ -262,6 +263,29 @@ async fn a_bulk_change_beside_single_ones_loses_none(system: &'static System) ->
         let lead = row(&una, id).await?;
         ensure!(lead["version"] == 7 && lead["company"] == id.as_str(), "{lead}");
         ensure!(lead["tags"].as_array().is_some_and(|tags| tags.len() == 5), "{lead}");
+    }
+    Ok(())
+}
+
+async fn a_reason_is_logged_with_each_move(system: &'static System) -> Result<()> {
+    let una = system.register("Una").await?;
+    let ids = leads(&una, 3).await?;
+    let change = json!({ "ids": ids, "setStatus": "Lost", "reason": "Too expensive" });
+    ensure!(bulk(&una, change).await? == result(3, 3));
+    let log = una.get("/activity?type=lead.status_changed").await?.expect(200)?;
+    ensure!(log.items().len() == 3, "{}", log.body);
+    for entry in log.items() {
+        let data = json!({ "from": "New", "to": "Lost", "reason": "Too expensive" });
+        ensure!(entry["data"] == data, "{entry}");
+    }
+    let blank = json!({ "filter": { "status": ["Lost"] }, "setStatus": "New", "reason": null });
+    ensure!(bulk(&una, blank).await? == result(3, 3));
+    for body in [
+        json!({ "ids": ids, "addTags": ["x"], "reason": "why" }),
+        json!({ "ids": ids, "setStatus": "Lost", "reason": "r".repeat(501) }),
+        json!({ "ids": ids, "setStatus": "Lost", "reason": 7 }),
+    ] {
+        una.post("/leads/bulk", &body).await?.refused(422, &["reason"])?;
     }
     Ok(())
 }

@@ -20,8 +20,20 @@ test('all leads that match are changed at once, and each gets back what it had',
   await page.getByRole('button', { name: /Select all 450 that match/ }).click();
   await page.getByRole('toolbar').getByRole('button', { name: 'Stage' }).click();
   await page.getByRole('menuitem', { name: 'Lost' }).click();
+  // They are asked about once; who closes the question moves nothing.
+  const why = page.getByRole('dialog', { name: 'Why were these 450 leads lost?' });
+  await why.getByRole('button', { name: 'Cancel' }).click();
+  await expect(why).toBeHidden();
+  expect(await count('Lost')).toBe(0);
+  await page.getByRole('toolbar').getByRole('button', { name: 'Stage' }).click();
+  await page.getByRole('menuitem', { name: 'Lost' }).click();
+  await why.getByRole('button', { name: 'Bad timing' }).click();
   await expect(page.getByText('450 leads moved to Lost.')).toBeVisible();
   expect(await count('Lost')).toBe(450);
+  const { items: moves } = await caller.get<{ items: { data: { reason: string | null } }[] }>(
+    '/activity?type=lead.status_changed&limit=200',
+  );
+  expect(new Set(moves.map((move) => move.data.reason))).toEqual(new Set(['Bad timing']));
   await page.getByRole('button', { name: 'Undo' }).click();
   await expect.poll(() => Promise.all(stages.map(count)), { timeout: 20_000 }).toEqual(before);
   expect(await count('Lost')).toBe(0);
@@ -65,6 +77,7 @@ test('what a bulk change has done before it failed is told exactly, and is undon
   });
   await page.getByRole('toolbar').getByRole('button', { name: 'Stage' }).click();
   await page.getByRole('menuitem', { name: 'Lost' }).click();
+  await page.getByRole('button', { name: 'Lost, without a reason' }).click();
   await expect(page.getByText('500 leads moved to Lost. 20 could not be changed.')).toBeVisible();
   expect(await lost()).toBe(500);
   await page.getByRole('button', { name: 'Undo' }).click();

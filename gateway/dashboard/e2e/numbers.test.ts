@@ -9,6 +9,13 @@ async function total(page: Page): Promise<number> {
   return Number((await count.innerText()).replace(/\D/g, ''));
 }
 
+/** A day of the month before this one. */
+function lastMonth(): string {
+  const date = new Date();
+  date.setUTCDate(0);
+  return date.toISOString().slice(0, 10);
+}
+
 /** Waits until the screen's figures stand still. */
 async function settled(page: Page) {
   await expect(page.locator('[aria-busy=true]')).toHaveCount(0);
@@ -53,7 +60,9 @@ test.describe('with two years of sample data', () => {
       ...(await openAll(page, '/', 11)),
       // The funnel follows what is chosen; the cards say that they count all leads.
       ...(await openAll(page, '/?source=Referral', 11)),
-      ...(await openAll(page, '/reports', 16)),
+      ...(await openAll(page, '/reports', 18)),
+      // A month that is over, from which many have moved on since.
+      ...(await openAll(page, `/reports?date=${lastMonth()}`, 18)),
       ...(await openAll(page, '/pipeline', 5)),
       ...(await openAll(page, '/pipeline?source=Referral', 5)),
     ];
@@ -149,4 +158,38 @@ test.describe('with two years of sample data', () => {
       await expect(page.getByRole('heading', { level: 2 }).first().locator('xpath=..')).toContainText(said);
     }
   });
+});
+
+test('the numbers of an import open its leads, also when it is an earlier one', async ({
+  someone: { page, caller },
+}) => {
+  test.setTimeout(120_000);
+  await caller.post('/leads', { name: 'Mei', email: 'mei@fathom.example' });
+  await caller.post('/leads', { name: 'Nobody’s' });
+  await page.goto('/import');
+  await page.getByLabel('Choose a file').setInputFiles({
+    name: 'fair.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from('Name,Email\nAda,ada@x.example\nLuca,luca@x.example\nMei Kimura,mei@fathom.example\n'),
+  });
+  await page.getByRole('radio', { name: 'Update' }).check();
+  await page.getByRole('button', { name: 'Import 3 leads' }).click();
+  await expect(page.getByRole('heading', { name: 'Import finished' })).toBeVisible();
+  const done = new URL(page.url());
+  expect(await openAll(page, done.pathname + done.search, 2)).toEqual([]);
+  await page.getByRole('link', { name: 'See the leads' }).click();
+  await expect(page.getByText('From fair.csv')).toBeVisible();
+  expect(await total(page)).toBe(3);
+  expect(await openAll(page, '/import', 2)).toEqual([]);
+  await page.goto(done.pathname + done.search);
+  await page.locator('[data-key=created] a').click();
+  await expect(page.getByText('Added by fair.csv')).toBeVisible();
+  expect(await total(page)).toBe(2);
+
+  await page.goto(done.pathname + done.search);
+  await page.getByRole('button', { name: 'Take it back' }).click();
+  await expect(page.getByRole('heading', { name: 'The import was taken back' })).toBeVisible();
+  await page.getByRole('link', { name: 'See what it had added' }).click();
+  await expect(page).toHaveURL(/trashed=true/);
+  expect(await total(page)).toBe(2);
 });

@@ -40,6 +40,37 @@ test('on a phone a lead is added, opened, moved and closed with a thumb', async 
   await context.close();
 });
 
+test('a list on a phone stays as it is under a finger, and says how many have come', async ({
+  someone: { email, caller },
+  browser,
+  url,
+}) => {
+  for (const name of ['Ada Larsen', 'Luca Novak']) await caller.post('/leads', { name });
+  const context = await browser.newContext({
+    baseURL: url,
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  });
+  const page = await context.newPage();
+  await signIn(page, email);
+  await page.goto('/leads');
+  const names = () => page.getByRole('main').getByRole('listitem').locator('b').allInnerTexts();
+  await expect.poll(names).toEqual(['Luca Novak', 'Ada Larsen']);
+  // Nobody has touched it: it follows.
+  await caller.post('/leads', { name: 'Mei Kimura' });
+  await expect.poll(names).toEqual(['Mei Kimura', 'Luca Novak', 'Ada Larsen']);
+  await page.getByRole('checkbox', { name: 'Select Ada Larsen' }).tap();
+  await caller.post('/leads', { name: 'Grace Costa' });
+  const come = page.getByRole('button', { name: '1 new' });
+  await expect(come).toBeVisible();
+  expect(await names()).toEqual(['Mei Kimura', 'Luca Novak', 'Ada Larsen']);
+  await come.tap();
+  await expect.poll(names).toEqual(['Grace Costa', 'Mei Kimura', 'Luca Novak', 'Ada Larsen']);
+  await expect(come).toBeHidden();
+  await context.close();
+});
+
 test('a finger drags a card after a short hold, and only scrolls without it', async ({
   someone: { email, caller },
   browser,

@@ -27,10 +27,10 @@ use crate::{
     query::{NoQuery, Query},
 };
 
-/// Which leads, by `ids` or by `filter`, and exactly one change.
+/// Which leads, by `ids` or by `filter`, and exactly one change; a move may have a reason.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(min_properties = 2, max_properties = 2, example = json!({"filter": {"status": ["New"], "inactiveFor": "90d"}, "setStatus": "Lost"}))]
+#[schema(min_properties = 2, max_properties = 3, example = json!({"filter": {"status": ["New"], "inactiveFor": "90d"}, "setStatus": "Lost", "reason": "No answer"}))]
 #[allow(dead_code, reason = "describes a body in the OpenAPI document; bodies are read by hand")]
 pub(crate) struct BulkChange {
     /// These leads. Unknown ids are told as failed.
@@ -42,6 +42,9 @@ pub(crate) struct BulkChange {
     /// Move them to this stage.
     #[schema(nullable = false)]
     set_status: Option<Status>,
+    /// Why they are moved; with `setStatus` only. It is logged with each.
+    #[schema(max_length = 500)]
+    reason: Option<String>,
     /// Add these tags.
     #[schema(min_items = 1, max_items = 50, nullable = false)]
     add_tags: Option<Vec<Tag>>,
@@ -114,7 +117,8 @@ pub(crate) async fn change_leads(
         None => None,
     };
     let change = change(fields);
-    let message = proto::ChangeLeadsRequest { ids, filter, change, faults: body.fields.finish() };
+    let reason = fields.text("reason");
+    let message = proto::ChangeLeadsRequest { ids, filter, change, reason, faults: body.fields.finish() };
     let answer = gateway.leads().change_leads(key.request(&caller, message, &body.raw)).await?;
     let replayed = once::replayed(&answer);
     let answer = answer.into_inner();

@@ -41,6 +41,30 @@ words! {
     }
 }
 
+words! {
+    /// The stages that are entered by moves.
+    Enterable = proto::Status {
+        /// Somebody has spoken to them.
+        Contacted "Contacted",
+        /// They may buy.
+        Qualified "Qualified",
+        /// They have bought.
+        Converted "Converted",
+        /// They won't.
+        Lost "Lost",
+    }
+}
+
+words! {
+    /// What an import did to a lead.
+    ImportOutcome = proto::ImportOutcome {
+        /// It made the lead.
+        Created "created",
+        /// It changed the lead, and no import has since.
+        Updated "updated",
+    }
+}
+
 /// Which leads are meant: all conditions hold at once.
 #[derive(IntoParams, ToSchema)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -59,6 +83,23 @@ pub(crate) struct LeadQuery {
     /// Repeated, or with commas between.
     #[schema(min_items = 1)]
     reached: Option<Vec<Reachable>>,
+    /// Ever entered this stage, wherever they are now. With `enteredFrom` and `enteredTo`: the leads that a report counts as
+    /// contacted or qualified, each once, at the time when it entered the stage last.
+    entered: Option<Enterable>,
+    /// Entered the stage of `entered` most recently at or after this instant or day.
+    #[param(example = "2026-11-01")]
+    #[schema(example = "2026-11-01")]
+    entered_from: Option<String>,
+    /// Entered the stage of `entered` most recently before this instant, or on this day or earlier.
+    #[param(example = "2026-11-30")]
+    #[schema(example = "2026-11-30")]
+    entered_to: Option<String>,
+    /// Made by this import, or changed by it and by none since.
+    #[param(format = "uuid")]
+    #[schema(format = "uuid")]
+    import: Option<String>,
+    /// Only what the import made, or only what it changed.
+    import_outcome: Option<ImportOutcome>,
     /// One of these sources. Repeated, or with commas between.
     #[schema(min_items = 1)]
     source: Option<Vec<Source>>,
@@ -109,6 +150,7 @@ pub(crate) struct Filter {
     created: Range,
     updated: Range,
     status_changed: Range,
+    entered: Range,
 }
 
 #[derive(Clone, Copy)]
@@ -120,6 +162,10 @@ struct Range {
 impl Range {
     fn read(query: &mut Query, from: &str, to: &str) -> Self {
         Self { from: query.bound(from), to: query.bound(to) }
+    }
+
+    fn is_bounded(self) -> bool {
+        self.from.is_some() || self.to.is_some()
     }
 
     fn has_days(self) -> bool {
@@ -157,7 +203,20 @@ impl Filter {
         let statuses = query.words("status", Status::parse, Status::ALLOWED);
         let reached = query.words("reached", Reachable::parse, Reachable::ALLOWED);
         let sources = query.words("source", Source::parse, Source::ALLOWED);
+        let entered = query.word("entered", Enterable::parse, Enterable::ALLOWED);
+        let entered_at = Range::read(query, "enteredFrom", "enteredTo");
+        if entered.is_none() && entered_at.is_bounded() && !query.is_faulty("entered") {
+            query.fault("entered", "is required with enteredFrom and enteredTo");
+        }
+        let import = query.id("import");
+        let import_outcome = query.word("importOutcome", ImportOutcome::parse, ImportOutcome::ALLOWED);
+        if import.is_none() && import_outcome.is_some() && !query.is_faulty("import") {
+            query.fault("import", "is required with importOutcome");
+        }
         let filter = proto::LeadFilter {
+            entered: entered.map_or(0, |status| status.to_proto().into()),
+            import_id: import.unwrap_or_default(),
+            import_outcome: import_outcome.map_or(0, |outcome| outcome.to_proto().into()),
             q: query.parsed("q", search).unwrap_or_default(),
             statuses: statuses.into_iter().map(|status| status.to_proto().into()).collect(),
             reached: reached.into_iter().map(|status| status.to_proto().into()).collect(),
@@ -175,12 +234,14 @@ impl Filter {
             created: Range::read(query, "createdFrom", "createdTo"),
             updated: Range::read(query, "updatedFrom", "updatedTo"),
             status_changed: Range::read(query, "statusChangedFrom", "statusChangedTo"),
+            entered: entered_at,
         }
     }
 
     /// Whether it can only be said in a zone.
     pub(crate) fn needs_zone(&self) -> bool {
-        let days = [self.created, self.updated, self.status_changed].into_iter().any(Range::has_days);
+        let days =
+            [self.created, self.updated, self.status_changed, self.entered].into_iter().any(Range::has_days);
         days || self.filter.follow_up != 0
     }
 
@@ -196,6 +257,7 @@ impl Filter {
             created: self.created.of(zone),
             updated: self.updated.of(zone),
             status_changed: self.status_changed.of(zone),
+            entered_at: self.entered.of(zone),
             ..self.filter
         }
     }

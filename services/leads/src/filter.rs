@@ -6,6 +6,7 @@ use leadline_runtime::{ids::UserId, time::Millis, zone::Zone};
 use uuid::Uuid;
 
 use crate::{
+    activity::ImportId,
     fields::Tag,
     lead::{Lead, LeadId},
     search::{Haystack, Word, normalise},
@@ -82,6 +83,43 @@ impl FollowUp {
     }
 }
 
+/// Which stage a lead must have entered, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entered {
+    /// One of [`Status::ENTERED`].
+    pub status: Status,
+    /// When it entered it most recently: what a report counts.
+    pub last: Range,
+}
+
+impl Entered {
+    /// Whether a lead has.
+    #[must_use]
+    pub fn matches(&self, lead: &Lead) -> bool {
+        lead.stages.of(self.status).is_some_and(|times| self.last.contains(times.last))
+    }
+}
+
+/// What an import must have done to a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByImport {
+    /// The import.
+    pub id: ImportId,
+    /// It made the lead, if that counts.
+    pub created: bool,
+    /// It changed the lead, and no import has since, if that counts.
+    pub updated: bool,
+}
+
+impl ByImport {
+    /// Whether it did that to a lead.
+    #[must_use]
+    pub fn matches(&self, lead: &Lead) -> bool {
+        (self.created && lead.imported.made_by == Some(self.id))
+            || (self.updated && lead.imported.changed_by == Some(self.id))
+    }
+}
+
 /// Which leads are meant: all conditions at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
@@ -91,6 +129,10 @@ pub struct Filter {
     pub statuses: BTreeSet<Status>,
     /// Was ever in this stage, one of [`Status::FUNNEL`], or in a later one of them: what the funnel counts.
     pub reached: Option<Status>,
+    /// Entered this stage, and when.
+    pub entered: Option<Entered>,
+    /// Made or changed by this import.
+    pub import: Option<ByImport>,
     /// One of these; empty: any.
     pub sources: BTreeSet<Source>,
     /// One of these keys ([`Tag::key`]); empty: any.
@@ -138,6 +180,8 @@ impl Filter {
         lead.deleted_at.is_some() == self.trashed
             && (self.statuses.is_empty() || self.statuses.contains(&lead.fields.status))
             && self.reached.is_none_or(|least| lead.stages.furthest() >= Some(least))
+            && self.entered.is_none_or(|entered| entered.matches(lead))
+            && self.import.is_none_or(|import| import.matches(lead))
             && (self.sources.is_empty() || self.sources.contains(&lead.fields.source))
             && (self.tags.is_empty()
                 || lead.fields.tags.iter().map(Tag::key).any(|key| self.tags.contains(&key)))

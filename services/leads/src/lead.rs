@@ -12,7 +12,7 @@ use leadline_runtime::{
 use uuid::Uuid;
 
 use crate::{
-    activity::{Activity, FieldChange, FieldValue, LeadEvent, NOTE_EXCERPT, Snapshot, What},
+    activity::{Activity, FieldChange, FieldValue, ImportId, LeadEvent, NOTE_EXCERPT, Snapshot, What},
     fields::{Fields, NoteText, Patch, Reason, Tags, Unacceptable},
     stage::{Stages, Status},
 };
@@ -52,6 +52,17 @@ pub struct Lead {
     pub deleted_at: Option<Millis>,
     /// When it was in which stage.
     pub stages: Stages,
+    /// Which imports had a hand in it.
+    pub imported: Imported,
+}
+
+/// Which imports had a hand in a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// The one that made it.
+    pub made_by: Option<ImportId>,
+    /// The one that changed it last.
+    pub changed_by: Option<ImportId>,
 }
 
 /// What somebody wrote down about a lead.
@@ -245,6 +256,7 @@ impl Lead {
             note_count: u32::from(new.note.is_some()),
             deleted_at: None,
             stages,
+            imported: Imported::default(),
         };
         let mut did = vec![created];
         let mut note = NoteChange::None;

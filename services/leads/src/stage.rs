@@ -24,6 +24,10 @@ impl Status {
     /// Those that lead up to a conversion: who was in a later one has reached the earlier ones. Lost is none of them.
     pub const FUNNEL: [Self; 4] = [Self::New, Self::Contacted, Self::Qualified, Self::Converted];
 
+    /// Those that can be asked for by when they were entered. A lead enters New by being made: all have, which no index is kept
+    /// for.
+    pub const ENTERED: [Self; 4] = [Self::Contacted, Self::Qualified, Self::Converted, Self::Lost];
+
     /// As the REST contract names it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -6,6 +6,8 @@ export type Problem = Schemas['Problem'];
 export type Role = Schemas['Role'];
 export type Status = Schemas['Status'];
 export type Reachable = Schemas['Reachable'];
+export type Enterable = Schemas['Enterable'];
+export type ImportOutcome = Schemas['ImportOutcome'];
 export type Source = Schemas['Source'];
 export type Interval = Schemas['Interval'];
 export type User = Schemas['User'];
@@ -49,6 +51,8 @@ export type DashboardData = Schemas['Dashboard'];
 /** The stages in the order of the pipeline. */
 export const STATUSES: readonly Status[] = ['New', 'Contacted', 'Qualified', 'Converted', 'Lost'];
 export const REACHABLE: readonly Reachable[] = ['New', 'Contacted', 'Qualified', 'Converted'];
+export const ENTERABLE: readonly Enterable[] = ['Contacted', 'Qualified', 'Converted', 'Lost'];
+export const IMPORT_OUTCOMES: readonly ImportOutcome[] = ['created', 'updated'];
 /** Where leads come from, in the contract's order. */
 export const SOURCES: readonly Source[] = ['Website', 'Referral', 'Ad', 'Other'];
 export const ROLES: readonly Role[] = ['owner', 'admin', 'member', 'viewer'];

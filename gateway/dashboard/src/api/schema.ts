@@ -1320,7 +1320,7 @@ export interface components {
             status: "ok" | "unavailable";
         };
         /**
-         * @description Which leads, by `ids` or by `filter`, and exactly one change.
+         * @description Which leads, by `ids` or by `filter`, and exactly one change; a move may have a reason.
          * @example {
          *       "filter": {
          *         "inactiveFor": "90d",
@@ -1328,6 +1328,7 @@ export interface components {
          *           "New"
          *         ]
          *       },
+         *       "reason": "No answer",
          *       "setStatus": "Lost"
          *     }
          */
@@ -1345,6 +1346,8 @@ export interface components {
             filter?: components["schemas"]["LeadQuery"];
             /** @description These leads. Unknown ids are told as failed. */
             ids?: string[];
+            /** @description Why they are moved; with `setStatus` only. It is logged with each. */
+            reason?: string | null;
             /** @description Take these tags away. */
             removeTags?: components["schemas"]["Tag"][];
             /** @description Move them to this stage. */
@@ -1499,6 +1502,11 @@ export interface components {
             /** @description At most 20, the likeliest first. */
             items: components["schemas"]["Duplicate"][];
         };
+        /**
+         * @description The stages that are entered by moves.
+         * @enum {string}
+         */
+        Enterable: "Contacted" | "Qualified" | "Converted" | "Lost";
         /** @description A field, query parameter or header that can't be accepted. */
         FieldError: {
             /** @description Its name, such as `email`, `tags[3]` or `If-Match`. */
@@ -1677,6 +1685,11 @@ export interface components {
              */
             tz?: string;
         };
+        /**
+         * @description What an import did to a lead.
+         * @enum {string}
+         */
+        ImportOutcome: "created" | "updated";
         /** @description A page of imports, newest first. */
         ImportPage: {
             /** @description At most `limit`. */
@@ -1877,7 +1890,24 @@ export interface components {
              * @example 2026-11-23
              */
             createdTo?: string | null;
+            entered?: components["schemas"]["Enterable"] | null;
+            /**
+             * @description Entered the stage of `entered` most recently at or after this instant or day.
+             * @example 2026-11-01
+             */
+            enteredFrom?: string | null;
+            /**
+             * @description Entered the stage of `entered` most recently before this instant, or on this day or earlier.
+             * @example 2026-11-30
+             */
+            enteredTo?: string | null;
             followUp?: components["schemas"]["FollowUp"] | null;
+            /**
+             * Format: uuid
+             * @description Made by this import, or changed by it and by none since.
+             */
+            import?: string | null;
+            importOutcome?: components["schemas"]["ImportOutcome"] | null;
             /**
              * @description No activity for at least so long: a number of hours (`h`), days (`d`) or weeks (`w`), up to ten years.
              * @example 14d
@@ -3868,6 +3898,25 @@ export interface operations {
                  *     Repeated, or with commas between.
                  */
                 reached?: components["schemas"]["Reachable"][];
+                /**
+                 * @description Ever entered this stage, wherever they are now. With `enteredFrom` and `enteredTo`: the leads that a report counts as
+                 *     contacted or qualified, each once, at the time when it entered the stage last.
+                 */
+                entered?: components["schemas"]["Enterable"];
+                /**
+                 * @description Entered the stage of `entered` most recently at or after this instant or day.
+                 * @example 2026-11-01
+                 */
+                enteredFrom?: string;
+                /**
+                 * @description Entered the stage of `entered` most recently before this instant, or on this day or earlier.
+                 * @example 2026-11-30
+                 */
+                enteredTo?: string;
+                /** @description Made by this import, or changed by it and by none since. */
+                import?: string;
+                /** @description Only what the import made, or only what it changed. */
+                importOutcome?: components["schemas"]["ImportOutcome"];
                 /** @description One of these sources. Repeated, or with commas between. */
                 source?: components["schemas"]["Source"][];
                 /**
@@ -4089,6 +4138,25 @@ export interface operations {
                  *     Repeated, or with commas between.
                  */
                 reached?: components["schemas"]["Reachable"][];
+                /**
+                 * @description Ever entered this stage, wherever they are now. With `enteredFrom` and `enteredTo`: the leads that a report counts as
+                 *     contacted or qualified, each once, at the time when it entered the stage last.
+                 */
+                entered?: components["schemas"]["Enterable"];
+                /**
+                 * @description Entered the stage of `entered` most recently at or after this instant or day.
+                 * @example 2026-11-01
+                 */
+                enteredFrom?: string;
+                /**
+                 * @description Entered the stage of `entered` most recently before this instant, or on this day or earlier.
+                 * @example 2026-11-30
+                 */
+                enteredTo?: string;
+                /** @description Made by this import, or changed by it and by none since. */
+                import?: string;
+                /** @description Only what the import made, or only what it changed. */
+                importOutcome?: components["schemas"]["ImportOutcome"];
                 /** @description One of these sources. Repeated, or with commas between. */
                 source?: components["schemas"]["Source"][];
                 /**

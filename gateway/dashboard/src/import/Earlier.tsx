@@ -1,8 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
+import type { Import } from '../api/model';
 import { useZone } from '../shell/me';
 import { date, num } from '../time/format';
 import { t } from '../words';
 import css from './import.module.css';
+import { LeadCount } from './parts';
 import { importsQuery } from './queries';
 
 const WHEN: Intl.DateTimeFormatOptions = { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' };
@@ -23,19 +25,22 @@ export function Earlier({ onOpen }: { onOpen: (id: string) => void }) {
               <small>
                 {one.createdBy.name} · {date(one.createdAt, WHEN, zone)}
               </small>
-              <span className="num">
-                {one.state === 'done'
-                  ? t('import.summary', {
-                      created: num(one.created),
-                      updated: num(one.updated),
-                      failed: num(one.failed),
-                    })
-                  : t(`import.state.${one.state}`)}
-              </span>
             </button>
+            <span className={css.became}>
+              {one.state === 'done' ? <Became job={one} /> : t(`import.state.${one.state}`)}
+            </span>
           </li>
         ))}
       </ul>
     </section>
   );
 }
+
+const Became = ({ job }: { job: Import }) =>
+  (['created', 'updated', 'failed'] as const).map((outcome) => (
+    <span key={outcome} className="num">
+      <LeadCount job={job} outcome={outcome}>
+        {t(`import.summary.${outcome}`, { n: num(job[outcome]) })}
+      </LeadCount>
+    </span>
+  ));

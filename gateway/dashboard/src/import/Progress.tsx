@@ -6,7 +6,6 @@ import type { Import } from '../api/model';
 import { Button, buttonClass } from '../design/Button';
 import { Failed } from '../design/Small';
 import { stir } from '../leads/cache';
-import type { LeadFilter } from '../leads/filter';
 import { downloadImportErrors } from '../reports/download';
 import { useMe } from '../shell/me';
 import { num } from '../time/format';
@@ -16,12 +15,6 @@ import { follow, mayUndo, takeOffer } from './ended';
 import css from './import.module.css';
 import { Counts, FormFault } from './parts';
 import { importQuery, isOver, undoImport } from './queries';
-
-/** The leads that an import has made or changed, as near as the list can be asked: those that changed while it ran. */
-const touchedBy = (job: Import): LeadFilter => ({
-  updatedFrom: job.createdAt,
-  ...(job.finishedAt ? { updatedTo: new Date(Date.parse(job.finishedAt) + 1_000).toISOString() } : {}),
-});
 
 const takeBack = (id: string) => undoImport(id).catch((error: unknown) => complain(t('import.undo.failed'), error));
 
@@ -44,6 +37,7 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
   if (!job) return query.error ? <Failed error={query.error} onRetry={() => void query.refetch()} /> : null;
   const Icon = job.state === 'failed' ? CircleX : job.state === 'undone' ? Undo2 : over ? CircleCheck : LoaderCircle;
   const undoing = job.state === 'undoing' || job.state === 'undone';
+  const gone = job.state === 'undone' && job.created > 0;
   const total = undoing ? job.created + job.updated : job.totalRows;
   const seen = undoing ? job.takenBack + job.kept : job.rows;
   return (
@@ -68,7 +62,7 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
         {job.reason && <FormFault>{said(job.reason)}</FormFault>}
         {job.state === 'undone' ? (
           <p>
-            {t('import.takenBack', { n: job.takenBack })} {job.kept > 0 && t('import.kept', { n: job.kept })}
+            <TakenBack job={job} /> {job.kept > 0 && t('import.kept', { n: job.kept })}
           </p>
         ) : (
           <Counts job={job} />
@@ -77,11 +71,11 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
           <div className={css.acts}>
             <Link
               to="/leads"
-              search={job.state === 'undone' ? {} : touchedBy(job)}
+              search={job.state !== 'undone' ? { import: id } : gone ? { import: id, trashed: true } : {}}
               className={buttonClass()}
               data-kind="primary"
             >
-              {t('import.see')}
+              {t(gone ? 'import.seeTrash' : 'import.see')}
             </Link>
             {job.failed > 0 && (
               <Button onClick={() => void downloadImportErrors(id)}>
@@ -100,5 +94,16 @@ export function Progress({ id, onAgain }: { id: string; onAgain: () => void }) {
         )}
       </section>
     </div>
+  );
+}
+
+/** What it had made is in the trash; what it had changed is as it was, and is not to be told from others. */
+function TakenBack({ job }: { job: Import }) {
+  const said = t('import.takenBack', { n: job.takenBack });
+  if (job.takenBack === 0 || job.updated > 0) return said;
+  return (
+    <Link to="/leads" search={{ import: job.id, trashed: true }} data-leads={job.takenBack}>
+      {said}
+    </Link>
   );
 }

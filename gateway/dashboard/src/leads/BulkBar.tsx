@@ -12,6 +12,7 @@ import { complain } from '../undo/notice';
 import { t } from '../words';
 import { type Act, changeMany, CHUNK, everyLead, MOST } from './bulk';
 import css from './bulk.module.css';
+import { askLost } from './move';
 import { useOwnerItems } from './OwnerMenu';
 import type { Selection } from './selection';
 import { useFilter } from './useFilter';
@@ -109,7 +110,10 @@ export function BulkBar({ rows, selection, total }: Props) {
               items={STATUSES.map((status) => ({
                 label: t(`status.${status}`),
                 mark: <StageGlyph status={status} />,
-                onSelect: () => start({ status }),
+                onSelect: () =>
+                  status === 'Lost'
+                    ? askLost(t('lost.many', { n }), (reason) => start({ status, reason }))
+                    : start({ status }),
               }))}
             />
             <Menu

@@ -1,8 +1,10 @@
-import { CalendarRange, Hash, UserRound } from 'lucide-react';
+import { useQuery } from '@tanstack/react-query';
+import { CalendarRange, Hash, Upload, UserRound } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { Button } from '../design/Button';
 import { Chip } from '../design/Small';
 import { StageGlyph } from '../design/StageGlyph';
+import { importQuery } from '../import/queries';
 import { useMe, useMembers, useZone } from '../shell/me';
 import { date, day, days } from '../time/format';
 import { isDay } from '../time/zone';
@@ -23,12 +25,19 @@ function span(from: string | undefined, to: string | undefined, zone: string): s
   return from ? t('filter.since', { day: name(from) }) : to ? t('filter.until', { day: name(to) }) : '';
 }
 
+/** The name of an import's file, once it is known. */
+function useFileName(id: string | undefined): string {
+  const { data } = useQuery({ ...importQuery(id ?? ''), enabled: id !== undefined });
+  return data?.fileName || t('filter.import.unnamed');
+}
+
 /** What the list is narrowed to; each can be taken away. */
 export function Chips() {
   const { filter, set, replace } = useFilter();
   const me = useMe();
   const members = useMembers();
   const zone = useZone();
+  const file = useFileName(filter.import);
   const chips: { key: string; name: string; icon?: ReactNode; drop: Partial<LeadFilter> }[] = [];
   for (const status of filter.status ?? [])
     chips.push({
@@ -88,12 +97,27 @@ export function Chips() {
       icon: calendar,
       drop: { updatedFrom: undefined, updatedTo: undefined },
     });
-  if (filter.enteredFrom ?? filter.enteredTo)
+  const entered = span(filter.enteredFrom, filter.enteredTo, zone);
+  if (filter.entered)
     chips.push({
       key: 'entered',
-      name: t('filter.entered', { when: span(filter.enteredFrom, filter.enteredTo, zone) }),
+      name: t('filter.enteredStage', { stage: t(`status.${filter.entered}`), when: entered }).trim(),
+      icon: <StageGlyph status={filter.entered} size={14} />,
+      drop: { entered: undefined, enteredFrom: undefined, enteredTo: undefined },
+    });
+  else if (entered)
+    chips.push({
+      key: 'entered',
+      name: t('filter.entered', { when: entered }),
       icon: calendar,
       drop: { enteredFrom: undefined, enteredTo: undefined },
+    });
+  if (filter.import)
+    chips.push({
+      key: 'import',
+      name: t(`filter.import.${filter.importOutcome ?? 'any'}`, { file }),
+      icon: <Upload size={13} aria-hidden="true" />,
+      drop: { import: undefined, importOutcome: undefined },
     });
   if (filter.trashed) chips.push({ key: 'trashed', name: t('view.trash'), drop: { trashed: undefined } });
   if (chips.length === 0) return null;

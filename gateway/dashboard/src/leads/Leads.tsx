@@ -33,7 +33,7 @@ export default function Leads() {
   const more = () => {
     if (query.hasNextPage && !query.isFetchingNextPage && !query.isFetchNextPageError) void query.fetchNextPage();
   };
-  const shared = { rows, selection, more, loading: query.isFetchingNextPage };
+  const shared = { rows, selection, more, placeholder: query.isPlaceholderData };
   return (
     <div className={css.page}>
       <Toolbar
@@ -58,7 +58,7 @@ export default function Leads() {
       ) : narrow ? (
         <NarrowList {...shared} />
       ) : (
-        <LeadTable {...shared} cursor={cursor} setCursor={setCursor} placeholder={query.isPlaceholderData} />
+        <LeadTable {...shared} loading={query.isFetchingNextPage} cursor={cursor} setCursor={setCursor} />
       )}
       <BulkBar rows={rows} selection={selection} total={total} />
     </div>

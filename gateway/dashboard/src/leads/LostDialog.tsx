@@ -1,5 +1,4 @@
 import { useRef, useState } from 'react';
-import type { Lead, LeadRow } from '../api/model';
 import { Button } from '../design/Button';
 import { Form, TextArea } from '../design/Field';
 import { Modal, ModalActions } from '../design/Modal';
@@ -9,12 +8,12 @@ import { answerLost, closeAskedLost } from './move';
 
 const REASONS: Key[] = ['lost.price', 'lost.timing', 'lost.competitor', 'lost.silent', 'lost.fit'];
 
-/** Why a lead was lost: one tap, or words of one's own, or nothing. */
-export default function LostDialog({ lead }: { lead: Lead | LeadRow }) {
+/** Why something was lost: one tap, or words of one's own, or nothing. */
+export default function LostDialog({ title }: { title: string }) {
   const [reason, setReason] = useState('');
   const first = useRef<HTMLButtonElement>(null);
   return (
-    <Modal title={t('lost.title', { name: lead.name })} sub={t('lost.sub')} onClose={closeAskedLost} focus={first}>
+    <Modal title={title} sub={t('lost.sub')} onClose={closeAskedLost} focus={first}>
       <ul className={css.reasons}>
         {REASONS.map((key, i) => (
           <li key={key}>

@@ -1,4 +1,4 @@
-import { REACHABLE } from '../api/model';
+import { ENTERABLE, REACHABLE } from '../api/model';
 import { Button } from '../design/Button';
 import { Form, SelectField, TextField, texts } from '../design/Field';
 import { Modal, ModalActions } from '../design/Modal';
@@ -61,6 +61,14 @@ export default function MoreFilters({ onClose }: { onClose: () => void }) {
           />
           <TextField name="enteredTo" type="date" label={t('filter.enteredTo')} defaultValue={filter.enteredTo ?? ''} />
         </div>
+        <SelectField name="entered" label={t('filter.entered.label')} defaultValue={filter.entered ?? ''}>
+          <option value="">{t('filter.entered.present')}</option>
+          {ENTERABLE.map((status) => (
+            <option key={status} value={status}>
+              {t(`status.${status}`)}
+            </option>
+          ))}
+        </SelectField>
         <SelectField name="reached" label={t('filter.reached.label')} defaultValue={filter.reached?.[0] ?? ''}>
           <option value="">{t('filter.reached.any')}</option>
           {REACHABLE.map((status) => (

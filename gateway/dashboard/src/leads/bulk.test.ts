@@ -4,7 +4,7 @@ import { ApiError } from '../api/problem';
 import { undoLast } from '../undo/change';
 import { changeMany, CHUNK } from './bulk';
 
-type Sent = { ids: string[]; setStatus?: string };
+type Sent = { ids: string[]; setStatus?: string; reason?: string };
 const sent: Sent[] = [];
 let answer: (body: Sent) => void = () => undefined;
 const said: string[] = [];
@@ -78,4 +78,12 @@ it('when nothing was done, nothing is offered to be undone', async () => {
   await expect(changeMany(rows, lost)).rejects.toThrow();
   await undoLast();
   expect(said).toEqual(['The leads could not be changed', 'There is nothing to undo']);
+});
+
+it('a reason goes with every part of a move, and with no undo of it', async () => {
+  await changeMany(rows, { ...lost, reason: 'Too expensive' });
+  expect(sent.map((body) => body.reason)).toEqual(['Too expensive', 'Too expensive', 'Too expensive']);
+  sent.length = 0;
+  await undoLast();
+  expect(new Set(sent.map((body) => body.reason))).toEqual(new Set([undefined]));
 });

@@ -18,7 +18,7 @@ export const MOST = 10_000;
 
 /** What is to be done to many leads. */
 export type Act =
-  | { status: Status }
+  | { status: Status; reason?: string | undefined }
   | { addTag: string }
   | { removeTag: string }
   | { assign: Person | null }
@@ -131,7 +131,7 @@ async function takeBack(rows: LeadRow[], act: Act) {
 }
 
 function toChange(act: Act): Omit<BulkChange, 'ids' | 'filter'> {
-  if ('status' in act) return { setStatus: act.status };
+  if ('status' in act) return { setStatus: act.status, ...(act.reason ? { reason: act.reason } : {}) };
   if ('assign' in act) return { assignTo: act.assign?.id ?? null };
   if ('addTag' in act) return { addTags: [act.addTag] };
   if ('removeTag' in act) return { removeTags: [act.removeTag] };

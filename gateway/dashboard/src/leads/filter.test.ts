@@ -10,6 +10,8 @@ describe('a filter', () => {
       {},
       { q: 'ada & co + 44 ?#', status: ['New', 'Lost'], source: ['Website'], owner: 'me' },
       { reached: ['Qualified', 'Converted'], createdFrom: '2026-11-01' },
+      { entered: 'Contacted', enteredFrom: '2026-11-01', enteredTo: '2026-11-30' },
+      { import: '0193a1b2-0000-7000-8000-00000000000a', importOutcome: 'updated' },
       { tag: ['vip', 'a, b', '50 %'], followUp: 'overdue', inactive: 14 },
       { updatedFrom: '2026-11-23T09:00:00.123456Z', updatedTo: '2026-11-23T09:00:05Z' },
       { createdFrom: '2026-11-01', createdTo: '2026-11-23', enteredFrom: '2026-11-02', trashed: true, sort: '-name' },
@@ -23,6 +25,9 @@ describe('a filter', () => {
     for (const search of [
       '?status=Nope',
       '?reached=Lost',
+      '?entered=New',
+      '?import=7',
+      '?importOutcome=created',
       '?createdFrom=2026-02-31',
       '?createdFrom=2026-11-23T09:00:00Z',
       '?updatedFrom=2026-11-23T25:00:00Z',
@@ -42,6 +47,15 @@ describe('a filter', () => {
       inactiveFor: '14d',
       statusChangedFrom: '2026-11-01',
       tz: 'Europe/London',
+    });
+  });
+  it('asks for the days of the stage that is named, or of the present one', () => {
+    const days = { enteredFrom: '2026-11-01', enteredTo: '2026-11-30' };
+    expect(toQuery({ entered: 'Qualified', ...days }, 'UTC')).toEqual({ entered: 'Qualified', ...days, tz: 'UTC' });
+    expect(toQuery(days, 'UTC')).toEqual({
+      statusChangedFrom: '2026-11-01',
+      statusChangedTo: '2026-11-30',
+      tz: 'UTC',
     });
   });
   it('keeps a lead that has reached what is asked for, and one that may have', () => {
@@ -64,6 +78,9 @@ describe('a filter', () => {
     expect(conditions({ createdFrom: '2026-11-01', createdTo: '2026-11-02', sort: 'name', q: 'x' })).toEqual([
       'createdFrom',
     ]);
+    expect(conditions({ entered: 'Lost', enteredFrom: '2026-11-01', enteredTo: '2026-11-02' })).toEqual(['entered']);
+    const made: LeadFilter = { import: '0193a1b2-0000-7000-8000-00000000000a', importOutcome: 'created' };
+    expect(conditions(made)).toEqual(['import']);
   });
 });
 

@@ -1,4 +1,16 @@
-import { type LeadQuery, type Reachable, REACHABLE, type Source, SOURCES, type Status, STATUSES } from '../api/model';
+import {
+  ENTERABLE,
+  type Enterable,
+  IMPORT_OUTCOMES,
+  type ImportOutcome,
+  type LeadQuery,
+  type Reachable,
+  REACHABLE,
+  type Source,
+  SOURCES,
+  type Status,
+  STATUSES,
+} from '../api/model';
 import { type Day, isDay } from '../time/zone';
 
 export const FOLLOW_UPS = ['overdue', 'today', 'later', 'none'] as const;
@@ -28,9 +40,14 @@ export interface LeadFilter {
   /** A day, or an instant: as exact as an import knows when it changed leads. */
   updatedFrom?: Day | Instant;
   updatedTo?: Day | Instant;
-  /** When they entered the stage that they are in. */
+  /** A stage that they entered, wherever they are now; with the days below, what a report counts. */
+  entered?: Enterable;
+  /** When they entered that stage last; without one, the stage that they are in. */
   enteredFrom?: Day;
   enteredTo?: Day;
+  /** The import that made or changed them. */
+  import?: string;
+  importOutcome?: ImportOutcome;
   trashed?: true;
   sort?: Sort;
 }
@@ -48,6 +65,8 @@ const one = <T extends string>(all: readonly T[], value: unknown): T | undefined
   all.find((known) => known === value);
 const text = (value: unknown): string | undefined => list(value)[0]?.trim() || undefined;
 const date = (value: unknown) => (isDay(value) ? value : undefined);
+const id = (value: unknown) =>
+  typeof value === 'string' && /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(value) ? value : undefined;
 const instant = (value: unknown): Instant | undefined =>
   typeof value === 'string' &&
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value) &&
@@ -80,8 +99,11 @@ export function parseFilter(search: Record<string, unknown>): LeadFilter {
     createdTo: date(search['createdTo']),
     updatedFrom: date(search['updatedFrom']) ?? instant(search['updatedFrom']),
     updatedTo: date(search['updatedTo']) ?? instant(search['updatedTo']),
+    entered: one(ENTERABLE, search['entered']),
     enteredFrom: date(search['enteredFrom']),
     enteredTo: date(search['enteredTo']),
+    import: id(search['import']),
+    importOutcome: id(search['import']) ? one(IMPORT_OUTCOMES, search['importOutcome']) : undefined,
     trashed: search['trashed'] === 'true' || search['trashed'] === true ? true : undefined,
     sort: sort(search['sort']),
   };
@@ -92,8 +114,8 @@ export function parseFilter(search: Record<string, unknown>): LeadFilter {
 export function toQuery({ inactive, enteredFrom, enteredTo, ...same }: LeadFilter, zone: string): LeadQuery {
   const query: LeadQuery = { ...same, tz: zone };
   if (inactive) query.inactiveFor = `${inactive}d`;
-  if (enteredFrom) query.statusChangedFrom = enteredFrom;
-  if (enteredTo) query.statusChangedTo = enteredTo;
+  if (enteredFrom) query[same.entered ? 'enteredFrom' : 'statusChangedFrom'] = enteredFrom;
+  if (enteredTo) query[same.entered ? 'enteredTo' : 'statusChangedTo'] = enteredTo;
   return query;
 }
 
@@ -103,6 +125,9 @@ export function conditions(filter: LeadFilter): (keyof LeadFilter)[] {
     ['createdTo', 'createdFrom'],
     ['updatedTo', 'updatedFrom'],
     ['enteredTo', 'enteredFrom'],
+    ['enteredTo', 'entered'],
+    ['enteredFrom', 'entered'],
+    ['importOutcome', 'import'],
   ];
   const second = new Set(pairs.filter(([to, from]) => filter[to] && filter[from]).map(([to]) => to));
   return (Object.keys(filter) as (keyof LeadFilter)[]).filter(

@@ -53,14 +53,15 @@ export function hold(order: readonly string[], rows: LeadRow[], mine: (id: strin
 }
 
 /**
- * Holds the order of a list while the pointer or the focus is in it. `key`: what the list shows; another begins anew.
+ * Holds the order of a list while the pointer or the focus is in it, or a finger has touched it last. `key`: what the list shows; another begins anew.
  * `bind` goes to the element of the list, whose `ref` is given.
  */
 export function useHeld(list: RefObject<HTMLElement | null>, key: string, rows: LeadRow[]) {
   const [pointer, setPointer] = useState(false);
   const [focus, setFocus] = useState(false);
+  const [finger, setFinger] = useState(false);
   const [state, setState] = useState<{ key: string; order: string[] } | null>(null);
-  const inside = pointer || focus;
+  const inside = pointer || focus || finger;
   const begin = () => setState({ key, order: rows.map((row) => row.id) });
   if (inside && state?.key !== key) begin();
   else if (!inside && state) setState(null);
@@ -71,9 +72,16 @@ export function useHeld(list: RefObject<HTMLElement | null>, key: string, rows: 
     // Of the whole page: what had the focus may be gone from it without a word.
     document.addEventListener('focusin', onIn);
     document.addEventListener('focusout', onOut);
+    // A finger leaves with every touch. It is in the list until it touches something else.
+    const onTouch = (event: PointerEvent) =>
+      setFinger(
+        event.pointerType === 'touch' && event.target instanceof Node && !!list.current?.contains(event.target),
+      );
+    document.addEventListener('pointerdown', onTouch);
     return () => {
       document.removeEventListener('focusin', onIn);
       document.removeEventListener('focusout', onOut);
+      document.removeEventListener('pointerdown', onTouch);
     };
   }, [list]);
   const order = inside && state?.key === key ? state.order : undefined;
@@ -83,7 +91,6 @@ export function useHeld(list: RefObject<HTMLElement | null>, key: string, rows: 
     /** Shows what has come. */
     release: begin,
     bind: {
-      // A finger is in the list only while it scrolls it.
       onPointerEnter: (event: { pointerType: string }) => event.pointerType !== 'touch' && setPointer(true),
       onPointerLeave: () => setPointer(false),
     },

@@ -1,12 +1,13 @@
 import { useSyncExternalStore } from 'react';
 import type { Lead, LeadRow, Status } from '../api/model';
 import { quietly } from '../undo/change';
+import { t } from '../words';
 import { moveLead } from './changes';
 
-type Movable = Lead | LeadRow;
 interface Asked {
-  lead: Movable;
-  moved: () => void;
+  /** The question. */
+  title: string;
+  answer: (reason: string | undefined) => void;
 }
 let asked: Asked | null = null;
 const listeners = new Set<() => void>();
@@ -15,10 +16,14 @@ const set = (next: Asked | null) => {
   for (const tell of listeners) tell();
 };
 
+/** Asks once why something was lost; who closes the question moves nothing. */
+export const askLost = (title: string, answer: Asked['answer']) => set({ title, answer });
+
 /** Moves a lead; a lost one is asked about first. `moved` hears of it once it is done. */
-export function requestMove(lead: Movable, to: Status, moved: () => void = () => undefined) {
+export function requestMove(lead: Lead | LeadRow, to: Status, moved: () => void = () => undefined) {
   if (lead.status === to) return;
-  if (to === 'Lost') set({ lead, moved });
+  if (to === 'Lost')
+    askLost(t('lost.title', { name: lead.name }), (reason) => quietly(moveLead(lead, to, reason).then(moved)));
   else quietly(moveLead(lead, to).then(moved));
 }
 
@@ -28,13 +33,12 @@ export const useAskedLost = () =>
       listeners.add(tell);
       return () => void listeners.delete(tell);
     },
-    () => asked?.lead ?? null,
+    () => asked?.title ?? null,
   );
-/** Moves the lead that was asked about; an empty reason is none. */
+/** Answers what was asked; an empty reason is none. */
 export function answerLost(reason: string) {
-  if (!asked) return;
-  const { lead, moved } = asked;
+  const answer = asked?.answer;
   set(null);
-  quietly(moveLead(lead, 'Lost', reason.trim() || undefined).then(moved));
+  answer?.(reason.trim() || undefined);
 }
 export const closeAskedLost = () => set(null);

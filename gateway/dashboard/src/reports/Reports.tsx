@@ -22,7 +22,8 @@ import { csv, downloadFigures, downloadMonth, save } from './download';
 import css from './reports.module.css';
 
 const route = getRouteApi('/app/reports');
-const FIGURES: { key: keyof Figures; label: Key; good: boolean }[] = [
+type Counted = Exclude<keyof Figures, 'rate'>;
+const FIGURES: { key: Counted; label: Key; good: boolean }[] = [
   { key: 'created', label: 'report.created', good: true },
   { key: 'contacted', label: 'report.contacted', good: true },
   { key: 'qualified', label: 'report.qualified', good: true },
@@ -184,10 +185,10 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
           <div key={key} className={css.figure}>
             <dt>{t(label)}</dt>
             <dd>
-              <Figure value={figures[key] ?? 0} filter={opens(key, report)} />
+              <Figure of={key} value={figures[key]} filter={opens(key, report)} />
               <span>
-                <Delta now={figures[key] ?? 0} before={previous[key] ?? 0} goodWhenUp={good} />
-                <small>{t('report.was', { n: num(previous[key] ?? 0), before })}</small>
+                <Delta now={figures[key]} before={previous[key]} goodWhenUp={good} />
+                <small>{t('report.was', { n: num(previous[key]), before })}</small>
               </span>
             </dd>
           </div>
@@ -292,23 +293,25 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
   );
 }
 
-/** The leads that a figure counts, as far as a list can be asked for them: it knows when a lead entered its present stage. */
-function opens(key: keyof Figures, { start, end }: Report): LeadFilter | undefined {
+/** The leads that a figure counts: won and lost are those that stand there still. */
+function opens(key: Counted, { start, end }: Report): LeadFilter {
+  const period = { enteredFrom: start, enteredTo: end };
   if (key === 'created') return { createdFrom: start, createdTo: end };
-  if (key === 'converted') return { status: ['Converted'], enteredFrom: start, enteredTo: end };
-  if (key === 'lost') return { status: ['Lost'], enteredFrom: start, enteredTo: end };
-  return undefined;
+  if (key === 'contacted') return { entered: 'Contacted', ...period };
+  if (key === 'qualified') return { entered: 'Qualified', ...period };
+  return { status: [key === 'converted' ? 'Converted' : 'Lost'], ...period };
 }
 
-function Figure({ value, filter }: { value: number; filter: LeadFilter | undefined }) {
-  if (!filter)
-    return (
-      <b className="display num" title={t('report.moves')}>
-        {num(value)}
-      </b>
-    );
+function Figure({ of, value, filter }: { of: Counted; value: number; filter: LeadFilter }) {
+  const moved = of === 'contacted' || of === 'qualified';
   return (
-    <Link to="/leads" search={filter} className="display num" data-leads={value}>
+    <Link
+      to="/leads"
+      search={filter}
+      className="display num"
+      title={moved ? t('report.moves') : undefined}
+      data-leads={value}
+    >
       {num(value)}
     </Link>
   );
@@ -357,7 +360,7 @@ function reportCsv(report: Report, name: string): string {
   const { figures, previous } = report;
   return csv([
     [name, t('report.this'), t('chart.before')],
-    ...FIGURES.map(({ key, label }) => [t(label), figures[key] ?? 0, previous[key] ?? 0]),
+    ...FIGURES.map(({ key, label }) => [t(label), figures[key], previous[key]]),
     [t('chart.conversion'), percent(figures.rate, 1), percent(previous.rate, 1)],
     [],
     [t('leads.status'), t('nav.leads')],

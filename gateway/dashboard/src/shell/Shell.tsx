@@ -128,7 +128,7 @@ function Overlays() {
     <Suspense>
       {search.lead && <LeadDrawer key="lead" id={search.lead} />}
       {search.new && canWrite && <NewLead />}
-      {lost && <LostDialog lead={lost} />}
+      {lost && <LostDialog title={lost} />}
       {panel === 'palette' && <Palette onClose={close} />}
       {panel === 'help' && <Help onClose={close} />}
       {panel === 'more' && <More onClose={close} />}

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 use super::{Admitted, Leads, committed, parse, replay};
 use crate::{
     event,
-    fields::Patch,
+    fields::{Patch, Reason},
     filter::Filter,
     lead::{Command, Denied, LeadId},
     store::{Bulk, BulkPart, Reply},
@@ -81,11 +81,19 @@ impl Named {
 }
 
 /// What is done to each lead, and whom it is given to.
-fn command(violations: &mut Violations, change: Option<Change>) -> (Command, Option<UserId>) {
+fn command(
+    violations: &mut Violations,
+    change: Option<Change>,
+    reason: Option<&String>,
+) -> (Command, Option<UserId>) {
     let nothing = Command::Edit(Patch::default());
+    if reason.is_some() && !matches!(change, Some(Change::SetStatus(_))) {
+        violations.add("reason", "is of use with setStatus only");
+    }
+    let reason = reason.and_then(|text| violations.take("reason", Reason::parse(text))).flatten();
     match change {
         Some(Change::SetStatus(status)) => match event::status_of(status) {
-            Some(to) => (Command::Move { to, reason: None }, None),
+            Some(to) => (Command::Move { to, reason }, None),
             None => {
                 violations.add("setStatus", parse::statuses());
                 (nothing, None)
@@ -154,7 +162,7 @@ impl Leads {
         if filter.as_ref().is_some_and(|filter| filter.trashed) {
             violations.add("filter.trashed", "leads in the trash can't be changed");
         }
-        let (command, owner) = command(&mut violations, request.change);
+        let (command, owner) = command(&mut violations, request.change, request.reason.as_ref());
         self.check_owner(&admitted.caller, owner, None, "assignTo", &mut violations).await?;
         violations.check()?;
         match filter {

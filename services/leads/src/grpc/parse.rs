@@ -14,12 +14,12 @@ use leadline_runtime::{
 use prost::Message;
 
 use crate::{
-    activity::Kind,
+    activity::{ImportId, Kind},
     event::{source_of, status_of},
     fields::{Company, Email, Fields, MOST_TAGS, Name, Patch, Phone, Tags, tag_key},
     filter::{
-        Filter, FollowUp, MOST_ON_A_PAGE, Owner, Position, Query, Range, Sort, SortBy, Totals,
-        USUAL_ON_A_PAGE,
+        ByImport, Entered, Filter, FollowUp, MOST_ON_A_PAGE, Owner, Position, Query, Range, Sort, SortBy,
+        Totals, USUAL_ON_A_PAGE,
     },
     search::words,
     stage::{Source, Status},
@@ -169,6 +169,38 @@ fn range(range: Option<types::TimeRange>) -> Range {
     Range { from: range.from_ms.map(Millis), to: range.to_ms.map(Millis) }
 }
 
+fn entered(violations: &mut Violations, given: &proto::LeadFilter) -> Option<Entered> {
+    let last = range(given.entered_at);
+    match (given.entered, status_of(given.entered)) {
+        (0, _) if last.is_bounded() => {
+            violations.add("entered", "is required with enteredFrom and enteredTo");
+            None
+        }
+        (0, _) => None,
+        (_, Some(status)) if Status::ENTERED.contains(&status) => Some(Entered { status, last }),
+        _ => {
+            violations.add("entered", one_of(Status::ENTERED.into_iter().map(Status::name)));
+            None
+        }
+    }
+}
+
+fn import(violations: &mut Violations, given: &proto::LeadFilter) -> Option<ByImport> {
+    let outcome = given.import_outcome();
+    if given.import_id.is_empty() {
+        if outcome != proto::ImportOutcome::Unspecified {
+            violations.add("import", "is required with importOutcome");
+        }
+        return None;
+    }
+    let id = violations.take("import", ImportId::parse(&given.import_id))?;
+    Some(ByImport {
+        id,
+        created: outcome != proto::ImportOutcome::Updated,
+        updated: outcome != proto::ImportOutcome::Created,
+    })
+}
+
 /// A filter, as it is meant now.
 pub(crate) fn filter(violations: &mut Violations, given: &proto::LeadFilter, now: Millis) -> Filter {
     if given.q.chars().nth(LONGEST_QUESTION).is_some() {
@@ -202,6 +234,8 @@ pub(crate) fn filter(violations: &mut Violations, given: &proto::LeadFilter, now
             None => violations.add("reached", one_of(Status::FUNNEL.into_iter().map(Status::name))),
         }
     }
+    filter.entered = entered(violations, given);
+    filter.import = import(violations, given);
     for source in &given.sources {
         match source_of(*source) {
             Some(source) => _ = filter.sources.insert(source),

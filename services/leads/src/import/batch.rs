@@ -306,6 +306,7 @@ impl Pile<'_> {
             stages.enter(lead.fields.status, entered);
             lead.stages = stages;
         }
+        lead.imported.made_by = Some(self.rows.import.id);
         let added = self.new_notes(draft, &[], lead.updated_at);
         lead.note_count = u32::try_from(added.len()).unwrap_or(u32::MAX);
         self.tell(&lead, vec![What::Imported { import: self.rows.import.id, created: true }]);
@@ -331,6 +332,7 @@ impl Pile<'_> {
         let notes = self.new_notes(draft, &known, by.at.max(slot.lead.updated_at));
         let Some((mut lead, did)) = written(&slot.lead, patch, !notes.is_empty(), by) else { return false };
         lead.note_count = lead.note_count.saturating_add(u32::try_from(notes.len()).unwrap_or(u32::MAX));
+        lead.imported.changed_by = Some(self.rows.import.id);
         let mut told = vec![What::Imported { import: self.rows.import.id, created: false }];
         told.extend(did.into_iter().filter(|what| !matches!(what, What::Updated(_))));
         self.tell(&lead, told);

@@ -60,6 +60,8 @@ pub fn take_back(scope: Scope, trace: &Trace, lead: &Lead, by: &By) -> Option<Ta
         lead.stages = past.stages;
         lead.status_changed_at = past.status_changed_at;
     }
+    // Nobody has changed it since, so it is this import that changed it last.
+    lead.imported.changed_by = None;
     lead.note_count = lead.note_count.saturating_sub(u32::try_from(trace.notes.len()).unwrap_or(u32::MAX));
     did.extend(trace.notes.iter().map(|note| What::NoteDeleted { note: *note }));
     if did.is_empty() {

@@ -10,6 +10,8 @@ mod merge;
 mod plans;
 mod row;
 mod schema;
+#[cfg(test)]
+mod upgrade;
 mod write;
 
 use std::{path::PathBuf, sync::Arc};

@@ -23,7 +23,7 @@ async fn change(
     filter: Option<proto::LeadFilter>,
     change: Option<Change>,
 ) -> Result<proto::ChangeLeadsResponse, Refusal> {
-    let request = person.ask(proto::ChangeLeadsRequest { ids, filter, change, faults: vec![] });
+    let request = person.ask(proto::ChangeLeadsRequest { ids, filter, change, ..Default::default() });
     answer(person.client.change_leads(request).await)
 }
 
@@ -84,6 +84,17 @@ async fn a_bulk_request_that_makes_no_sense_is_refused_whole() -> anyhow::Result
         (Some(Change::Delete(false)), "delete"),
     ] {
         assert_eq!(bad_fields(change(&mut anna, one(), None, sent).await), [field]);
+    }
+    for (sent, reason) in [(Change::Delete(true), "why".to_owned()), (Change::SetStatus(5), "r".repeat(501))]
+    {
+        let request = proto::ChangeLeadsRequest {
+            ids: one(),
+            change: Some(sent),
+            reason: Some(reason),
+            ..Default::default()
+        };
+        let request = anna.ask(request);
+        assert_eq!(bad_fields(answer(anna.client.change_leads(request).await)), ["reason"]);
     }
     assert_eq!(bad_fields(change(&mut anna, vec![], None, Some(Change::Delete(true))).await), ["ids"]);
     let filter = proto::LeadFilter {

@@ -72,6 +72,21 @@ async fn a_list_is_read_page_by_page_with_a_cursor_of_its_own() -> anyhow::Resul
         ..Default::default()
     };
     assert_eq!(bad_fields(anna.list(filter).await), ["inactiveFor", "owner", "reached", "status", "tz"]);
+    let bounded = Some(leadline_proto::types::TimeRange { from_ms: Some(1), to_ms: None });
+    let created = proto::ImportOutcome::Created.into();
+    for (filter, fields) in [
+        // New is entered by being made.
+        (proto::LeadFilter { entered: 1, entered_at: bounded, ..Default::default() }, vec!["entered"]),
+        (proto::LeadFilter { entered: 77, ..Default::default() }, vec!["entered"]),
+        (proto::LeadFilter { entered_at: bounded, ..Default::default() }, vec!["entered"]),
+        (
+            proto::LeadFilter { import_id: "x".into(), import_outcome: created, ..Default::default() },
+            vec!["import"],
+        ),
+        (proto::LeadFilter { import_outcome: created, ..Default::default() }, vec!["import"]),
+    ] {
+        assert_eq!(bad_fields(anna.list(filter).await), fields);
+    }
     house.end().await
 }
 

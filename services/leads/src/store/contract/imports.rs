@@ -11,6 +11,7 @@ use crate::{
     activity::Kind,
     erasure,
     fields::{Company, Email, Patch},
+    filter::{ByImport, Filter},
     import::{
         Import, ImportId, MOST_ATTEMPTS, MOST_WAITING, Named, OnDuplicate, State, Task,
         batch::{Room, Rows},
@@ -21,7 +22,7 @@ use crate::{
     },
     lead::Command,
     store::{
-        Keyed, Reply, StoreError,
+        Keyed, MergePart, Reply, StoreError, UnmergePart,
         imports::{Imports, Lease},
     },
 };
@@ -77,6 +78,21 @@ impl Team {
 
     async fn known(&self, id: ImportId) -> anyhow::Result<Import> {
         Ok(self.imports().import(self.scope, id).await?.expect("the import is there").0)
+    }
+
+    /// Takes lines in as one import, with all that belongs to it.
+    pub(super) async fn take_in(
+        &self,
+        headers: &[&str],
+        on_duplicate: OnDuplicate,
+        lines: &[&str],
+    ) -> anyhow::Result<Import> {
+        self.queue(task(headers, on_duplicate), b"x").await?;
+        let (lease, import) = self.claim().await?.expect("one waits");
+        let taken = self.imports().take(lease, rows(&import, self, lines), soon()).await?;
+        anyhow::ensure!(taken.is_some(), "the batch was refused");
+        let done = self.imports().finish(lease, State::Done, None, Millis::now()).await?;
+        Ok(done.expect("it is held"))
     }
 
     pub(super) async fn live_names(&self) -> anyhow::Result<Vec<String>> {
@@ -407,6 +423,66 @@ pub(super) async fn what_an_import_did_is_taken_back(team: Team) -> anyhow::Resu
     assert_eq!((&ada.fields, ada.note_count, notes.len()), (&fields, 0, 0));
     assert_eq!(ada.version.0, 4);
     assert_eq!((ada.stages, ada.status_changed_at), (before.stages, before.status_changed_at));
+    Ok(())
+}
+
+/// What an import has made and changed is found by it, until another changes it, it is merged, or the import is taken back.
+pub(super) async fn leads_are_found_by_what_an_import_did_to_them(team: Team) -> anyhow::Result<()> {
+    team.make(crate::fields::Fields { email: Email::parse("ada@x.test").ok(), ..named("Ada") }).await?;
+    team.make(named("Nobody's")).await?;
+    let found = async |import: &Import, created: bool, updated: bool, trashed: bool| {
+        let import = Some(ByImport { id: import.id, created, updated });
+        let filter = Filter { import, trashed, ..Filter::default() };
+        let query = crate::filter::Query { filter, ..query() };
+        let page = team.store.leads(team.scope, query).await?;
+        assert_eq!(page.total.value, page.items.len() as u64);
+        let mut names: Vec<String> =
+            page.items.iter().map(|lead| lead.fields.name.as_str().to_owned()).collect();
+        names.sort();
+        anyhow::Ok(names)
+    };
+    let headers = ["Name", "Email", "Company"];
+    let lines = ["Ada,ada@x.test,Acme", "Bob,bob@x.test,", "Cid,cid@x.test,", "Bob,bob@x.test,Acme"];
+    let first = team.take_in(&headers, OnDuplicate::Update, &lines).await?;
+    assert_eq!((first.counts.created, first.counts.updated), (2, 2));
+    assert_eq!(found(&first, true, false, false).await?, ["Bob", "Cid"]);
+    // A row may have changed what a row before it made: it is both.
+    assert_eq!(found(&first, false, true, false).await?, ["Ada", "Bob"]);
+    assert_eq!(found(&first, true, true, false).await?, ["Ada", "Bob", "Cid"]);
+    // An edit takes nothing away, and an import from another workspace is none of this one.
+    let page = team.store.leads(team.scope, query()).await?;
+    let of = |name: &str| page.items.iter().find(|lead| lead.fields.name.as_str() == name).unwrap().id;
+    let (bob, cid) = (of("Bob"), of("Cid"));
+    team.change(cid, Command::AddTags(super::tags(&["called"]))).await?;
+    assert_eq!(found(&first, true, false, false).await?, ["Bob", "Cid"]);
+    let others = team.others();
+    let filter =
+        Filter { import: Some(ByImport { id: first.id, created: true, updated: true }), ..Filter::default() };
+    let theirs = others.store.leads(others.scope, crate::filter::Query { filter, ..query() }).await?;
+    assert_eq!(theirs.items, []);
+    // Of those that changed a lead, the last is it; who made it stays.
+    let second = team.take_in(&headers, OnDuplicate::Update, &["Bob,bob@x.test,Best"]).await?;
+    assert_eq!(found(&second, true, true, false).await?, ["Bob"]);
+    assert_eq!(found(&first, false, true, false).await?, ["Ada"]);
+    assert_eq!(found(&first, true, false, false).await?, ["Bob", "Cid"]);
+    // A lead that went into another is gone, and is as it was when it comes back.
+    let merge = crate::merge::MergeId::new();
+    let (into, condition) = (cid, leadline_runtime::version::Precondition::None);
+    let part = MergePart { into, id: merge, from: vec![bob], condition: condition.clone(), by: team.by() };
+    fresh(team.store.merge(team.scope, part, None).await?);
+    assert_eq!(found(&first, true, true, false).await?, ["Ada", "Cid"]);
+    let part = UnmergePart { into, id: Some(merge), condition, by: team.by() };
+    fresh(team.store.unmerge(team.scope, part, None).await?);
+    assert_eq!(found(&first, true, true, false).await?, ["Ada", "Bob", "Cid"]);
+    assert_eq!(found(&second, false, true, false).await?, ["Bob"]);
+    // What is taken back was made by it still, and is in the trash; what it had changed is as it was.
+    let third = team.take_in(&headers, OnDuplicate::Update, &["Dan,,", "Ada,ada@x.test,Best"]).await?;
+    fresh(team.imports().undo(team.scope, third.id, team.anna, None).await?.unwrap().unwrap());
+    let (lease, _) = team.claim().await?.unwrap();
+    let step = team.imports().take_back(lease, team.by(), 9, soon()).await?.unwrap();
+    assert_eq!((step.import.taken_back, step.import.kept), (2, 0));
+    assert_eq!(found(&third, true, true, false).await?, Vec::<String>::new());
+    assert_eq!(found(&third, true, true, true).await?, ["Dan"]);
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::{
     activity::Kind,
     event,
     fields::{Company, Email, Fields, Name, Phone, Tags},
-    filter::{COUNTED, Filter, FollowUp, Owner, Query, Range, Sort, SortBy, Totals},
+    filter::{COUNTED, Entered, Filter, FollowUp, Owner, Query, Range, Sort, SortBy, Totals},
     lead::{By, Lead, LeadId, NewLead},
     search::words,
     stage::{Source, Status},
@@ -134,6 +134,14 @@ async fn no_page_looks_at_more_however_many_leads_there_are() -> anyhow::Result<
             TOTAL + PAGE,
         ),
         ("a time", Filter { created: range, ..all() }, by_name, TOTAL + probed + 2_500, 2_500),
+        // Of an array no key alone tells enough.
+        (
+            "a stage entered",
+            Filter { entered: Some(Entered { status: Status::Contacted, last: range }), ..all() },
+            by_name,
+            TOTAL + probed + 2_500,
+            TOTAL + probed + 2_500,
+        ),
         ("a common piece", of("ann"), newest, TOTAL + probed + 2_500, 2_500),
         ("a common piece by name", of("ann"), by_name, TOTAL + probed + 2_500, 2_500),
         ("a beginning", of("an"), newest, TOTAL + probed + 2_500, 2_500),

@@ -14,10 +14,10 @@ use leadline_storage::{
 
 use super::of_workspace;
 use crate::{
-    activity::{Encode, LeadEvent},
+    activity::{Encode, ImportId, LeadEvent},
     fields::{Company, Email, Fields, Name, NoteText, Phone, Tag, Tags},
     filter::{Position, SortKey, sort_text},
-    lead::{Lead, LeadId, Note},
+    lead::{Imported, Lead, LeadId, Note},
     likeness::email_keys,
     merge::{Filled, Merge},
     search::Haystack,
@@ -69,6 +69,42 @@ fn time(at: Option<Millis>) -> Bson {
     at.map_or(Bson::Null, |at| Bson::Int64(at.0))
 }
 
+/// What an import did to a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hand {
+    Made,
+    Changed,
+}
+
+impl Hand {
+    /// What its marks begin with.
+    pub(super) fn letter(self) -> &'static str {
+        match self {
+            Self::Made => "m",
+            Self::Changed => "c",
+        }
+    }
+}
+
+/// What a lead's document says of an import, under one index for both.
+pub(super) fn import_mark(hand: Hand, import: ImportId) -> Bson {
+    Bson::String(format!("{}{import}", hand.letter()))
+}
+
+fn import_marks(imported: &Imported) -> Vec<Bson> {
+    let hands = [(Hand::Made, imported.made_by), (Hand::Changed, imported.changed_by)];
+    hands.into_iter().filter_map(|(hand, import)| import.map(|id| import_mark(hand, id))).collect()
+}
+
+fn imported(document: &Document) -> Imported {
+    let marks = document.get_array("imports").map(Vec::as_slice).unwrap_or_default();
+    let of = |hand: Hand| {
+        let id = marks.iter().filter_map(Bson::as_str).find_map(|mark| mark.strip_prefix(hand.letter()))?;
+        ImportId::parse(id).ok()
+    };
+    Imported { made_by: of(Hand::Made), changed_by: of(Hand::Changed) }
+}
+
 /// A lead as a document.
 pub(super) fn of_lead(scope: Scope, lead: &Lead, revision: i64) -> Document {
     let fields = &lead.fields;
@@ -110,6 +146,10 @@ pub(super) fn of_lead(scope: Scope, lead: &Lead, revision: i64) -> Document {
         "search": haystack.text,
         "digits": haystack.digits,
     };
+    let imports = import_marks(&lead.imported);
+    if !imports.is_empty() {
+        document.insert("imports", imports);
+    }
     if let Some(email) = &fields.email {
         let (email, domain) = email_keys(email.as_str());
         document.insert("emailKey", email);
@@ -204,6 +244,7 @@ pub(super) fn lead(document: &Document) -> Result<Stored, StoreError> {
         note_count: u32::try_from(read.long("noteCount")?).map_err(|_| read.broken("noteCount"))?,
         deleted_at: read.some_time("deletedAt")?,
         stages,
+        imported: imported(document),
     };
     Ok(Stored { lead, revision: read.long("followUpRevision")? })
 }

@@ -15,7 +15,8 @@ use leadline_storage::{
 };
 
 use super::{
-    document, limit_of, of_workspace,
+    document::{self, Hand},
+    limit_of, of_workspace,
     probe::{self, count},
 };
 use crate::{
@@ -51,6 +52,8 @@ fn index_of(access: Access) -> &'static str {
         Access::Tags => "by_tag",
         Access::Status => "by_status",
         Access::Reached => "by_reached",
+        Access::Entered => "by_entered",
+        Access::Import => "by_import",
         Access::Source => "by_source",
         Access::Owner => "by_owner",
         Access::FollowUp => "by_follow_up",
@@ -150,6 +153,18 @@ impl Lister<'_> {
                 let stages: Vec<Status> = filter.furthest().collect();
                 vec![one_of("stages.status", status_codes(&stages))]
             }
+            Access::Entered => filter.entered.map_or_else(Vec::new, |entered| {
+                let code = i32::from(entered.status.rank());
+                let mut stage = doc! { "status": code };
+                stage.extend(within("last", entered.last));
+                // Said twice: by the first the server sees that its index has all of them.
+                vec![doc! { "stages.status": code }, doc! { "stages": { "$elemMatch": stage } }]
+            }),
+            Access::Import => filter.import.map_or_else(Vec::new, |import| {
+                let marks = [(import.created, Hand::Made), (import.updated, Hand::Changed)];
+                let marks = marks.into_iter().filter(|(asked, _)| *asked);
+                vec![one_of("imports", marks.map(|(_, hand)| document::import_mark(hand, import.id)))]
+            }),
             Access::Source => {
                 vec![one_of("source", filter.sources.iter().map(|source| Bson::Int32(source.code().into())))]
             }

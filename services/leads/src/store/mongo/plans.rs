@@ -16,7 +16,8 @@ use super::{
     schema,
 };
 use crate::{
-    filter::{Filter, FollowUp, Owner, Position, Range, Sort, SortBy, SortKey},
+    activity::ImportId,
+    filter::{ByImport, Entered, Filter, FollowUp, Owner, Position, Range, Sort, SortBy, SortKey},
     lead::LeadId,
     search::words,
     stage::{Source, Status},
@@ -56,6 +57,22 @@ fn everything() -> Vec<(Access, Filter)> {
         (Access::Status, Filter { statuses: [Status::New, Status::Lost].into(), ..all() }),
         (Access::Reached, Filter { reached: Some(Status::Qualified), ..all() }),
         (Access::Reached, Filter { reached: Some(Status::Converted), ..all() }),
+        (
+            Access::Entered,
+            Filter { entered: Some(Entered { status: Status::Contacted, last: range }), ..all() },
+        ),
+        (
+            Access::Entered,
+            Filter { entered: Some(Entered { status: Status::Lost, last: Range::default() }), ..all() },
+        ),
+        (
+            Access::Import,
+            Filter { import: Some(ByImport { id: ImportId::new(), created: true, updated: true }), ..all() },
+        ),
+        (
+            Access::Import,
+            Filter { import: Some(ByImport { id: ImportId::new(), created: false, updated: true }), ..all() },
+        ),
         (Access::Source, Filter { sources: [Source::Ad].into(), ..all() }),
         (Access::Owner, Filter { owner: Some(Owner::Nobody), ..all() }),
         (Access::Owner, Filter { owner: Some(Owner::User(UserId::new())), trashed: true, ..all() }),

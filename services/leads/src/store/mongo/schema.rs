@@ -1,12 +1,18 @@
 //! The collections of a database of leads.
 
+use std::collections::BTreeMap;
+
 use futures::TryStreamExt;
+use leadline_proto::leads::{Activity, activity::What};
 use leadline_storage::{
     MongoMigration, StorageError,
     bson::{Document, doc},
     mongo::{ensure_collection, ensure_index, index, replace_index, unique_index},
     mongodb::{Database, IndexModel, options::IndexOptions},
 };
+
+use super::document::{self, Hand, import_mark};
+use crate::{activity::ImportId, event, stage::Status};
 
 pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0001 leads, notes, log", run: |db| Box::pin(first(db)) },
@@ -17,6 +23,8 @@ pub(super) const MIGRATIONS: &[MongoMigration] = &[
     MongoMigration { name: "0006 the log counted by keys alone", run: |db| Box::pin(counted(db)) },
     MongoMigration { name: "0007 erased workspaces", run: |db| Box::pin(erased(db)) },
     MongoMigration { name: "0008 what stays of an erased lead", run: |db| Box::pin(forgotten(db)) },
+    MongoMigration { name: "0009 when stages were entered last", run: |db| Box::pin(entered(db)) },
+    MongoMigration { name: "0010 what imports have made and changed", run: |db| Box::pin(imported(db)) },
 ];
 
 async fn first(db: &Database) -> Result<(), StorageError> {
@@ -266,6 +274,94 @@ async fn forgotten(db: &Database) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// The stages themselves are indexed, so that no writer can forget when they were entered. Leads that are new and nothing else
+/// are left out: an import makes many.
+async fn entered(db: &Database) -> Result<(), StorageError> {
+    let keys = doc! { "workspaceId": 1, "trashed": 1, "stages.status": 1, "stages.last": 1 };
+    let further = doc! { "stages.status": { "$gt": i32::from(Status::New.rank()) } };
+    ensure_index(db, "leads", partial("by_entered", keys, further)).await
+}
+
+/// What imports did is kept on the leads. What earlier ones did is in the log, in the order in which it was done.
+async fn imported(db: &Database) -> Result<(), StorageError> {
+    /// So many entries are gone through at a time.
+    const AT_ONCE: usize = 1_000;
+    let mut validator = leads();
+    if let Ok(properties) =
+        validator.get_document_mut("$jsonSchema").and_then(|schema| schema.get_document_mut("properties"))
+    {
+        let marks = doc! { "bsonType": "array", "maxItems": 2, "items": { "bsonType": "string" } };
+        let text = doc! { "bsonType": "string" };
+        properties.extend(doc! { "imports": marks, "emailKey": &text, "domainKey": text });
+    }
+    ensure_collection(db, "leads", validator).await?;
+    let told = db.collection::<Document>("activity");
+    let mut told = told
+        .find(doc! { "kind": "lead.imported" })
+        .sort(doc! { "_id": 1 })
+        .projection(doc! { "event": 1 })
+        .await?;
+    let mut marks = Marks::default();
+    let mut read = 0;
+    while let Some(entry) = told.try_next().await? {
+        marks.note(&entry);
+        read += 1;
+        if read % AT_ONCE == 0 {
+            std::mem::take(&mut marks).write(db).await?;
+        }
+    }
+    marks.write(db).await?;
+    let keys = doc! { "workspaceId": 1, "trashed": 1, "imports": 1 };
+    ensure_index(db, "leads", partial("by_import", keys, doc! { "imports": { "$exists": true } })).await
+}
+
+/// What entries of the log say that imports did to leads.
+#[derive(Default)]
+struct Marks {
+    made: BTreeMap<String, ImportId>,
+    /// Of those that changed a lead, the last stays.
+    changed: BTreeMap<String, ImportId>,
+}
+
+impl Marks {
+    fn note(&mut self, entry: &Document) {
+        let Ok(logged) = document::logged(entry) else { return };
+        // The entry itself knows its lead, which may have gone into another since.
+        let Some(Activity { lead_id, what: Some(What::Imported(did)), .. }) = event::logged(&logged) else {
+            return;
+        };
+        let Ok(import) = ImportId::parse(&did.import_id) else { return };
+        let marks = if did.created { &mut self.made } else { &mut self.changed };
+        marks.insert(lead_id, import);
+    }
+
+    async fn write(self, db: &Database) -> Result<(), StorageError> {
+        for (hand, leads) in [(Hand::Made, self.made), (Hand::Changed, self.changed)] {
+            let mut of_import: BTreeMap<ImportId, Vec<String>> = BTreeMap::new();
+            for (lead, import) in leads {
+                of_import.entry(import).or_default().push(lead);
+            }
+            let letter = hand.letter();
+            for (import, ids) in of_import {
+                let others = doc! { "$filter": {
+                    "input": { "$ifNull": ["$imports", []] },
+                    "cond": { "$ne": [{ "$substrBytes": ["$$this", 0, 1] }, letter] },
+                } };
+                let marks = doc! { "$concatArrays": [others, [import_mark(hand, import)]] };
+                for collection in ["leads", "merged"] {
+                    db.collection::<Document>(collection)
+                        .update_many(
+                            doc! { "_id": { "$in": &ids } },
+                            vec![doc! { "$set": { "imports": &marks } }],
+                        )
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 fn partial(name: &str, keys: Document, only: Document) -> IndexModel {
     let options = IndexOptions::builder().name(name.to_owned()).partial_filter_expression(only).build();
     IndexModel::builder().keys(keys).options(options).build()
@@ -388,4 +484,79 @@ fn once() -> Document {
             "at": { "bsonType": "long" },
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use leadline_runtime::{
+        caller::{Origin, Scope},
+        ids::{UserId, WorkspaceId},
+        time::Millis,
+    };
+    use leadline_storage::Mongo;
+
+    use super::*;
+    use crate::{
+        activity::{LeadEvent, Snapshot, What},
+        lead::{By, Imported, Lead, LeadId, NewLead},
+        store::contract::named,
+    };
+
+    /// The version before leads knew of imports.
+    const BEFORE: usize = 8;
+
+    #[tokio::test]
+    async fn what_earlier_imports_did_is_read_out_of_the_log() -> anyhow::Result<()> {
+        let uri = leadline_testbed::mongo().await?.fresh_uri();
+        let db = Mongo::open(&uri, &Mongo::database_name(&uri, "leads")?, "leadline-leads-test").await?;
+        db.migrate(&MIGRATIONS[..BEFORE]).await?;
+        let (workspace, anna) = (WorkspaceId::new(), UserId::new());
+        let scope = Scope::of_own_row(workspace);
+        let by = By { actor: Some(anna), at: Millis::now(), origin: Origin::default(), backdated: false };
+        let lead = |name: &str| {
+            let new = NewLead { id: LeadId::new(), fields: named(name), created_by: anna, note: None };
+            Lead::create(new, &by).lead
+        };
+        let [made, changed, both, neither, aside] = ["made", "changed", "both", "neither", "aside"].map(lead);
+        let [first, second] = [ImportId::new(), ImportId::new()];
+        let leads = db.collection::<Document>("leads");
+        let all = [&made, &changed, &both, &neither];
+        leads.insert_many(all.map(|lead| document::of_lead(scope, lead, 0))).await?;
+        let mut gone = document::of_lead(scope, &aside, 0);
+        gone.extend(doc! { "mergeId": "m", "intoId": neither.id.to_string() });
+        let merged = db.collection::<Document>("merged");
+        merged.insert_one(gone).await?;
+        // In the order in which it was done, and with which lead it is listed: a merge has moved the last.
+        for (lead, import, created, listed) in [
+            (&made, first, true, &made),
+            (&both, first, true, &both),
+            (&changed, first, false, &changed),
+            (&both, first, false, &both),
+            (&both, second, false, &both),
+            (&aside, second, true, &neither),
+        ] {
+            let activity = lead.entry(What::Imported { import, created }, &by);
+            let snapshot = Snapshot::of(lead);
+            let event = LeadEvent { workspace, activity, snapshot, origin: Origin::default() };
+            let mut entry = document::of_event(&event, event::encode);
+            entry.insert("leadId", listed.id.to_string());
+            db.collection::<Document>("activity").insert_one(entry).await?;
+        }
+        // A second time too: what broke off is begun anew.
+        db.migrate(MIGRATIONS).await?;
+        imported(db.database()).await?;
+        for (collection, lead, made_by, changed_by) in [
+            (&leads, &made, Some(first), None),
+            (&leads, &changed, None, Some(first)),
+            (&leads, &both, Some(first), Some(second)),
+            (&leads, &neither, None, None),
+            (&merged, &aside, Some(second), None),
+        ] {
+            let row = collection.find_one(document::of_id(scope, lead.id)).await?.expect("it is there");
+            let found = document::lead(&row)?.lead;
+            assert_eq!(found.imported, Imported { made_by, changed_by }, "{:?}", found.fields.name);
+        }
+        db.close().await;
+        Ok(())
+    }
 }

@@ -1,5 +1,6 @@
 //! Lists of leads: how the plan of a question becomes SQL.
 
+use leadline_runtime::time::Millis;
 use leadline_storage::rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
 use uuid::Uuid;
 
@@ -9,7 +10,9 @@ use super::{
     write::token,
 };
 use crate::{
-    filter::{Filter, FollowUp, Owner, Page, Position, Query, Range, Sort, SortBy, SortKey, Total, Totals},
+    filter::{
+        Entered, Filter, FollowUp, Owner, Page, Position, Query, Range, Sort, SortBy, SortKey, Total, Totals,
+    },
     lead::{Lead, LeadId},
     stage::Status,
     store::{
@@ -88,9 +91,26 @@ fn blob(id: Uuid) -> Value {
     Value::Blob(id.as_bytes().to_vec())
 }
 
+/// The column and the index of when a stage was entered last.
+fn of_stage(status: Status) -> (&'static str, &'static str) {
+    match status {
+        // No index is kept of those that are new, which all have been: nobody can ask for it.
+        Status::New | Status::Contacted => ("l.contacted", "leads_by_contacted"),
+        Status::Qualified => ("l.qualified", "leads_by_qualified"),
+        Status::Converted => ("l.converted", "leads_by_converted"),
+        Status::Lost => ("l.lost", "leads_by_lost"),
+    }
+}
+
+/// A time as those columns have it: in the order of time as text, before 1970 too.
+fn stage_key(at: Millis) -> String {
+    format!("{}{:016X}", u8::from(at.0 >= 0), at.0)
+}
+
 /// The index that leads to the rows of a condition.
-fn index_of(access: Access) -> &'static str {
+fn index_of(filter: &Filter, access: Access) -> &'static str {
     match access {
+        Access::Entered => filter.entered.map_or("", |entered| of_stage(entered.status).1),
         Access::Status => "leads_by_status",
         Access::Reached => "leads_by_furthest",
         Access::Source => "leads_by_source",
@@ -100,8 +120,8 @@ fn index_of(access: Access) -> &'static str {
         Access::Created => "leads_by_created",
         Access::Updated => "leads_by_updated",
         Access::StatusChanged => "leads_by_status_changed",
-        // Tables of their own.
-        Access::Grams | Access::Tags => "",
+        // Tables of their own, or two indexes.
+        Access::Grams | Access::Tags | Access::Import => "",
     }
 }
 
@@ -161,7 +181,29 @@ impl Lister<'_> {
                 self.tagged(sql);
                 sql.push(") t CROSS JOIN leads l ON l.row = t.row WHERE true");
             }
-            other => self.rows_of_index(sql, index_of(other)),
+            Access::Import => {
+                sql.push(" FROM (");
+                self.imported(sql);
+                sql.push(") i CROSS JOIN leads l ON l.row = i.row WHERE true");
+            }
+            other => self.rows_of_index(sql, index_of(self.filter, other)),
+        }
+    }
+
+    /// The rows that an import has made, changed, or both.
+    fn imported(self, sql: &mut Sql) {
+        let Some(import) = self.filter.import else { return };
+        let of = [
+            (import.created, "l.made_by_import", "leads_by_made_by_import"),
+            (import.updated, "l.changed_by_import", "leads_by_changed_by_import"),
+        ];
+        let mut among = "SELECT l.row AS row";
+        for (_, column, index) in of.into_iter().filter(|(asked, ..)| *asked) {
+            sql.push(among);
+            self.rows_of_index(sql, index);
+            sql.push(&format!(" AND {column} = "));
+            sql.bind(blob(import.id.uuid()));
+            among = " UNION SELECT l.row";
         }
     }
 
@@ -229,6 +271,29 @@ impl Lister<'_> {
             let stages = filter.furthest().map(|status| Value::Integer(status.rank().into()));
             sql.one_of("l.furthest", stages.collect());
         }
+        if let Some(Entered { status, last }) = filter.entered {
+            let (column, _) = of_stage(status);
+            sql.push(&format!(" AND {column} IS NOT NULL"));
+            for (bound, compared) in [(last.from, ">="), (last.to, "<")] {
+                let Some(at) = bound else { continue };
+                sql.push(&format!(" AND {column} {compared} "));
+                sql.bind(stage_key(at));
+            }
+        }
+        if let Some(import) = filter.import.filter(|_| by != Some(Access::Import)) {
+            let mut or = " AND (";
+            for (_, column) in [(import.created, "l.made_by_import"), (import.updated, "l.changed_by_import")]
+                .into_iter()
+                .filter(|(asked, _)| *asked)
+            {
+                sql.push(or);
+                sql.push(column);
+                sql.push(" = ");
+                sql.bind(blob(import.id.uuid()));
+                or = " OR ";
+            }
+            sql.push(")");
+        }
         if !filter.sources.is_empty() {
             let sources = filter.sources.iter().map(|source| Value::Integer(source.code().into()));
             sql.one_of("l.source", sources.collect());
@@ -272,9 +337,10 @@ impl Lister<'_> {
                 sql.push("SELECT 1 FROM lead_tags t WHERE ");
                 self.tagged(&mut sql);
             }
+            Access::Import => self.imported(&mut sql),
             other => {
                 sql.push("SELECT 1");
-                self.rows_of_index(&mut sql, index_of(other));
+                self.rows_of_index(&mut sql, index_of(self.filter, other));
                 let only = only(self.filter, other);
                 Lister { number: self.number, filter: &only }.conditions(&mut sql, Some(other));
             }
@@ -325,7 +391,7 @@ impl Lister<'_> {
                 self.tagged(&mut sql);
             }
             Some(access) => {
-                self.rows_of_index(&mut sql, index_of(access));
+                self.rows_of_index(&mut sql, index_of(self.filter, access));
                 let only = only(self.filter, access);
                 Lister { number: self.number, filter: &only }.conditions(&mut sql, Some(access));
             }
@@ -349,9 +415,13 @@ impl Lister<'_> {
                 sql.push(" AND l.row IN (SELECT t.row FROM lead_tags t WHERE ");
                 self.tagged(sql);
             }
+            Access::Import => {
+                sql.push(" AND l.row IN (");
+                self.imported(sql);
+            }
             other => {
                 sql.push(" AND l.row IN (SELECT l.row");
-                self.rows_of_index(sql, index_of(other));
+                self.rows_of_index(sql, index_of(self.filter, other));
                 let only = only(self.filter, other);
                 Lister { number: self.number, filter: &only }.conditions(sql, Some(other));
             }
@@ -433,6 +503,8 @@ fn only(filter: &Filter, access: Access) -> Filter {
     match access {
         Access::Status => only.statuses.clone_from(&filter.statuses),
         Access::Reached => only.reached = filter.reached,
+        Access::Entered => only.entered = filter.entered,
+        Access::Import => only.import = filter.import,
         Access::Source => only.sources.clone_from(&filter.sources),
         Access::Owner => only.owner = filter.owner,
         Access::FollowUp => only.follow_up = filter.follow_up,

@@ -19,10 +19,10 @@ use crate::{
 /// Puts a lead aside.
 pub(super) const SET_ASIDE: &str = "INSERT INTO merged (id, workspace, merge, into_lead, version, status, source, owner,
         created_by, created_at, updated_at, status_changed_at, last_activity_at, next_follow_up_at, follow_up_revision,
-        deleted_at, note_count, stages, name, email, phone, company, tags)
+        deleted_at, note_count, stages, name, email, phone, company, tags, made_by_import, changed_by_import)
     SELECT id, workspace, ?2, ?3, ?4, status, source, owner, created_by, created_at, ?5, status_changed_at,
         last_activity_at, next_follow_up_at, follow_up_revision, deleted_at, note_count, stages, name, email, phone,
-        company, tags
+        company, tags, made_by_import, changed_by_import
     FROM leads WHERE row = ?1";
 /// Remembers the notes of a lead, before they get another.
 pub(super) const REMEMBER_NOTES: &str =

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     fields::{Company, Email, Fields, Name, NoteText, Phone, Tags},
-    lead::{Lead, LeadId, Note, NoteId},
+    lead::{Imported, Lead, LeadId, Note, NoteId},
     stage::{Source, StageTimes, Stages, Status},
     store::StoreError,
 };
@@ -17,12 +17,12 @@ use crate::{
 /// The columns that [`lead`] reads, of a table called `l`.
 pub(super) const COLUMNS: &str = "l.row, l.id, l.version, l.status, l.source, l.owner, l.created_by, l.created_at, \
     l.updated_at, l.status_changed_at, l.last_activity_at, l.next_follow_up_at, l.deleted_at, l.note_count, l.stages, \
-    l.name, l.email, l.phone, l.company, l.tags";
+    l.name, l.email, l.phone, l.company, l.tags, l.made_by_import, l.changed_by_import";
 
 /// A lead by its id and its workspace's.
 pub(super) const OF_ID: &str = "SELECT l.row, l.id, l.version, l.status, l.source, l.owner, l.created_by, l.created_at, \
     l.updated_at, l.status_changed_at, l.last_activity_at, l.next_follow_up_at, l.deleted_at, l.note_count, l.stages, \
-    l.name, l.email, l.phone, l.company, l.tags \
+    l.name, l.email, l.phone, l.company, l.tags, l.made_by_import, l.changed_by_import \
     FROM leads l WHERE l.id = ?1 AND l.workspace = (SELECT number FROM workspaces WHERE id = ?2)";
 
 /// Notes of a lead older than one of them, newest first.
@@ -46,6 +46,10 @@ pub(super) fn lead(row: &Row<'_>) -> leadline_storage::rusqlite::Result<(Place, 
     let time = |index| Ok::<_, leadline_storage::rusqlite::Error>(Millis(row.get(index)?));
     let some_time =
         |index| Ok::<_, leadline_storage::rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(Millis));
+    let import = |index| {
+        let id = row.get::<_, Option<[u8; 16]>>(index)?;
+        Ok::<_, leadline_storage::rusqlite::Error>(id.map(|id| Uuid::from_bytes(id).into()))
+    };
     let tags: String = row.get(19)?;
     let fields = Fields {
         name: Name::stored(row.get(15)?),
@@ -70,6 +74,7 @@ pub(super) fn lead(row: &Row<'_>) -> leadline_storage::rusqlite::Result<(Place, 
         note_count: row.get(13)?,
         deleted_at: some_time(12)?,
         stages: stages(row.get_ref(14)?.as_blob()?).ok_or_else(|| broken(14, "stages"))?,
+        imported: Imported { made_by: import(20)?, changed_by: import(21)? },
     };
     Ok((row.get(0)?, lead))
 }

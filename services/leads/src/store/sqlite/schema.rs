@@ -323,4 +323,91 @@ END;
 UPDATE activity SET hidden = 0 WHERE hidden = 1;
 ",
     },
+    Migration {
+        version: 9,
+        name: "when stages were entered last",
+        // Of each stage but New, in which every lead has been. The stages are kept in pipeline order, so each has its places; a
+        // time is kept as text that sorts by it, before 1970 too. Computed, so that no writer can forget it.
+        sql: "
+ALTER TABLE leads ADD COLUMN contacted_bytes BLOB GENERATED ALWAYS AS (
+    CASE x'02'
+    WHEN substr(stages, 1, 1) THEN substr(stages, 10, 8)
+    WHEN substr(stages, 18, 1) THEN substr(stages, 27, 8)
+    END
+) VIRTUAL;
+ALTER TABLE leads ADD COLUMN contacted TEXT GENERATED ALWAYS AS (
+    CASE WHEN contacted_bytes < x'80' THEN '1' || hex(contacted_bytes)
+         WHEN contacted_bytes IS NOT NULL THEN '0' || hex(contacted_bytes) END
+) VIRTUAL;
+CREATE INDEX leads_by_contacted ON leads (workspace, trashed, contacted) WHERE contacted IS NOT NULL;
+ALTER TABLE leads ADD COLUMN qualified_bytes BLOB GENERATED ALWAYS AS (
+    CASE x'03'
+    WHEN substr(stages, 1, 1) THEN substr(stages, 10, 8)
+    WHEN substr(stages, 18, 1) THEN substr(stages, 27, 8)
+    WHEN substr(stages, 35, 1) THEN substr(stages, 44, 8)
+    END
+) VIRTUAL;
+ALTER TABLE leads ADD COLUMN qualified TEXT GENERATED ALWAYS AS (
+    CASE WHEN qualified_bytes < x'80' THEN '1' || hex(qualified_bytes)
+         WHEN qualified_bytes IS NOT NULL THEN '0' || hex(qualified_bytes) END
+) VIRTUAL;
+CREATE INDEX leads_by_qualified ON leads (workspace, trashed, qualified) WHERE qualified IS NOT NULL;
+ALTER TABLE leads ADD COLUMN converted_bytes BLOB GENERATED ALWAYS AS (
+    CASE x'04'
+    WHEN substr(stages, 1, 1) THEN substr(stages, 10, 8)
+    WHEN substr(stages, 18, 1) THEN substr(stages, 27, 8)
+    WHEN substr(stages, 35, 1) THEN substr(stages, 44, 8)
+    WHEN substr(stages, 52, 1) THEN substr(stages, 61, 8)
+    END
+) VIRTUAL;
+ALTER TABLE leads ADD COLUMN converted TEXT GENERATED ALWAYS AS (
+    CASE WHEN converted_bytes < x'80' THEN '1' || hex(converted_bytes)
+         WHEN converted_bytes IS NOT NULL THEN '0' || hex(converted_bytes) END
+) VIRTUAL;
+CREATE INDEX leads_by_converted ON leads (workspace, trashed, converted) WHERE converted IS NOT NULL;
+ALTER TABLE leads ADD COLUMN lost_bytes BLOB GENERATED ALWAYS AS (
+    CASE x'05'
+    WHEN substr(stages, 1, 1) THEN substr(stages, 10, 8)
+    WHEN substr(stages, 18, 1) THEN substr(stages, 27, 8)
+    WHEN substr(stages, 35, 1) THEN substr(stages, 44, 8)
+    WHEN substr(stages, 52, 1) THEN substr(stages, 61, 8)
+    WHEN substr(stages, 69, 1) THEN substr(stages, 78, 8)
+    END
+) VIRTUAL;
+ALTER TABLE leads ADD COLUMN lost TEXT GENERATED ALWAYS AS (
+    CASE WHEN lost_bytes < x'80' THEN '1' || hex(lost_bytes)
+         WHEN lost_bytes IS NOT NULL THEN '0' || hex(lost_bytes) END
+) VIRTUAL;
+CREATE INDEX leads_by_lost ON leads (workspace, trashed, lost) WHERE lost IS NOT NULL;
+",
+    },
+    Migration {
+        version: 10,
+        name: "what imports have made and changed",
+        // What earlier imports did is in the log, where an entry holds the import's id behind the bytes that say so.
+        sql: "
+ALTER TABLE leads  ADD COLUMN made_by_import    BLOB;
+ALTER TABLE leads  ADD COLUMN changed_by_import BLOB;
+ALTER TABLE merged ADD COLUMN made_by_import    BLOB;
+ALTER TABLE merged ADD COLUMN changed_by_import BLOB;
+CREATE TEMPORARY TABLE told AS
+    SELECT row, lead, created, unhex(replace(import, '-', '')) AS import FROM (
+        SELECT row, lead, instr(event, x'9201280a24') > 0 AS created, CAST(substr(event,
+            max(instr(event, x'9201280a24'), instr(event, x'9201260a24')) + 5, 36) AS TEXT) AS import
+        FROM (SELECT row, lead, event, lower(hex(lead)) AS name FROM activity WHERE kind = 9)
+        WHERE (instr(event, x'9201280a24') > 0 OR instr(event, x'9201260a24') > 0)
+            -- The entry of a lead that went into another is listed with that one, and is not about it.
+            AND instr(event, CAST(substr(name, 1, 8) || '-' || substr(name, 9, 4) || '-' || substr(name, 13, 4) || '-' ||
+                substr(name, 17, 4) || '-' || substr(name, 21) AS BLOB)) > 0
+    );
+CREATE INDEX temp.told_by_lead ON told (lead, created, row);
+UPDATE leads SET
+    made_by_import = (SELECT import FROM told WHERE lead = leads.id AND created = 1 ORDER BY row DESC LIMIT 1),
+    changed_by_import = (SELECT import FROM told WHERE lead = leads.id AND created = 0 ORDER BY row DESC LIMIT 1)
+WHERE id IN (SELECT lead FROM told);
+DROP TABLE told;
+CREATE INDEX leads_by_made_by_import    ON leads (workspace, trashed, made_by_import) WHERE made_by_import IS NOT NULL;
+CREATE INDEX leads_by_changed_by_import ON leads (workspace, trashed, changed_by_import) WHERE changed_by_import IS NOT NULL;
+",
+    },
 ];

@@ -253,9 +253,9 @@ impl Writer<'_> {
             .prepare_cached(
                 "INSERT INTO leads (workspace, id, version, trashed, status, source, owner, created_by, created_at,
                     updated_at, status_changed_at, last_activity_at, deleted_at, note_count, stages, name, email, phone,
-                    company, tags, name_key, company_key, search, digits)
+                    company, tags, name_key, company_key, search, digits, made_by_import, changed_by_import)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                    ?22, ?23, ?24)",
+                    ?22, ?23, ?24, ?25, ?26)",
             )?
             .execute(params![
                     number,
@@ -282,6 +282,8 @@ impl Writer<'_> {
                     fields.company.as_ref().map(|company| sort_text(company.as_str())),
                     haystack.text,
                     haystack.digits,
+                    lead.imported.made_by.map(|id| id.uuid().into_bytes()),
+                    lead.imported.changed_by.map(|id| id.uuid().into_bytes()),
             ])?;
         let place = self.conn.last_insert_rowid();
         self.insert_tags(number, place, lead)?;
@@ -318,6 +320,10 @@ impl Writer<'_> {
         }
         if old.stages != new.stages {
             set("stages", Value::Blob(stages_bytes(&new.stages)));
+        }
+        if old.imported.changed_by != new.imported.changed_by {
+            let import = new.imported.changed_by.map(|id| Value::Blob(id.uuid().as_bytes().to_vec()));
+            set("changed_by_import", import.unwrap_or(Value::Null));
         }
         if was.source != is.source {
             set("source", Value::Integer(is.source.code().into()));
