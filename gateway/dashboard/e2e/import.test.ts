@@ -183,7 +183,7 @@ test('the leads of an import are opened, and no others', async ({ someone: { pag
   await page.getByRole('link', { name: 'See the leads' }).click();
   await expect(page.getByText('2 leads', { exact: true })).toBeVisible();
   await expect(page.getByRole('link', { name: 'Before' })).toHaveCount(0);
-  await page.getByRole('button', { name: /^Remove .*Changed/ }).click();
+  await page.getByRole('button', { name: /^Remove .*From fair.csv/ }).click();
   await expect(page.getByText('3 leads', { exact: true })).toBeVisible();
 });
 
