@@ -14,7 +14,7 @@ use leadline_runtime::trace;
 use rand::seq::SliceRandom;
 use tracing::{Instrument, Span};
 
-use crate::{BATCH, Consumer, HandleError, backoff::Backoff};
+use crate::{Consumer, HandleError, backoff::Backoff};
 
 /// So often the gauge of how far a consumer is behind is set, and so soon it is not behind when nothing comes.
 const GAUGES: Duration = Duration::from_secs(5);
@@ -53,6 +53,8 @@ pub(crate) struct Round {
 pub(crate) struct Hands {
     name: &'static str,
     consumer: Arc<dyn Consumer>,
+    /// So many events are handed at once.
+    most: usize,
     /// Events that failed alone. They are handed apart from the others.
     suspects: HashMap<String, Suspect>,
     /// How many calls have succeeded: an event's failure counts against it only if others succeed meanwhile.
@@ -137,13 +139,14 @@ enum Failure {
 }
 
 impl Hands {
-    pub(crate) fn new(name: &'static str, consumer: Arc<dyn Consumer>) -> Self {
+    pub(crate) fn new(name: &'static str, consumer: Arc<dyn Consumer>, most: usize) -> Self {
         // There from the start, so that a first one is seen to be one more.
         metrics::counter!("leadline_events_parked_total", "consumer" => name).increment(0);
         metrics::counter!("leadline_events_consumed_total", "consumer" => name).increment(0);
         Self {
             name,
             consumer,
+            most,
             suspects: HashMap::new(),
             successes: 0,
             strikes: 0,
@@ -159,7 +162,7 @@ impl Hands {
         let (suspects, clean): (Vec<usize>, Vec<usize>) =
             (0..events.len()).partition(|&at| self.suspects.contains_key(&events[at].id));
         let mut trouble = None;
-        for part in clean.chunks(BATCH) {
+        for part in clean.chunks(self.most) {
             trouble = self.batch(events, part.to_vec(), &mut verdicts).await;
             if trouble.is_some() {
                 break;
@@ -372,7 +375,7 @@ mod tests {
 
     /// Hands events until none is to be handed again, with new ones every round. Gives the rounds and the parked.
     async fn hand_all(consumer: &Arc<Moody>, first: &[&str]) -> (usize, Vec<String>) {
-        let mut hands = Hands::new("moody", consumer.clone());
+        let mut hands = Hands::new("moody", consumer.clone(), 256);
         let mut waiting: Vec<String> = first.iter().map(|id| (*id).to_owned()).collect();
         let mut parked = Vec::new();
         for round in 1..=200 {
@@ -418,7 +421,7 @@ mod tests {
     async fn no_event_is_blamed_while_nothing_succeeds() {
         let consumer = Arc::new(Moody::default());
         consumer.down.store(true, Ordering::SeqCst);
-        let mut hands = Hands::new("moody", consumer.clone());
+        let mut hands = Hands::new("moody", consumer.clone(), 256);
         let batch = events(&["a", "b", "c", "d", "e"].map(str::to_owned));
         for _ in 0..100 {
             let round = hands.hand(&batch).await;
@@ -433,7 +436,7 @@ mod tests {
     #[tokio::test]
     async fn poison_that_was_not_handed_parks_nothing() {
         let consumer = Arc::new(Moody { foreign_poison: true, ..Moody::default() });
-        let round = Hands::new("moody", consumer).hand(&events(&["a".to_owned(), "b".to_owned()])).await;
+        let round = Hands::new("moody", consumer, 256).hand(&events(&["a".to_owned(), "b".to_owned()])).await;
         assert_eq!(round.verdicts, [Verdict::Again, Verdict::Again]);
     }
 }

@@ -29,8 +29,11 @@ pub use crate::{
     url::{BusUrl, BusUrlError},
 };
 
-/// The most events a [`Consumer`] is handed at once, and a relay reads at once.
+/// The most events a [`Consumer`] is handed at once in process, and a relay reads at once there: its store is one that others
+/// write to between.
 pub const BATCH: usize = 256;
+/// The most of both where a broker is between: the larger, the less an event costs.
+pub const LARGEST_BATCH: usize = 1_000;
 /// How many account events wait for who hears of revocations.
 const ACCOUNT_EVENTS: usize = 1024;
 
@@ -167,7 +170,7 @@ pub enum BusHealth {
 /// Who does something about events.
 #[async_trait]
 pub trait Consumer: Send + Sync + 'static {
-    /// Handles a batch: 1 to [`BATCH`] events, in no certain order, repeats possible (also of events long handled,
+    /// Handles a batch: 1 to [`LARGEST_BATCH`] events, in no certain order, repeats possible (also of events long handled,
     /// also within the batch). Commits effect and mark in one transaction. One batch at a time is handed; a panic,
     /// or more than a minute, counts as [`HandleError::Transient`].
     ///

@@ -117,7 +117,7 @@ impl Memory {
         let reading = Arc::new(Reading {
             bit: AUDIENCE << (1 + known.unwrap_or(registry.consumers.len())),
             subscription,
-            hands: tokio::sync::Mutex::new(Hands::new(subscription.name, consumer)),
+            hands: tokio::sync::Mutex::new(Hands::new(subscription.name, consumer, BATCH)),
             stop: stop.clone(),
         });
         match known {
@@ -193,7 +193,7 @@ struct Held {
 impl Feed {
     /// Hands everything to one consumer, until either is told to stop.
     async fn hand(&self, reading: &Reading) {
-        let mut reader = Reader::new(self.name, self.outbox.clone());
+        let mut reader = Reader::new(self.name, self.outbox.clone(), BATCH);
         let mut held: Vec<Held> = Vec::new();
         let mut held_until: Option<Instant> = None;
         while !self.stop.is_stopping() && !reading.stop.is_stopping() {
@@ -256,7 +256,7 @@ impl Feed {
 
     /// Tells the listeners of everything.
     async fn tell(&self, audience: &Audience) {
-        let mut reader = Reader::new(self.name, self.outbox.clone());
+        let mut reader = Reader::new(self.name, self.outbox.clone(), BATCH);
         while !self.stop.is_stopping() {
             let page = self.unhandled(reader.page().await, AUDIENCE, &[]);
             for pending in &page {

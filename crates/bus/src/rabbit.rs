@@ -17,7 +17,7 @@ use leadline_runtime::stop::Stop;
 use tokio::sync::mpsc;
 
 use crate::{
-    BusHealth, Consumer,
+    BusHealth, Consumer, LARGEST_BATCH,
     handing::Hands,
     listener::{Inbox, Listener},
     outbox::Outbox,
@@ -61,7 +61,7 @@ impl Rabbit {
             subscriptions.retain(|known| known.name != subscription.name);
             subscriptions.push(subscription);
         }
-        let hands = Hands::new(subscription.name, consumer);
+        let hands = Hands::new(subscription.name, consumer, LARGEST_BATCH);
         stop.spawn(consumer::run(
             Link::new(&self.broker, subscription.name),
             subscription,

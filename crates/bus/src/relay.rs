@@ -9,7 +9,6 @@ use leadline_runtime::stop::Stop;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    BATCH,
     backoff::{Backoff, jittered},
     outbox::{Outbox, OutboxError, OutboxRow, PendingEvent},
 };
@@ -58,6 +57,8 @@ impl Gate {
 pub(crate) struct Reader {
     name: &'static str,
     outbox: Arc<dyn Outbox>,
+    /// So many rows make a page.
+    page: usize,
     committed: watch::Receiver<u64>,
     after: Option<OutboxRow>,
     more: bool,
@@ -69,11 +70,12 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(name: &'static str, outbox: Arc<dyn Outbox>) -> Self {
+    pub(crate) fn new(name: &'static str, outbox: Arc<dyn Outbox>, page: usize) -> Self {
         let committed = outbox.committed();
         Self {
             name,
             outbox,
+            page,
             committed,
             after: None,
             more: true,
@@ -89,7 +91,7 @@ impl Reader {
         // Seen before reading, so that a commit during it wakes again.
         self.committed.borrow_and_update();
         let began = Instant::now();
-        match self.outbox.pending(self.after.as_ref(), BATCH).await {
+        match self.outbox.pending(self.after.as_ref(), self.page).await {
             Ok(page) => {
                 self.backoff.reset();
                 let mut took = began.elapsed();
@@ -98,7 +100,7 @@ impl Reader {
                     // That was waiting for the store, not reading.
                     took = Duration::ZERO;
                 }
-                self.more = page.len() >= BATCH;
+                self.more = page.len() >= self.page;
                 if let Some(last) = page.last() {
                     self.after = Some(last.row.clone());
                 }
@@ -244,7 +246,7 @@ mod tests {
         let outbox = Arc::new(Slow::default());
         outbox.rows.lock().unwrap().push(2);
         outbox.answers.lock().unwrap().extend(answers.iter().rev());
-        let mut reader = Reader::new("test", outbox.clone());
+        let mut reader = Reader::new("test", outbox.clone(), 256);
         while reader.page().await.is_empty() {
             reader.more(None).await;
         }

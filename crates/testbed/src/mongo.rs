@@ -19,6 +19,8 @@ use crate::wait::{eventually, free_port, fresh_prefix};
 pub const MONGODB_URL: &str = "TEST_MONGODB_URL";
 
 const REPLICA_SET: &str = "rs0";
+/// How much of its cache may wait to be written, in percent.
+const EVICTION: &str = "eviction_dirty_target=20,eviction_dirty_trigger=40,eviction_updates_target=10,eviction_updates_trigger=30";
 /// Starting takes about a second alone, and many times that when every core compiles.
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -291,6 +293,8 @@ async fn launch(
         .args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])
         .args(["--replSet", REPLICA_SET, "--oplogSize", "128"])
         .args(["--wiredTigerCacheSizeGB", "0.5"])
+        // As the deployment sets it: see `deploy/mongodb/start.sh`.
+        .args(["--wiredTigerEngineConfigString", EVICTION])
         .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
         // What a killed process had begun holds its locks for this long. As the deployments set it: a little more than
         // the ten seconds that a transaction of ours may take.

@@ -17,6 +17,7 @@ use prost::Message;
 use tokio::time::Instant;
 
 use crate::{
+    LARGEST_BATCH,
     backoff::Backoff,
     handing::{Hands, Verdict},
     rabbit::{
@@ -26,10 +27,14 @@ use crate::{
     topology::Subscription,
 };
 
-/// So many messages are out at once, thus in a batch: the larger, the less an event costs.
-const PREFETCH: u16 = 256;
+/// So many messages are out at once: while a batch is handled, the next one comes.
+const PREFETCH: u16 = 2_000;
 /// For so long a batch waits for more.
 const LINGER: Duration = Duration::from_millis(2);
+/// A batch of so many is one of many that come, as of an import,
+const FLOOD: usize = 100;
+/// and the next waits so long to be filled: a batch costs much by itself, and nobody sees so many events one by one.
+const FLOOD_LINGER: Duration = Duration::from_millis(400);
 /// After so long without a message a consumer asks whether any waits for it.
 const LOOK: Duration = Duration::from_secs(5);
 /// A connection that lasted so long was a good one.
@@ -103,6 +108,7 @@ async fn session(
     let mut held: Vec<Held> = Vec::new();
     let mut held_until: Option<Instant> = None;
     let mut quiet = Quiet::new();
+    let mut linger = LINGER;
     loop {
         let due = async {
             match held_until {
@@ -128,12 +134,12 @@ async fn session(
             held_until = None;
         }
         let mut next = first;
-        let deadline = Instant::now() + LINGER;
+        let deadline = Instant::now() + linger;
         loop {
             if let Some(delivery) = next.take() {
                 batch.extend(readable(subscription, delivery).await?);
             }
-            if batch.len() + held.len() >= usize::from(PREFETCH) {
+            if batch.len() >= LARGEST_BATCH {
                 break;
             }
             match tokio::time::timeout_at(deadline, deliveries.next()).await {
@@ -141,6 +147,7 @@ async fn session(
                 Err(_elapsed) => break,
             }
         }
+        linger = if batch.len() >= FLOOD { FLOOD_LINGER } else { LINGER };
         if batch.is_empty() {
             continue;
         }

@@ -6,7 +6,7 @@
 //! twice then, which they must bear anyway.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,12 +17,16 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 use leadline_failpoints::{Moment, reached};
-use leadline_proto::events::Event;
+use leadline_proto::{
+    events::{Event, event::Body},
+    leads::activity::What,
+};
 use leadline_runtime::{stop::Stop, trace};
 use prost::Message;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
+    LARGEST_BATCH,
     backoff::Backoff,
     outbox::{Outbox, OutboxRow, PendingEvent},
     rabbit::{
@@ -36,6 +40,8 @@ use crate::{
 
 /// How often an idle connection is looked after.
 const LOOK: Duration = Duration::from_secs(1);
+/// How far apart listeners hear of two leads of one import: more often than a gateway tells of it, so that it has always one.
+const APART: Duration = Duration::from_millis(250);
 /// A connection that lasted so long was a good one.
 const LASTED: Duration = Duration::from_secs(5);
 
@@ -66,7 +72,7 @@ impl Relay {
         if !self.gate.passed(self.name, &self.stop).await {
             return;
         }
-        let mut reader = Reader::new(self.name, self.outbox.clone());
+        let mut reader = Reader::new(self.name, self.outbox.clone(), LARGEST_BATCH);
         let mut backoff = Backoff::new();
         loop {
             let began = Instant::now();
@@ -91,6 +97,7 @@ impl Relay {
         };
         self.link.up();
         reader.restart();
+        let mut told = Told::default();
         // Since when events come back because a queue is gone.
         let mut gone: Option<Instant> = None;
         let mut troubled = false;
@@ -103,7 +110,7 @@ impl Relay {
                     () = reader.more(Some(Instant::now() + LOOK)) => continue,
                 }
             }
-            let published = self.publish(&session, page).await;
+            let published = self.publish(&session, page, &mut told).await;
             self.mark(&published.confirmed).await;
             if let Some(failure) = published.failure {
                 return Err(failure);
@@ -154,7 +161,7 @@ impl Relay {
     }
 
     /// Publishes a page, then awaits what the broker says to each copy.
-    async fn publish(&self, session: &Session, page: Vec<PendingEvent>) -> Published {
+    async fn publish(&self, session: &Session, page: Vec<PendingEvent>, told: &mut Told) -> Published {
         let mut result = Published::default();
         let mut spans = Vec::new();
         let prefix = &self.link.broker().url.prefix;
@@ -169,11 +176,12 @@ impl Relay {
             if result.failure.is_some() {
                 break;
             }
-            let (id, key, properties) = match envelope(&pending) {
+            let (id, key, properties, heard) = match envelope(&pending) {
                 Ok((event, key, properties)) => {
                     // Until the broker has said what became of it.
                     spans.extend(trace::producer_span(self.name, &event.traceparent));
-                    (event.id, key, properties)
+                    let heard = told.passes(&event, Instant::now());
+                    (event.id, key, properties, heard)
                 }
                 Err(reason) => {
                     if self.park(&pending.row, &reason).await {
@@ -185,11 +193,9 @@ impl Relay {
             let asking =
                 queues.iter().filter(|(subscription, _)| any_matches(subscription.keys, &pending.key));
             // Listeners may be none; a queue must be there. Its name is its key in the exchange that every broker has.
-            let copies = asking.map(|(_, queue)| (ShortString::default(), queue.clone(), true)).chain([(
-                listeners.clone(),
-                key,
-                false,
-            )]);
+            let to_listeners = heard.then(|| (listeners.clone(), key, false));
+            let copies =
+                asking.map(|(_, queue)| (ShortString::default(), queue.clone(), true)).chain(to_listeners);
             let mut confirms = Vec::with_capacity(queues.len() + 1);
             for (exchange, key, mandatory) in copies {
                 let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
@@ -266,6 +272,29 @@ impl Relay {
 
     fn subscriptions(&self) -> Vec<Subscription> {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Which imports listeners were told of lately. An import does the same to very many leads, and streams tell one of them in half
+/// a second: the broker need not carry the others to every gateway. The durable consumers get each.
+#[derive(Default)]
+struct Told(HashMap<(String, String), Instant>);
+
+impl Told {
+    /// Whether listeners hear an event. Whatever is not of an import they always do.
+    fn passes(&mut self, event: &Event, now: Instant) -> bool {
+        let Some(Body::Lead(lead)) = &event.body else { return true };
+        let Some(What::Imported(import)) = lead.activity.as_ref().and_then(|entry| entry.what.as_ref())
+        else {
+            return true;
+        };
+        self.0.retain(|_, told| now.duration_since(*told) < APART);
+        let key = (event.workspace_id.clone(), import.import_id.clone());
+        if self.0.contains_key(&key) {
+            return false;
+        }
+        self.0.insert(key, now);
+        true
     }
 }
 
@@ -381,6 +410,33 @@ async fn send(link: &Link, waiting: &mut mpsc::Receiver<Signal>) -> Result<(), L
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn listeners_hear_of_few_leads_of_an_import_and_of_everything_else() {
+        use leadline_proto::{
+            events::LeadEvent,
+            leads::{Activity, activity::Imported},
+        };
+        let event = |workspace: &str, what| {
+            let activity = Some(Activity { what: Some(what), ..Activity::default() });
+            let body = Some(Body::Lead(LeadEvent { activity, snapshot: None }));
+            Event { workspace_id: workspace.to_owned(), body, ..Event::default() }
+        };
+        let of = |workspace: &str, import: &str| {
+            event(workspace, What::Imported(Imported { import_id: import.to_owned(), created: true }))
+        };
+        let (mut told, now) = (Told::default(), Instant::now());
+        let heard = |told: &mut Told, event: &Event, ms| told.passes(event, now + Duration::from_millis(ms));
+        let times: Vec<u64> =
+            (0..1_000).step_by(10).filter(|at| heard(&mut told, &of("a", "1"), *at)).collect();
+        assert_eq!(times, [0, 250, 500, 750]);
+        assert!(heard(&mut told, &of("a", "2"), 760), "another import");
+        assert!(heard(&mut told, &of("b", "1"), 760), "another workspace");
+        let deleted =
+            event("a", What::Deleted(leadline_proto::leads::activity::Deleted { permanent: false }));
+        assert!((0..9).all(|_| heard(&mut told, &deleted, 760)));
+        assert!(heard(&mut told, &of("a", "1"), 5_000) && told.0.len() == 1, "what is long ago is forgotten");
+    }
 
     #[test]
     fn a_returned_message_that_comes_with_anothers_answer_is_its_own() {

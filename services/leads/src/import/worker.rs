@@ -13,12 +13,12 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::{
-    FailedRow, Import, KEPT, LARGEST_BATCH, State, UPLOAD_TIME,
+    FailedRow, Import, KEPT, LARGEST_BATCH, State, Task, UPLOAD_TIME,
     batch::{Room, Rows},
     message::progress,
     row::{self, Row},
     spool::{self, SpoolError},
-    table::{NotATable, RawRow, Table},
+    table::{NotATable, Table},
     undo,
 };
 use crate::store::{
@@ -310,12 +310,13 @@ impl Weights {
 /// What the file's reader hands over.
 enum Read {
     Total(u64),
-    Rows(Vec<RawRow>),
+    Rows(Vec<Row>),
     Failed(NotATable),
 }
 
-/// Reads a file from a row on, in a thread of its own, no faster than its rows are taken.
-fn reader(mut table: Table, count: bool, from: u64, to: &mpsc::Sender<Read>) {
+/// Reads a file from a row on, in a thread of its own, no faster than its rows are taken: what they say is found out while
+/// those before them are written.
+fn reader(mut table: Table, task: &Task, count: bool, from: u64, to: &mpsc::Sender<Read>) {
     let read = |table: &mut Table| {
         if count {
             match table.count(&|| !to.is_closed())? {
@@ -328,7 +329,7 @@ fn reader(mut table: Table, count: bool, from: u64, to: &mpsc::Sender<Read>) {
         table.walk(&mut |row| {
             if nth > from {
                 size += row.size();
-                portion.push(row);
+                portion.push(row::read(task, nth - 1, row, Millis::now()));
             }
             nth += 1;
             if portion.len() >= PORTION || size > LARGEST_PORTION {
@@ -415,9 +416,10 @@ impl Job<'_> {
         self.failed = self.failed_before().await?;
         let (to, mut from) = mpsc::channel(AHEAD);
         let (count, done) = (self.import.total.is_none(), self.import.counts.rows());
-        tokio::task::spawn_blocking(move || reader(table, count, done, &to));
+        let task = self.import.task.clone();
+        tokio::task::spawn_blocking(move || reader(table, &task, count, done, &to));
         let mut waiting: Vec<Row> = Vec::new();
-        let (mut nth, mut size) = (done, SMALLEST_BATCH * 4);
+        let mut size = SMALLEST_BATCH * 4;
         loop {
             match self.meanwhile(from.recv()).await? {
                 Some(Read::Total(total)) => {
@@ -425,11 +427,7 @@ impl Job<'_> {
                     self.tell(true);
                 }
                 Some(Read::Rows(rows)) => {
-                    let now = Millis::now();
-                    for raw in rows {
-                        waiting.push(row::read(&self.import.task, nth, raw, now));
-                        nth += 1;
-                    }
+                    waiting.extend(rows);
                     while let Some(count) = full(&waiting, size) {
                         let rest = waiting.split_off(count);
                         size = self.batch(std::mem::replace(&mut waiting, rest)).await?;

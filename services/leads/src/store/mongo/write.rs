@@ -427,8 +427,12 @@ impl Writer {
         if events.is_empty() {
             return Ok(());
         }
-        let rows = events.iter().map(|event| document::of_event(event, self.encode));
-        self.activity.insert_many(rows).session(&mut *session).await?;
+        self.activity.insert_many(self.entries(events)).session(&mut *session).await?;
         Ok(())
+    }
+
+    /// Entries of the log.
+    pub(super) fn entries(&self, events: &[LeadEvent]) -> Vec<Document> {
+        events.iter().map(|event| document::of_event(event, self.encode)).collect()
     }
 }

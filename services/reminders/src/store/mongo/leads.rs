@@ -43,19 +43,21 @@ impl Known {
 }
 
 /// What is written of a lead.
-fn news_of(scope: Scope, lead: &KnownLead) -> Document {
+fn row_of(scope: Scope, lead: &KnownLead) -> Document {
     // An erased lead leaves its watermark, and nothing about the person.
     let name = if lead.erased { "" } else { lead.name.as_str() };
     doc! {
-        "$set": {
-            "workspaceId": scope.workspace().to_string(),
-            "version": lead.version.cast_signed(),
-            "name": name,
-            "deleted": lead.deleted,
-            "mergedInto": lead.merged_into.map(|into| into.to_string()),
-        },
-        "$setOnInsert": { "revision": 0_i64 },
+        "workspaceId": scope.workspace().to_string(),
+        "version": lead.version.cast_signed(),
+        "name": name,
+        "deleted": lead.deleted,
+        "mergedInto": lead.merged_into.map(|into| into.to_string()),
     }
+}
+
+/// News of a lead that may be known.
+fn news_of(scope: Scope, lead: &KnownLead) -> Document {
+    doc! { "$set": row_of(scope, lead), "$setOnInsert": { "revision": 0_i64 } }
 }
 
 /// The answers, or events, that tell of a lead.
@@ -114,7 +116,7 @@ impl Tables {
         let unknown: Vec<&(Scope, KnownLead)> =
             newest.iter().filter(|(key, _)| !before.contains_key(*key)).map(|(_, told)| *told).collect();
         let awaited = self.awaited(session, &unknown).await?;
-        let (mut plain, mut moving) = (Vec::new(), Vec::new());
+        let (mut new, mut plain, mut moving) = (Vec::new(), Vec::new(), Vec::new());
         for (key, told) in newest {
             let (scope, lead) = told;
             let moves = match before.get(&key) {
@@ -123,8 +125,19 @@ impl Tables {
             };
             match moves || lead.erased {
                 true => moving.push(told),
-                false => plain.push(doc! { "q": { "_id": key }, "u": news_of(*scope, lead), "upsert": true }),
+                false if before.contains_key(&key) => {
+                    plain.push(doc! { "q": { "_id": key }, "u": news_of(*scope, lead) });
+                }
+                false => {
+                    let mut row = doc! { "_id": key, "revision": 0_i64 };
+                    row.extend(row_of(*scope, lead));
+                    new.push(row);
+                }
             }
+        }
+        // If somebody else tells of one at the same time, one of both is turned away, and tries again.
+        if !new.is_empty() {
+            self.leads.insert_many(new).session(&mut *session).await?;
         }
         if !plain.is_empty() {
             let count = plain.len();

@@ -18,7 +18,7 @@ use crate::{
         ImportId, State, Trace,
         batch::{Batch, Found, Rows},
     },
-    lead::LeadId,
+    lead::{Lead, LeadId, Note},
     likeness::{address, email_keys},
     store::{
         StoreError,
@@ -175,8 +175,25 @@ impl MongoImports {
         batch: &Batch,
         revisions: &HashMap<LeadId, i64>,
     ) -> Result<(), StoreError> {
-        let leads = batch.inserts.iter().map(|(lead, _)| document::of_lead(scope, lead, 0));
-        insert(session, &writer.leads, leads.collect()).await?;
+        // While the server writes some, the next ones are made: each of both takes about as long as the other work of a batch.
+        let made = |part: &[(Lead, Vec<Note>)]| -> Vec<Document> {
+            part.iter().map(|(lead, _)| document::of_lead(scope, lead, 0)).collect()
+        };
+        let mut parts = batch.inserts.chunks(INSERTED);
+        let mut next = parts.next().map(made).unwrap_or_default();
+        let mut log = None;
+        while !next.is_empty() {
+            let part = std::mem::take(&mut next);
+            let meanwhile = async {
+                match parts.next() {
+                    Some(part) => next = made(part),
+                    None => log = Some(writer.entries(&batch.events)),
+                }
+            };
+            let (inserted, ()) = futures::join!(insert(session, &writer.leads, part), meanwhile);
+            inserted?;
+        }
+        let log = log.unwrap_or_else(|| writer.entries(&batch.events));
         let revision = |lead: LeadId| revisions.get(&lead).copied().unwrap_or(0);
         let updates =
             batch.updates.iter().map(|(old, new, _)| writer.replacement(old, revision(old.id), new));
@@ -187,7 +204,7 @@ impl MongoImports {
             .chain(changed)
             .flat_map(|(lead, notes)| notes.iter().map(move |note| document::of_note(scope, lead, note)));
         insert(session, &writer.notes, notes.collect()).await?;
-        writer.log(session, &batch.events).await?;
+        insert(session, &writer.activity, log).await?;
         self.trace(session, scope, id, &batch.traces).await?;
         let failures = batch.failed.iter().map(|row| {
             doc! {
@@ -296,6 +313,9 @@ impl MongoImports {
         Ok(true)
     }
 }
+
+/// So many leads are inserted at once.
+const INSERTED: usize = 100;
 
 /// The length of an import's id in text, in front of what is its own.
 const ID: usize = 37;
