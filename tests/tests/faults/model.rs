@@ -6,9 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
 
-#[path = "model/ops.rs"]
 mod ops;
-#[path = "model/player.rs"]
 mod player;
 
 use std::{
@@ -33,7 +31,7 @@ use proptest::{
 };
 use serde_json::{Map, Value};
 
-use crate::{
+use self::{
     ops::{MARKS, Op, keyed_op, op},
     player::{Contended, Player, same_log},
 };
@@ -143,7 +141,7 @@ async fn play(base: &str, sequences: &[Vec<Op>], patient: bool) -> Result<()> {
 
 /// Tries so many cases of so many clients.
 fn try_cases(system: &'static System, cases: u64, clients: usize, steps: usize) -> Result<()> {
-    let name = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/model.proptest-regressions");
+    let name = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/model.proptest-regressions");
     let config = Config {
         cases: u32::try_from(cases)?,
         max_shrink_iters: 150,
