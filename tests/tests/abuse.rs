@@ -14,8 +14,12 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::Semaphore,
     time::timeout,
 };
+
+/// Two at once: what they measure is not to be each other.
+static TURN: Semaphore = Semaphore::const_new(2);
 
 /// All-in-one as people run it, its limits on.
 async fn limited(settings: &[(&str, &str)]) -> Result<System> {
@@ -112,6 +116,7 @@ async fn an_address_has_so_many_tries_whoever_it_claims_to_be() -> Result<()> {
 
 #[tokio::test]
 async fn an_unknown_address_takes_as_long_as_a_wrong_password() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     let system = System::start_on(Mode::AllInOne, None, &[]).await?;
     let una = system.register("Una").await?;
     let stranger = Client::stranger(system.base());
@@ -162,6 +167,7 @@ async fn another_s_id_takes_as_long_as_an_unknown_one_on_mongodb() -> Result<()>
 }
 
 async fn ids_take_as_long(mode: Mode) -> Result<()> {
+    let _turn = TURN.acquire().await?;
     const IDS: usize = 25;
     let system = System::start(mode).await?;
     let (una, otto) = (system.register("Una").await?, system.register("Otto").await?);
@@ -237,6 +243,7 @@ async fn ids_take_as_long(mode: Mode) -> Result<()> {
 
 #[tokio::test]
 async fn two_hundred_sign_ins_at_once_need_no_more_memory_than_a_few() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     let mut system = System::start_on(Mode::AllInOne, None, &[]).await?;
     let una = system.register("Una").await?;
     let pid = system.process(Part::Leadline)?.pid();
@@ -260,6 +267,7 @@ async fn two_hundred_sign_ins_at_once_need_no_more_memory_than_a_few() -> Result
 
 #[tokio::test]
 async fn five_hundred_connections_that_drip_hold_nobody_up() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     let system = limited(&[]).await?;
     let una = system.register("Una").await?;
     let address = system.base().trim_start_matches("http://").to_owned();
@@ -386,6 +394,7 @@ async fn malformed_requests_are_refused_and_nothing_is_smuggled() -> Result<()> 
 
 #[tokio::test]
 async fn a_flood_of_requests_is_answered_or_turned_away_and_passes() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     let system = System::start_on(Mode::AllInOne, None, &[]).await?;
     let una = system.register("Una").await?;
     let ask = (0..1500).map(async |number: usize| -> Result<u16> {

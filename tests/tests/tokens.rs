@@ -513,8 +513,10 @@ impl TwoOfAuth {
         let file = self.system.folder().join(format!("keys-{replica}.pem"));
         std::fs::write(&file, keys)?;
         let listen = format!("127.0.0.1:{}", self.ports[replica]);
-        let settings =
-            [("LEADLINE_GRPC_LISTEN", listen.as_str()), ("LEADLINE_SIGNING_KEYS_FILE", &file.to_string_lossy())];
+        let settings = [
+            ("LEADLINE_GRPC_LISTEN", listen.as_str()),
+            ("LEADLINE_SIGNING_KEYS_FILE", &file.to_string_lossy()),
+        ];
         let (_, mut started) = self.system.replica(Part::Auth, &settings)?;
         started.wait_for_port(self.ports[replica], MINUTE).await?;
         self.replicas[replica] = Some(started);
@@ -523,7 +525,8 @@ impl TwoOfAuth {
 
     /// Signs in until a token is signed with another key than those of before.
     async fn signed_with_another(&self, email: &str, tokens: &[Client]) -> Result<Client> {
-        let kid = |client: &Client| Ok(open(client.token.as_deref().unwrap_or_default())?.header["kid"].clone());
+        let kid =
+            |client: &Client| Ok(open(client.token.as_deref().unwrap_or_default())?.header["kid"].clone());
         let known: Vec<Value> = tokens.iter().map(kid).collect::<Result<_>>()?;
         eventually(MINUTE, "a replica signs with its new key", async || {
             let client = Client::login(self.system.base(), email).await?;

@@ -56,11 +56,7 @@ impl Route {
             let routes = routes.clone();
             async move { routes.oneshot(request).await.map_err(|never: Infallible| match never {}) }
         });
-        Self {
-            inner: BoxCloneSyncService::new(service),
-            target: format!("{name} (in process)"),
-            peers: None,
-        }
+        Self { inner: BoxCloneSyncService::new(service), target: format!("{name} (in process)"), peers: None }
     }
 
     /// To a service at an address without TLS: see [`Route::to`].

@@ -204,20 +204,25 @@ struct Source {
     ask: Ask,
     /// Those who wait for an answer. More are turned away: anybody can make up names of keys.
     waiting: Semaphore,
-    last: tokio::sync::Mutex<Option<Asked>>,
+    asked: tokio::sync::Mutex<Asked>,
 }
 
-/// When the replicas were last asked, and whether all of them answered.
-#[derive(Clone, Copy)]
+/// When the replicas were asked.
+#[derive(Default)]
 struct Asked {
-    began: Instant,
-    whole: bool,
+    /// For the last time, though whoever asked may have left before they answered.
+    begun: Option<Instant>,
+    /// For the last time that they answered, and whether all of them did.
+    answered: Option<(Instant, bool)>,
 }
 
 impl Keys {
     fn new(jwks: &Jwks, ask: Option<Ask>) -> Self {
-        let source =
-            ask.map(|ask| Source { ask, waiting: Semaphore::new(WAITING), last: tokio::sync::Mutex::default() });
+        let source = ask.map(|ask| Source {
+            ask,
+            waiting: Semaphore::new(WAITING),
+            asked: tokio::sync::Mutex::default(),
+        });
         let keys = Self { known: RwLock::default(), source };
         keys.put(std::slice::from_ref(jwks));
         keys
@@ -251,16 +256,21 @@ impl Keys {
             return Ok(Some(key));
         }
         let Some(source) = &self.source else { return Ok(None) };
-        let cant_tell = || Refusal::Unavailable("the keys of access tokens can't be had: try again".to_owned());
+        let cant_tell =
+            || Refusal::Unavailable("the keys of access tokens can't be had: try again".to_owned());
         let _waiting = source.waiting.try_acquire().map_err(|_| cant_tell())?;
-        let mut last = source.last.lock().await;
-        let asked = match *last {
-            Some(asked) if asked.began >= came => asked,
-            before => {
-                if let Some(before) = before {
-                    tokio::time::sleep_until(before.began + BETWEEN_ASKS).await;
+        let mut asked = source.asked.lock().await;
+        if let Some(key) = self.get(kid) {
+            return Ok(Some(key));
+        }
+        let whole = match asked.answered {
+            Some((began, whole)) if began >= came => whole,
+            _ => {
+                if let Some(before) = asked.begun {
+                    tokio::time::sleep_until(before + BETWEEN_ASKS).await;
                 }
                 let began = Instant::now();
+                asked.begun = Some(began);
                 let (told, failed): (Vec<_>, Vec<_>) =
                     (source.ask)().await.into_iter().partition(Result::is_ok);
                 let told: Vec<Jwks> = told.into_iter().flatten().collect();
@@ -270,12 +280,14 @@ impl Keys {
                 for refusal in failed.iter().filter_map(|failed| failed.as_ref().err()) {
                     tracing::debug!(?refusal, "a replica of auth does not tell its keys");
                 }
-                *last.insert(Asked { began, whole: failed.is_empty() })
+                let whole = failed.is_empty();
+                asked.answered = Some((began, whole));
+                whole
             }
         };
         match self.get(kid) {
             // One that did not answer may have signed with it.
-            None if !asked.whole => Err(cant_tell()),
+            None if !whole => Err(cant_tell()),
             found => Ok(found),
         }
     }
@@ -679,6 +691,21 @@ mod tests {
         let asked = replicas.asked() - before;
         assert!((10..=22).contains(&asked), "{asked} questions in four seconds");
         assert_eq!(refused, asked * WAITING, "all who wait at once share a question");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_and_leaves_at_once_makes_no_flood_either() {
+        let replicas = Replicas::default();
+        replicas.set(&[Some(&["k1"])]);
+        let keys = replicas.keys();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(2) {
+            let left = tokio::time::timeout(Duration::from_millis(1), keys.find("made up")).await;
+            assert!(left.is_err(), "it left before there was an answer");
+        }
+        let asked = replicas.asked();
+        assert!((5..=11).contains(&asked), "{asked} questions in two seconds");
+        assert!(!knows(&keys, "made up").await, "who stays is answered");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Five programs, or one, on a MongoDB and a RabbitMQ, each of which is killed or stopped: the others go on, and afterwards
 //! everything is there once.
 //!
-//! `LEADLINE_TEST_KILLS` says how often services are killed (a quarter of it, in each mode; 60), `LEADLINE_TEST_STOPPED` for how
+//! `LEADLINE_TEST_KILLS` says how often services are killed (a quarter of it, in each mode; 45), `LEADLINE_TEST_STOPPED` for how
 //! many seconds a relay is stopped (4), `LEADLINE_TEST_BROKER_DOWN` for how many the broker is down (as long as a hundred
 //! writes take), `LEADLINE_TEST_SEED` which draws.
 
@@ -147,7 +147,7 @@ async fn one_program_on_servers_may_be_killed_and_started_again_under_load() -> 
 
 async fn killed_again_and_again(mode: Mode) -> Result<()> {
     let _turn = TURN.acquire().await?;
-    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 60) / 4);
+    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 45) / 4);
     let mut draw = StdRng::seed_from_u64(seed);
     let mut stage = Stage::set_in(mode).await?;
     let parts = stage.system.parts();
