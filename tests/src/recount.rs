@@ -4,13 +4,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
 use leadline_testbed::eventually;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::{
     client::{Client, PASSWORD},
@@ -67,13 +68,18 @@ pub async fn check(person: &Client, journal: &Journal, limit: Duration) -> Resul
 /// # Errors
 /// With the differences that are left.
 pub async fn check_writes(person: &Client, writes: &[Write], limit: Duration) -> Result<Compared> {
+    let mut took = Duration::ZERO;
     eventually(limit, "the system holds what it acknowledged and no more, and counts it right", async || {
+        // To tell everything is work for it, too: it has as long for what it is at.
+        sleep(took).await;
+        let began = Instant::now();
         let ledger = Ledger::read(person).await?;
         let mut faults = Faults::default();
         let replayed = replay::replay(&ledger.log, writes, &mut faults);
         ledger.compare_leads(&replayed, &mut faults);
         ledger.compare_reminders(writes, &replayed, &mut faults);
         figures::compare(person, &ledger, &replayed, &mut faults).await?;
+        took = began.elapsed();
         faults.none()?;
         Ok(Compared {
             leads: ledger.leads.len(),

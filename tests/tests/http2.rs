@@ -14,6 +14,7 @@ use tokio::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::Semaphore,
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -24,6 +25,9 @@ const BARELY: Duration = Duration::from_secs(2);
 const MOST_MEMORY: u64 = 48;
 /// A client that doesn't answer is given up after 20 s and 20 s more.
 const GIVEN_UP: Duration = Duration::from_secs(60);
+
+/// Two at once: what they measure is not to be each other.
+static TURN: Semaphore = Semaphore::const_new(2);
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -195,6 +199,7 @@ async fn is_answered(address: &str, una: &Client) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_requests_that_are_begun_and_reset_hold_nobody_up() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     const REQUESTS: u32 = 10_000;
     const AT_ONCE: u32 = 100;
     let (mut system, una, eve) = limited().await?;
@@ -250,6 +255,7 @@ async fn pour(to: &mut OwnedWriteHalf, frames: &[u8], how_long: Duration) -> (us
 
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_frames_end_the_connection_or_are_held_back() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     const POUR: Duration = Duration::from_millis(1500);
     let (mut system, una, eve) = limited().await?;
     let (address, before) = (address(&system), memory(&mut system)?.0);
@@ -306,6 +312,7 @@ async fn floods_of_frames_end_the_connection_or_are_held_back() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_that_unpack_to_too_much_are_refused() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     let (mut system, una, eve) = limited().await?;
     let (address, before) = (address(&system), memory(&mut system)?.0);
     let harm = async {
@@ -334,6 +341,7 @@ async fn headers_that_unpack_to_too_much_are_refused() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_half_open_connections_hold_nobody_up_and_are_given_up() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     const KINDS: [&str; 5] = ["nothing", "half of the preface", "silence", "half of the headers", "no body"];
     let (mut system, una, eve) = limited().await?;
     let (address, before) = (address(&system), memory(&mut system)?.0);

@@ -19,7 +19,10 @@ use futures::future::{join_all, try_join_all};
 use leadline_testbed::wait_until;
 use leadline_tests::{Client, Mode, Part, System, ground::number};
 use serde_json::json;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
+
+/// Two at once: what they measure is not to be each other.
+static TURN: Semaphore = Semaphore::const_new(2);
 
 /// How long clients ask for too much.
 const BUSY: Duration = Duration::from_secs(4);
@@ -141,6 +144,7 @@ async fn people(system: &System, count: usize) -> Result<Vec<Client>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_much_is_turned_away_and_the_rest_carried_out_in_time() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     let mut system = limited().await?;
     let people = people(&system, 8).await?;
     let crowd = Crowd::of(&people, if shipped() { clients(300) } else { 60 });
@@ -205,6 +209,7 @@ async fn at_a_rate(people: &[Client], a_second: f64, how_long: Duration) -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twice_of_what_it_can_carry_is_carried_out_in_time_or_turned_away() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     let mut system = limited().await?;
     let people = people(&system, 8).await?;
     // What it can carry: as many clients as have a turn at once, each asking when it is answered.
@@ -258,6 +263,7 @@ async fn twice_of_what_it_can_carry_is_carried_out_in_time_or_turned_away() -> R
 
 #[tokio::test(flavor = "multi_thread")]
 async fn busy_workspaces_take_nothing_from_another() -> Result<()> {
+    let _turn = TURN.acquire().await?;
     let system = limited().await?;
     let (busy, quiet) = (people(&system, 3).await?, system.register("Quiet").await?);
     let crowd = Crowd::of(&busy, if shipped() { clients(250) } else { 80 });

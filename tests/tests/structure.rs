@@ -216,8 +216,11 @@ fn of_no_kind() {}
 fn every_test_that_the_guarantees_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let read = |path: &Path| std::fs::read_to_string(path).expect("a file of the project");
-    let files = std::fs::read_dir(root.join("tests/tests")).expect("the folder of the tests");
-    let files = files.map(|file| file.expect("its entries").path()).filter(|path| path.is_file());
+    let files = ["tests/tests", "tests/tests/faults"].map(|folder| {
+        let entries = std::fs::read_dir(root.join(folder)).expect("the folder of the tests");
+        entries.map(|entry| entry.expect("its entries").path())
+    });
+    let files = files.into_iter().flatten().filter(|path| path.extension().is_some_and(|end| end == "rs"));
     let tests: BTreeSet<String> = files.flat_map(|path| tests_of(&read(&path))).collect();
     let guarantees = read(&root.join("docs/GUARANTEES.md"));
     let is_name =

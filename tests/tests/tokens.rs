@@ -6,11 +6,14 @@ use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey, pkcs8::DecodePrivateKey};
 use hmac::{Hmac, KeyInit, Mac};
-use leadline_testbed::wait_until;
+use leadline_auth::SigningKeys;
+use leadline_testbed::{Folder, Process, eventually, free_port, wait_until};
 use leadline_tests::{
     Client, Mode, PASSWORD, Part, System,
     grpc::{READS, SERVICES, call, channel, methods},
-    in_every_mode, text,
+    in_every_mode,
+    system::shared_servers,
+    text,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -473,4 +476,109 @@ async fn a_token_of_an_ended_session_is_refused_by_every_service(system: &'stati
         is_refused(system, &una, &token, end).await?;
     }
     Ok(())
+}
+
+/// Auth in two replicas, each with a file of keys of its own.
+struct TwoOfAuth {
+    system: System,
+    ports: [u16; 2],
+    replicas: [Option<Process>; 2],
+}
+
+impl TwoOfAuth {
+    async fn start(keys: &str) -> Result<Self> {
+        let mut system = System::prepare(Mode::Distributed, Some(shared_servers().await?), &[])?;
+        let ports = [free_port()?, free_port()?];
+        let addresses = ports.map(|port| format!("http://127.0.0.1:{port}")).join(",");
+        let mut two = {
+            for part in Part::DISTRIBUTED.into_iter().filter(|part| *part != Part::Auth) {
+                system.set(part, "LEADLINE_AUTH", &addresses);
+                system.launch(part)?;
+            }
+            Self { system, ports, replicas: [None, None] }
+        };
+        for replica in 0..2 {
+            two.restart(replica, keys).await?;
+        }
+        two.system.ready().await?;
+        Ok(two)
+    }
+
+    /// Starts one of them again, with these keys.
+    async fn restart(&mut self, replica: usize, keys: &str) -> Result<()> {
+        if let Some(mut running) = self.replicas[replica].take() {
+            let code = running.terminate(MINUTE).await?;
+            ensure!(code == 0, "it ended with {code}:\n{}", running.output());
+        }
+        let file = self.system.folder().join(format!("keys-{replica}.pem"));
+        std::fs::write(&file, keys)?;
+        let listen = format!("127.0.0.1:{}", self.ports[replica]);
+        let settings = [
+            ("LEADLINE_GRPC_LISTEN", listen.as_str()),
+            ("LEADLINE_SIGNING_KEYS_FILE", &file.to_string_lossy()),
+        ];
+        let (_, mut started) = self.system.replica(Part::Auth, &settings)?;
+        started.wait_for_port(self.ports[replica], MINUTE).await?;
+        self.replicas[replica] = Some(started);
+        Ok(())
+    }
+
+    /// Signs in until a token is signed with another key than those of before.
+    async fn signed_with_another(&self, email: &str, tokens: &[Client]) -> Result<Client> {
+        let kid =
+            |client: &Client| Ok(open(client.token.as_deref().unwrap_or_default())?.header["kid"].clone());
+        let known: Vec<Value> = tokens.iter().map(kid).collect::<Result<_>>()?;
+        eventually(MINUTE, "a replica signs with its new key", async || {
+            let client = Client::login(self.system.base(), email).await?;
+            ensure!(!known.contains(&kid(&client)?), "it is none of the new key");
+            Ok(client)
+        })
+        .await
+    }
+}
+
+/// Each is taken by the gateway and by a service behind it, each time.
+async fn are_taken(tokens: &[Client], paths: &[&str]) -> Result<()> {
+    for (nth, client) in tokens.iter().enumerate() {
+        for path in paths {
+            client.get(path).await?.expect(200).with_context(|| format!("token {nth}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_exchanged_on_two_replicas_within_seconds_leave_every_token_good() -> Result<()> {
+    const OF_SERVICES: [&str; 3] = ["/leads", "/reminders?view=all", "/analytics/summary"];
+    const OF_ALL: [&str; 4] = ["/auth/me", OF_SERVICES[0], OF_SERVICES[1], OF_SERVICES[2]];
+    let folder = Folder::new()?;
+    let key = |name: &str| -> Result<String> {
+        let file = folder.join(name);
+        SigningKeys::load_or_create(&file)?;
+        Ok(std::fs::read_to_string(file)?)
+    };
+    let (first, second, third) = (key("first")?, key("second")?, key("third")?);
+
+    let mut two = TwoOfAuth::start(&first).await?;
+    let una = two.system.register("Una").await?;
+    let mut tokens = vec![una.clone()];
+    are_taken(&tokens, &OF_ALL).await?;
+    // As it is to be done, and without any pause: behind the old one, then in front of it.
+    for replica in 0..2 {
+        two.restart(replica, &format!("{first}{second}")).await?;
+        are_taken(&tokens, &OF_ALL).await?;
+    }
+    for replica in 0..2 {
+        two.restart(replica, &format!("{second}{first}")).await?;
+        if replica == 0 {
+            tokens.push(two.signed_with_another(&una.email, &tokens).await?);
+        }
+        are_taken(&tokens, &OF_ALL).await?;
+    }
+    // The old one is taken away too soon, and a third one signs at once, of which the other replica has never heard.
+    two.restart(0, &format!("{third}{second}")).await?;
+    tokens.push(two.signed_with_another(&una.email, &tokens).await?);
+    are_taken(&tokens, &OF_SERVICES).await?;
+    two.restart(1, &second).await?;
+    are_taken(&tokens, &OF_SERVICES).await
 }

@@ -19,7 +19,7 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 use crate::{
     caller::{DEADLINE, NoDeadline},
     calls::Watch,
-    route::peers::{Peers, Place},
+    route::peers::{Peer, Peers, Place},
     tls::Tls,
 };
 
@@ -28,6 +28,8 @@ use crate::{
 pub struct Route {
     inner: BoxCloneSyncService<Request<Body>, Response<Body>, Error>,
     target: String,
+    /// Who is behind an address.
+    peers: Option<Arc<Peers>>,
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -54,7 +56,7 @@ impl Route {
             let routes = routes.clone();
             async move { routes.oneshot(request).await.map_err(|never: Infallible| match never {}) }
         });
-        Self { inner: BoxCloneSyncService::new(service), target: format!("{name} (in process)") }
+        Self { inner: BoxCloneSyncService::new(service), target: format!("{name} (in process)"), peers: None }
     }
 
     /// To a service at an address without TLS: see [`Route::to`].
@@ -75,11 +77,33 @@ impl Route {
         let places: Result<Vec<Place>, BadAddress> =
             address.split(',').map(|address| place(address.trim(), tls)).collect();
         let peers = Peers::new(places?);
+        let all = peers.clone();
         let service = tower::service_fn(move |request| {
-            let peers = peers.clone();
+            let peers = all.clone();
             async move { Ok(peers.call(request).await) }
         });
-        Ok(Self { inner: BoxCloneSyncService::new(service), target: address.to_owned() })
+        let inner = BoxCloneSyncService::new(service);
+        Ok(Self { inner, target: address.to_owned(), peers: Some(peers) })
+    }
+
+    /// Ways to each replica that is there now, for what only all of them together know. This one if nobody is there.
+    pub async fn each(&self) -> Vec<Self> {
+        let peers = match &self.peers {
+            Some(peers) => peers.now().await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        if peers.is_empty() {
+            return vec![self.clone()];
+        }
+        let to = |peer: Arc<Peer>| {
+            let target = peer.to_string();
+            let service = tower::service_fn(move |request| {
+                let peer = peer.clone();
+                async move { Ok(peer.call(request).await) }
+            });
+            Self { inner: BoxCloneSyncService::new(service), target, peers: None }
+        };
+        peers.into_iter().map(to).collect()
     }
 }
 

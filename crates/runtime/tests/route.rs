@@ -143,3 +143,25 @@ fn an_address_that_is_none_is_refused_with_what_is_missing() {
     }
     assert!(Route::remote("http://[::1]:50052").is_ok());
 }
+
+#[tokio::test]
+async fn every_replica_can_be_asked_for_itself_and_one_that_is_away_is_told() {
+    let (first, first_stop, first_task) = replica("first", ANYWHERE).await;
+    let (second, second_stop, second_task) = replica("second", ANYWHERE).await;
+    let route = Route::remote(&format!("http://{first}, http://{second}")).unwrap();
+    let mut known = Vec::new();
+    for one in route.each().await {
+        for _ in 0..3 {
+            known.push((asks(&one, "first").await.unwrap(), asks(&one, "second").await.unwrap()));
+        }
+    }
+    assert_eq!(known, [[(true, false); 3], [(false, true); 3]].concat(), "each call goes to the same one");
+    first_stop.now();
+    first_task.await.unwrap();
+    let ways = route.each().await;
+    assert_eq!(ways.len(), 2, "it is in the list, there or not");
+    assert_eq!(asks(&ways[0], "first").await, Err(Code::Unavailable));
+    assert_eq!(asks(&ways[1], "second").await, Ok(true));
+    second_stop.now();
+    second_task.await.unwrap();
+}

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashSet,
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -77,7 +77,7 @@ struct Known {
 }
 
 /// A replica.
-struct Peer {
+pub(super) struct Peer {
     place: Place,
     address: SocketAddr,
     line: Mutex<Line>,
@@ -163,6 +163,11 @@ impl Peers {
             }
         }
         Err(Unsent { request: Some(request), why })
+    }
+
+    /// Who is behind the addresses at this moment, or was one ago.
+    pub(super) async fn now(&self) -> Result<Vec<Arc<Peer>>, String> {
+        self.looked_up_within(REST).await
     }
 
     /// A connection that stands, each in turn; if none does, the first that can be made.
@@ -282,6 +287,19 @@ impl Peer {
         Self { place, address, line: Mutex::default(), connecting: tokio::sync::Mutex::default() }
     }
 
+    /// A call to this one and no other.
+    pub(super) async fn call(&self, mut request: Request<Body>) -> Response<Body> {
+        let answer = async {
+            let mut sender = self.connect().await?;
+            *request.uri_mut() = self.place.uri(request.uri());
+            sender.send_request(request).await.map_err(|error| self.said(&error))
+        };
+        match answer.await {
+            Ok(answer) => answer.map(Body::new),
+            Err(why) => Status::unavailable(why).into_http(),
+        }
+    }
+
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -303,7 +321,7 @@ impl Peer {
     }
 
     fn said(&self, error: &dyn std::error::Error) -> String {
-        let mut text = format!("{} ({})", self.place.authority, self.address);
+        let mut text = self.to_string();
         let mut cause = Some(error);
         while let Some(error) = cause {
             text = format!("{text}: {error}");
@@ -320,7 +338,7 @@ impl Peer {
         }
         let connected = match tokio::time::timeout(CONNECT_TIME, self.handshake()).await {
             Ok(connected) => connected.map_err(|error| self.said(&*error)),
-            Err(_elapsed) => Err(format!("{} ({}): can't be reached", self.place.authority, self.address)),
+            Err(_elapsed) => Err(format!("{self}: can't be reached")),
         };
         let mut line = self.line();
         match connected {
@@ -360,6 +378,12 @@ impl Peer {
                 Ok(sender)
             }
         }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.place.authority, self.address)
     }
 }
 

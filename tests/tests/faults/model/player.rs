@@ -16,7 +16,7 @@ use leadline_tests::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::ops::{Change, Fields, Op, SORTS, STAGES, Tag};
+use super::ops::{Change, Fields, Op, SORTS, STAGES, Tag};
 
 /// A write to the lead that all clients share: what was asked for, and the version and fields after it.
 pub type Contended = (Fields, u64, Value);

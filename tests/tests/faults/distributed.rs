@@ -1,19 +1,21 @@
 //! Five programs, or one, on a MongoDB and a RabbitMQ, each of which is killed or stopped: the others go on, and afterwards
 //! everything is there once.
 //!
-//! `LEADLINE_TEST_KILLS` says how often services are killed (a quarter of it, in each mode; 60), `LEADLINE_TEST_STOPPED` for how
+//! `LEADLINE_TEST_KILLS` says how often services are killed (a quarter of it, in each mode; 45), `LEADLINE_TEST_STOPPED` for how
 //! many seconds a relay is stopped (4), `LEADLINE_TEST_BROKER_DOWN` for how many the broker is down (as long as a hundred
 //! writes take), `LEADLINE_TEST_SEED` which draws.
 
 #![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
 
 use std::{
+    collections::BTreeMap,
     future::Future,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
-use leadline_testbed::{Mongo, Process, Proxy, Rabbit, eventually, wait_until};
+use leadline_testbed::{Mongo, Process, Proxy, Rabbit, eventually, fresh_prefix, wait_until};
 use leadline_tests::{
     Answer, Client, Mode, Part, System,
     ground::{Ground, SETTLE, number, seed},
@@ -24,19 +26,32 @@ use leadline_tests::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::json;
-use tokio::{sync::Mutex, time::sleep};
+use tokio::{sync::Semaphore, time::sleep};
 
 /// What a call may take until it is cut off with 503, and what a busy machine adds.
 const CUT_OFF: Duration = Duration::from_secs(13);
 
-/// One after the other those that have servers of their own.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// So many at once that have servers of their own.
+static TURN: Semaphore = Semaphore::const_new(3);
+
+/// Servers that a test is done with, for the next: they start slowly. Those of a test that failed are not used again.
+static IDLE: Mutex<Vec<(Mongo, Rabbit)>> = Mutex::new(Vec::new());
+
+async fn own_servers() -> Result<(Mongo, Rabbit)> {
+    let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    match idle {
+        Some(servers) => Ok(servers),
+        None => tokio::try_join!(Mongo::start_private(), Rabbit::start_private()),
+    }
+}
 
 struct Stage {
     // Programs end before their servers.
     system: System,
     mongo: Mongo,
     rabbit: Rabbit,
+    /// What the names of its queues begin with.
+    prefix: String,
 }
 
 impl Stage {
@@ -45,10 +60,28 @@ impl Stage {
     }
 
     async fn set_in(mode: Mode) -> Result<Self> {
-        let (mongo, rabbit) = tokio::try_join!(Mongo::start_private(), Rabbit::start_private())?;
-        let servers = Servers { mongodb: mongo.fresh_uri(), amqp: rabbit.uri() };
+        let (mongo, rabbit) = own_servers().await?;
+        let prefix = fresh_prefix();
+        let amqp = format!("{}?prefix={prefix}", rabbit.uri());
+        let servers = Servers { mongodb: mongo.fresh_uri(), amqp };
         let system = System::start_on(mode, Some(servers), &[]).await?;
-        Ok(Self { system, mongo, rabbit })
+        Ok(Self { system, mongo, rabbit, prefix })
+    }
+
+    /// Ends its programs, and leaves its servers to the next.
+    fn leave(self) {
+        drop(self.system);
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push((self.mongo, self.rabbit));
+    }
+
+    /// How many messages each of its queues has, those included that are with a consumer.
+    async fn queues(&self) -> Result<BTreeMap<String, u64>> {
+        let said = self.rabbit.ctl(&["list_queues", "name", "messages"]).await?;
+        let own = |line: &str| {
+            let (name, messages) = line.strip_prefix(&self.prefix)?.strip_prefix('.')?.split_once('\t')?;
+            Some((name.to_owned(), messages.trim().parse().ok()?))
+        };
+        Ok(said.lines().filter_map(own).collect())
     }
 
     /// As [`Ground::check`]; and nothing that was handed to a consumer is left unsettled.
@@ -56,11 +89,9 @@ impl Stage {
         let checked = async {
             ground.check(&self.system).await?;
             eventually(SETTLE, "every queue is empty", async || {
-                let queues = self.rabbit.ctl(&["list_queues", "name", "messages"]).await?;
-                let lines = queues.lines().filter(|line| line.starts_with("leadline."));
-                let left: Vec<&str> =
-                    lines.filter(|line| line.split_whitespace().next_back() != Some("0")).collect();
-                ensure!(left.is_empty() && queues.contains("leadline.analytics"), "{queues}");
+                let queues = self.queues().await?;
+                let empty = queues.values().all(|messages| *messages == 0);
+                ensure!(empty && queues.contains_key("analytics"), "{queues:?}");
                 Ok(())
             })
             .await
@@ -115,8 +146,8 @@ async fn one_program_on_servers_may_be_killed_and_started_again_under_load() -> 
 }
 
 async fn killed_again_and_again(mode: Mode) -> Result<()> {
-    let _turn = TURN.lock().await;
-    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 60) / 4);
+    let _turn = TURN.acquire().await?;
+    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 45) / 4);
     let mut draw = StdRng::seed_from_u64(seed);
     let mut stage = Stage::set_in(mode).await?;
     let parts = stage.system.parts();
@@ -148,12 +179,13 @@ async fn killed_again_and_again(mode: Mode) -> Result<()> {
         let code = stage.system.terminate(part).await?;
         ensure!(code == 0, "{} ended with {code}", part.program());
     }
+    stage.leave();
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_go_on_while_the_broker_is_dead_and_figures_settle_when_it_is_back() -> Result<()> {
-    let _turn = TURN.lock().await;
+    let _turn = TURN.acquire().await?;
     let mut stage = Stage::set().await?;
     let mut ground = Ground::new(&stage.system).await?;
     ground.begin(5, seed());
@@ -174,25 +206,26 @@ async fn writes_go_on_while_the_broker_is_dead_and_figures_settle_when_it_is_bac
     ensure!(failed == 0, "{failed} writes were answered with a 5xx");
     ground.rest().await?;
     stage.system.ready().await?;
-    stage.check(&ground).await
+    stage.check(&ground).await?;
+    stage.leave();
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_queue_of_one_consumer_is_put_back_and_figures_equal_a_recount() -> Result<()> {
-    let _turn = TURN.lock().await;
+    let _turn = TURN.acquire().await?;
     let mut stage = Stage::set().await?;
     let mut ground = Ground::new(&stage.system).await?;
     for _ in 0..2 {
         // What is in a queue goes with it: nothing may be. And nobody but who publishes can put it back in time.
         eventually(SETTLE, "the queue is empty", async || {
-            let queues = stage.rabbit.ctl(&["list_queues", "name", "messages"]).await?;
-            let empty = |line: &str| line.split_whitespace().eq(["leadline.analytics", "0"]);
-            ensure!(queues.lines().any(empty), "{queues}");
+            let queues = stage.queues().await?;
+            ensure!(queues.get("analytics") == Some(&0), "{queues:?}");
             Ok(())
         })
         .await?;
         stage.system.process(Part::Analytics)?.pause()?;
-        stage.rabbit.ctl(&["delete_queue", "leadline.analytics"]).await?;
+        stage.rabbit.ctl(&["delete_queue", &format!("{}.analytics", stage.prefix)]).await?;
         ground.begin(4, seed());
         let before = ground.journal.tally().ok;
         wait_until(Duration::from_secs(20), "a hundred writes without the queue", async || {
@@ -204,6 +237,7 @@ async fn a_deleted_queue_of_one_consumer_is_put_back_and_figures_equal_a_recount
         stage.system.ready().await?;
         stage.check(&ground).await?;
     }
+    stage.leave();
     Ok(())
 }
 
@@ -261,7 +295,7 @@ async fn writes_go_on(ground: &Ground) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_database_costs_503_and_nothing_that_was_acknowledged() -> Result<()> {
-    let _turn = TURN.lock().await;
+    let _turn = TURN.acquire().await?;
     let mut stage = Stage::set().await?;
     let mut ground = Ground::new(&stage.system).await?;
     ground.begin(5, seed());
@@ -276,12 +310,14 @@ async fn a_killed_database_costs_503_and_nothing_that_was_acknowledged() -> Resu
     let slowest = ground.traffic().map_or(Duration::ZERO, |traffic| traffic.slowest());
     ensure!(slowest < CUT_OFF, "a client waited {slowest:?} for an answer");
     ground.rest().await?;
-    stage.check(&ground).await
+    stage.check(&ground).await?;
+    stage.leave();
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_service_hangs_the_others_answer_and_its_routes_are_cut_off() -> Result<()> {
-    let _turn = TURN.lock().await;
+    let _turn = TURN.acquire().await?;
     let mut stage = Stage::set().await?;
     let person = stage.system.register("Somebody").await?;
     let lead = person.lead("Ada").await?;
@@ -317,13 +353,14 @@ async fn while_a_service_hangs_the_others_answer_and_its_routes_are_cut_off() ->
         eventually(Duration::from_secs(10), "it answers again", async || person.get(path).await?.expect(200))
             .await?;
     }
+    stage.leave();
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_network_between_gateway_and_services_costs_503_and_nothing_that_was_acknowledged() -> Result<()>
 {
-    let _turn = TURN.lock().await;
+    let _turn = TURN.acquire().await?;
     let seed = seed();
     let mut draw = StdRng::seed_from_u64(seed);
     let stage = Stage::set().await?;
@@ -364,12 +401,14 @@ async fn a_bad_network_between_gateway_and_services_costs_503_and_nothing_that_w
     writes_go_on(&ground).await?;
     ensure!(traffic.slowest() < CUT_OFF, "a client waited {:?} for an answer", traffic.slowest());
     traffic.stop().await?;
-    stage.check(&ground).await
+    stage.check(&ground).await?;
+    stage.leave();
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_share_the_work_and_tell_of_a_due_reminder_once() -> Result<()> {
-    let _turn = TURN.lock().await;
+    let _turn = TURN.acquire().await?;
     let (seed, stage) = (seed(), Stage::set().await?);
     let system = &stage.system;
     let (auth, _auth) = system.replica(Part::Auth, &[])?;
@@ -398,6 +437,7 @@ async fn replicas_share_the_work_and_tell_of_a_due_reminder_once() -> Result<()>
     let told = here.check(&ground.person, SETTLE).await?;
     let told_there = there.check(&elsewhere, SETTLE).await?;
     println!("{told} and {told_there} live events");
+    stage.leave();
     Ok(())
 }
 
@@ -413,9 +453,10 @@ async fn ready(base: &str, process: &mut Process) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_and_servers_start_in_any_order() -> Result<()> {
-    let _turn = TURN.lock().await;
-    let (mut mongo, mut rabbit) = tokio::try_join!(Mongo::start_private(), Rabbit::start_private())?;
-    let servers = Servers { mongodb: mongo.fresh_uri(), amqp: rabbit.uri() };
+    let _turn = TURN.acquire().await?;
+    let (mut mongo, mut rabbit) = own_servers().await?;
+    let amqp = format!("{}?prefix={}", rabbit.uri(), fresh_prefix());
+    let servers = Servers { mongodb: mongo.fresh_uri(), amqp };
     mongo.kill().await?;
     rabbit.kill().await?;
     let mut system = System::prepare(Mode::Distributed, Some(servers), &[])?;

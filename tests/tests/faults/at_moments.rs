@@ -145,7 +145,12 @@ async fn die_under_load(mode: Mode, moments: &[(Part, &str)]) -> Result<()> {
         restart(&mut system, part, &format!("{moment}=abort@2")).await?;
         ground.begin(4, seed.wrapping_add(nth));
         died(&mut system, part).await.with_context(|| (*moment).to_owned())?;
+        let before = ground.journal.tally().ok;
         restart(&mut system, part, "").await?;
+        wait_until(AWAITED, "writes are acknowledged again", async || {
+            ground.journal.tally().ok > before + 20
+        })
+        .await?;
         ground.rest().await?;
     }
     ground.was_busy(20)?;

@@ -10,7 +10,7 @@ use leadline_tests::{
 };
 use tokio::time::sleep;
 
-const ROWS: u64 = 6_000;
+const ROWS: u64 = 4_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_in_one_killed_in_an_import_and_in_its_undo_goes_on() -> Result<()> {

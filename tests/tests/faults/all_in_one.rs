@@ -1,6 +1,6 @@
 //! All in one, killed at random moments under load: what was acknowledged stays, nothing else comes.
 //!
-//! `LEADLINE_TEST_KILLS` says how often (60), `LEADLINE_TEST_SEED` which draws; the seed of a run is printed.
+//! `LEADLINE_TEST_KILLS` says how often (45), `LEADLINE_TEST_SEED` which draws; the seed of a run is printed.
 
 #![allow(clippy::print_stdout, reason = "a seed is shown with the failure that it leads to")]
 
@@ -21,7 +21,7 @@ use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_every_kill_and_nothing_else_comes() -> Result<()> {
-    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 60));
+    let (seed, kills) = (seed(), number("LEADLINE_TEST_KILLS", 45));
     let mut draw = StdRng::seed_from_u64(seed);
     let mut system = System::start(Mode::AllInOne).await?;
     let mut grounds = [Ground::new(&system).await?, Ground::new(&system).await?];
@@ -118,7 +118,7 @@ async fn a_stop_under_load_ends_in_good_order_and_loses_nothing() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_start_that_is_cut_off_is_made_good_by_the_next() -> Result<()> {
     let mut draw = StdRng::seed_from_u64(seed());
-    for _ in 0..number("LEADLINE_TEST_FIRST_STARTS", 12) {
+    for _ in 0..number("LEADLINE_TEST_FIRST_STARTS", 8) {
         let mut system = System::prepare(Mode::AllInOne, None, &[])?;
         for _ in 0..2 {
             system.launch(Part::Leadline)?;
