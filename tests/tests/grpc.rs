@@ -75,6 +75,13 @@ fn case(world: &World, method: &str, field: &str) -> Option<(Vec<&'static str>, 
         ("ListLeads" | "ExportLeads", "owner_id") => {
             (person, ListLeadsRequest { limit: 10, ..ListLeadsRequest::default() }.encode_to_vec())
         }
+        ("ListLeads" | "ExportLeads", "import_id") => {
+            (vec!["import"], ListLeadsRequest { limit: 10, ..ListLeadsRequest::default() }.encode_to_vec())
+        }
+        ("ChangeLeads", "import_id") => {
+            let change = Some(Change::SetStatus(leads::Status::Lost.into()));
+            (vec!["import"], ChangeLeadsRequest { change, ..ChangeLeadsRequest::default() }.encode_to_vec())
+        }
         ("ChangeLeads", "ids") => {
             let change = Some(Change::SetStatus(leads::Status::Lost.into()));
             (lead, ChangeLeadsRequest { change, ..ChangeLeadsRequest::default() }.encode_to_vec())
