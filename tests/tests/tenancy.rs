@@ -193,6 +193,14 @@ async fn every_field_answers_another_s_id_as_an_unknown_one(system: &'static Sys
             vec!["user", "member"],
             json!({ "setStatus": "Lost" }),
         ),
+        (
+            "POST",
+            "/leads/bulk",
+            "/leads/bulk",
+            "filter.import",
+            vec!["import"],
+            json!({ "setStatus": "Lost" }),
+        ),
         ("POST", "/auth/login", "/auth/login", "workspaceId", vec!["workspace"], login),
         ("POST", "/auth/workspace", "/auth/workspace", "workspaceId", vec!["workspace"], json!({})),
     ];
@@ -242,6 +250,7 @@ async fn every_parameter_answers_another_s_id_as_an_unknown_one(system: &'static
     let takes = |name: &str| match name {
         "leadId" => Some(vec!["lead", "trashed", "merged"]),
         "owner" | "assignee" => Some(vec!["user", "member"]),
+        "import" => Some(vec!["import"]),
         _ => None,
     };
     let description = description(system).await?;
