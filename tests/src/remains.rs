@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use leadline_storage::{
     bson::{RawDocumentBuf, doc},
     mongodb,
 };
 
-use crate::system::{Mode, System};
+use crate::system::System;
 
-/// Whether these bytes are anywhere that a system keeps things: in its files, or in a document of the shared server.
+/// Whether these bytes are anywhere that a system keeps things: in its files, or in a document of its databases.
 ///
 /// # Errors
 /// If something can't be read.
 pub async fn is_kept(system: &System, what: &str) -> Result<bool> {
-    match system.mode {
-        Mode::AllInOne => Ok(stands_in(system.folder(), what)?),
-        Mode::OnServers | Mode::Distributed => stands_in_documents(what).await,
+    match system.mongodb() {
+        None => Ok(stands_in(system.folder(), what)?),
+        Some(uri) => stands_in_documents(uri, what).await,
     }
 }
 
@@ -38,14 +38,13 @@ fn stands_in(folder: &Path, what: &str) -> std::io::Result<bool> {
     Ok(false)
 }
 
-/// Whether these bytes are in a document of any database, but for the servers' own.
-async fn stands_in_documents(what: &str) -> Result<bool> {
-    let client = mongodb::Client::with_uri_str(leadline_testbed::mongo().await?.uri()).await?;
-    for name in client.list_database_names().await? {
-        if ["admin", "config", "local"].contains(&name.as_str()) {
-            continue;
-        }
-        let database = client.database(&name);
+/// Whether these bytes are in a document of a database whose name begins as the URI says.
+async fn stands_in_documents(uri: &str, what: &str) -> Result<bool> {
+    let client = mongodb::Client::with_uri_str(uri).await?;
+    let prefix = client.default_database().context("a URI without a prefix for databases")?;
+    let names = client.list_database_names().await?;
+    for name in names.iter().filter(|name| name.starts_with(prefix.name())) {
+        let database = client.database(name);
         for collection in database.list_collection_names().await? {
             let mut rows = database.collection::<RawDocumentBuf>(&collection).find(doc! {}).await?;
             while rows.advance().await? {

@@ -80,6 +80,8 @@ pub struct System {
     pub mode: Mode,
     base: String,
     grpc: BTreeMap<Part, String>,
+    /// The prefix of its databases, with the server that has them.
+    mongodb: Option<String>,
     commands: BTreeMap<Part, Command>,
     /// What starts a program in its place: see [`System::start_by`].
     starters: BTreeMap<Part, Vec<String>>,
@@ -89,6 +91,12 @@ pub struct System {
 }
 
 impl System {
+    /// The URI of its MongoDB, with the prefix of its databases' names, if it has one.
+    #[must_use]
+    pub fn mongodb(&self) -> Option<&str> {
+        self.mongodb.as_deref()
+    }
+
     /// Starts it with empty stores; on the shared test servers, where it needs any.
     ///
     /// # Errors
@@ -125,6 +133,7 @@ impl System {
             mode,
             base: format!("http://127.0.0.1:{listen}"),
             grpc: BTreeMap::new(),
+            mongodb: servers.as_ref().map(|servers| servers.mongodb.clone()),
             commands: BTreeMap::new(),
             starters: BTreeMap::new(),
             running: BTreeMap::new(),

@@ -239,6 +239,17 @@ async fn a_workspace_goes_with_its_last_member_if_they_say_so(system: &'static S
     fill(&eve, other).await?;
     counted(&una, 311).await?;
     counted(&eve, 311).await?;
+    wait_until(MINUTE, "reminders know what was merged and what was deleted", async || {
+        let Ok(reminders) = eve.get("/reminders?limit=200").await else { return false };
+        for reminder in reminders.items() {
+            let lead = eve.get(&format!("/leads/{}", text(reminder, "leadId"))).await;
+            if !lead.is_ok_and(|lead| lead.status == 200 && lead.body["id"] == reminder["leadId"]) {
+                return false;
+            }
+        }
+        !reminders.items().is_empty()
+    })
+    .await?;
     let before = shown(&eve).await?;
     ensure!(is_kept(system, mark).await?, "the search finds nothing at all");
 
