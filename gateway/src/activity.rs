@@ -75,7 +75,7 @@ pub(crate) struct Activity {
     /// `lead.created`: `{source, status}`. `lead.updated`: `{changes: {field: {from, to}}}`. `lead.status_changed`:
     /// `{from, to, reason}`. `lead.note_added`: `{noteId, text}`, the text cut at 200 characters. `lead.note_deleted`:
     /// `{noteId}`. `lead.deleted`: `{permanent}`; true: it is erased, and this entry is all that is left of it. `lead.restored`: `{}`. `lead.merged` and `lead.unmerged`: `{fromIds, intoId, mergeId}`.
-    /// `lead.imported`: `{importId, created}`.
+    /// `lead.imported`: `{importId, created}`. While an import is taken back, `undoneImportId` in each.
     #[schema(value_type = Object)]
     data: Value,
 }
@@ -88,7 +88,10 @@ page! {
 impl Activity {
     /// From the contracts; `None` for what a newer version has written.
     pub(crate) fn of(activity: proto::Activity, names: &Names) -> Option<Self> {
-        let (kind, data) = told(activity.what?);
+        let (kind, mut data) = told(activity.what?);
+        if !activity.undone_import_id.is_empty() {
+            data["undoneImportId"] = activity.undone_import_id.into();
+        }
         Some(Self {
             id: activity.id,
             lead: Person { id: activity.lead_id, name: activity.lead_name },

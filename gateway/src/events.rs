@@ -58,7 +58,7 @@ pub(crate) struct ResumeHeader {
 /// Live events
 ///
 /// Server-Sent Events of the workspace. `activity`: something was done to a lead, as in the feed; of the leads that one import makes or
-/// updates (`lead.imported`) about one in half a second is told, and the feed has all of them. `reminder.due`: a reminder
+/// updates (`lead.imported`), and of those that are taken back with it, about one in half a second is told, and the feed has all of them. `reminder.due`: a reminder
 /// fell due. `analytics`: figures have changed, `{asOf}`; one is sent after each connection, too. `import`: an import went on, as
 /// from `GET /api/v1/leads/imports/{id}`; what is missed of it is not told again. `reload`: more was missed than can be told, load
 /// everything anew. Each has an `id`, but for `reload`; `Last-Event-ID` resumes without loss, and may repeat the last half minute. A comment every 15 s keeps the stream open. It ends when the token does. A user may have 20

@@ -131,6 +131,7 @@ struct Inner {
     reads: Arc<Queue<Box<dyn Job>>>,
     committed: watch::Receiver<u64>,
     empty_log: Arc<AtomicBool>,
+    waited_for: Arc<AtomicBool>,
     writer: Mutex<Vec<JoinHandle<()>>>,
     readers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -180,8 +181,16 @@ impl Sqlite {
         }
         // A process that was ended before it could do so may have left what was deleted in the log.
         let empty_log = Arc::new(AtomicBool::new(true));
-        let writer =
-            writer::Writer::new(connection, &options, writes.clone(), fatal, announce, empty_log.clone())?;
+        let waited_for = Arc::new(AtomicBool::new(false));
+        let writer = writer::Writer::new(
+            connection,
+            &options,
+            writes.clone(),
+            fatal,
+            announce,
+            empty_log.clone(),
+            waited_for.clone(),
+        )?;
         let writer = spawn("sqlite-write", move || writer.run())?;
         let inner = Inner {
             path,
@@ -190,6 +199,7 @@ impl Sqlite {
             reads,
             committed,
             empty_log,
+            waited_for,
             writer: Mutex::new(vec![writer]),
             readers: Mutex::new(readers),
         };
@@ -220,8 +230,37 @@ impl Sqlite {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
+        self.write_as(false, work).await
+    }
+
+    /// [`write`](Self::write) of very many rows: it has a transaction of its own, so that writes which came before it don't
+    /// wait for it. Those that come after it do.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn write_long<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.write_as(true, work).await
+    }
+
+    /// Whether others came while the last [long write](Self::write_long) ran, and had to wait: the next one should be shorter.
+    #[must_use]
+    pub fn long_write_was_waited_for(&self) -> bool {
+        self.inner.waited_for.load(Ordering::Relaxed)
+    }
+
+    async fn write_as<T, E, F>(&self, long: bool, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
         let _span = tracing::debug_span!("store write", db.system = "sqlite", otel.kind = "client");
-        self.call(&self.inner.writes, self.inner.options.write_deadline, work).await
+        self.call(&self.inner.writes, self.inner.options.write_deadline, long, work).await
     }
 
     /// Runs a read inside one snapshot: it sees every write that was answered before it began, and none that happens meanwhile.
@@ -254,17 +293,23 @@ impl Sqlite {
         E: From<StorageError> + Send + 'static,
     {
         let _span = tracing::debug_span!("store read", db.system = "sqlite", otel.kind = "client");
-        self.call(&self.inner.reads, deadline, work).await
+        self.call(&self.inner.reads, deadline, false, work).await
     }
 
-    async fn call<T, E, F>(&self, queue: &Queue<Box<dyn Job>>, deadline: Duration, work: F) -> Result<T, E>
+    async fn call<T, E, F>(
+        &self,
+        queue: &Queue<Box<dyn Job>>,
+        deadline: Duration,
+        long: bool,
+        work: F,
+    ) -> Result<T, E>
     where
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        queue.push(Box::new(Call { work, deadline, answer }), self.inner.options.patience).await?;
+        queue.push(Box::new(Call { work, deadline, long, answer }), self.inner.options.patience).await?;
         match answered.await {
             Ok(result) => result,
             Err(_) => Err(closed().into()),

@@ -104,6 +104,33 @@ async fn writes_that_wait_together_share_one_commit_in_the_order_of_their_calls(
 }
 
 #[tokio::test]
+async fn a_long_write_keeps_none_waiting_that_came_before_it() {
+    let (_folder, db) = open();
+    let committed = db.committed();
+    let (release, holding) = hold_writer(&db).await;
+    let mut before = Box::pin(add(&db, "before"));
+    begin(&mut before).await;
+    let (end, held) = mpsc::channel::<()>();
+    let mut long = Box::pin(db.write_long(move |conn| {
+        let row = insert(conn, "long")?;
+        let _ = held.recv();
+        Ok::<_, StorageError>(row)
+    }));
+    begin(&mut long).await;
+    let mut after = Box::pin(add(&db, "after"));
+    begin(&mut after).await;
+    release.send(()).expect("the writer is held");
+    assert_eq!(before.await, Ok(1), "while the long one is under way");
+    end.send(()).expect("the long write is under way");
+    assert_eq!((long.await, after.await), (Ok(2), Ok(3)));
+    assert!(db.long_write_was_waited_for());
+    db.write_long(|conn| insert(conn, "long again")).await.expect("a long write");
+    assert!(!db.long_write_was_waited_for());
+    holding.await.expect("no panic").expect("the holding write");
+    assert_eq!(*committed.borrow(), 5, "each has a transaction of its own");
+}
+
+#[tokio::test]
 async fn a_failing_write_takes_nothing_of_its_neighbours_and_leaves_nothing_of_itself() {
     let (_folder, db) = open();
     let (release, holding) = hold_writer(&db).await;

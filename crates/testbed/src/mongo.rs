@@ -18,6 +18,9 @@ use crate::wait::{eventually, free_port, fresh_prefix};
 /// Names a MongoDB that is there already; then tests use that and start none.
 pub const MONGODB_URL: &str = "TEST_MONGODB_URL";
 
+/// How large the cache of a server that is started here is, in GB: little, since tests have several at once.
+const CACHE_GB: &str = "TEST_MONGODB_CACHE_GB";
+const LITTLE_CACHE: &str = "0.5";
 const REPLICA_SET: &str = "rs0";
 /// How much of its cache may wait to be written, in percent.
 const EVICTION: &str = "eviction_dirty_target=20,eviction_dirty_trigger=40,eviction_updates_target=10,eviction_updates_trigger=30";
@@ -278,6 +281,10 @@ impl Mongo {
     }
 }
 
+fn cache_gb() -> String {
+    env::var(CACHE_GB).ok().filter(|size| !size.is_empty()).unwrap_or_else(|| LITTLE_CACHE.to_owned())
+}
+
 async fn launch(
     binary: &Path,
     folder: &Folder,
@@ -292,7 +299,7 @@ async fn launch(
         .arg(&data)
         .args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])
         .args(["--replSet", REPLICA_SET, "--oplogSize", "128"])
-        .args(["--wiredTigerCacheSizeGB", "0.5"])
+        .args(["--wiredTigerCacheSizeGB", &cache_gb()])
         // As the deployment sets it: see `deploy/mongodb/start.sh`.
         .args(["--wiredTigerEngineConfigString", EVICTION])
         .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])

@@ -170,7 +170,7 @@ for (const theme of ['light', 'dark'] as const)
       ['/reminders?focus=true', 'Not now'],
       ['/reports', 'By source'],
       ['/activity', 'Ada Larsen'],
-      ['/import', 'Drop a file here'],
+      ['/import', /Drop a file here|Leads from a file/],
       ['/settings', 'Members'],
       ['/settings?tab=account', 'Sessions'],
     ] as const) {

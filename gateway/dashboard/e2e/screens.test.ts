@@ -10,7 +10,7 @@ const SCREENS: [name: string, path: string, sign: string | RegExp][] = [
   ['pipeline', '/pipeline', 'Qualified'],
   ['reminders', '/reminders', 'Overdue'],
   ['follow-ups', '/reminders?focus=true', 'Not now'],
-  ['import', '/import', 'Drop a file here'],
+  ['import', '/import', /Drop a file here|Leads from a file/],
   ['reports', '/reports', 'By source'],
   ['activity', '/activity', /moved|added|note/],
   ['team', '/settings', 'Members'],

@@ -1,11 +1,11 @@
-//! An import does the same to very many leads: streams are told of a few of them.
+//! An import does the same to very many leads, and so does taking it back: streams are told of a few of them.
 //!
 //! The log has an entry for each, and who follows an import sees how far it is, and that figures have changed. So nobody needs
 //! the others at once, and they would push what else happens out of what is kept, and past slow clients.
 
 use std::collections::HashMap;
 
-use leadline_proto::leads::{Activity, activity::What};
+use leadline_proto::leads::Activity;
 use leadline_runtime::ids::WorkspaceId;
 
 /// How far apart two leads of one import are told, in milliseconds.
@@ -18,11 +18,11 @@ pub(super) struct Flood(HashMap<(WorkspaceId, String), i64>);
 impl Flood {
     /// Whether an entry is told, at this time in milliseconds. Whatever is not of an import always is.
     pub(super) fn passes(&mut self, workspace: WorkspaceId, entry: &Activity, at_ms: i64) -> bool {
-        let Some(What::Imported(import)) = &entry.what else { return true };
+        let Some(import) = entry.of_import() else { return true };
         // Either way: clocks may be set back.
         let near = |told: i64| told.abs_diff(at_ms) < APART_MS.unsigned_abs();
         self.0.retain(|_, told| near(*told));
-        let key = (workspace, import.import_id.clone());
+        let key = (workspace, import.to_owned());
         if self.0.contains_key(&key) {
             return false;
         }
@@ -33,7 +33,7 @@ impl Flood {
 
 #[cfg(test)]
 mod tests {
-    use leadline_proto::leads::activity::{Deleted, Imported};
+    use leadline_proto::leads::activity::{Deleted, Imported, What};
 
     use super::*;
 
@@ -54,7 +54,10 @@ mod tests {
         let deleted = What::Deleted(Deleted { permanent: false });
         let deleted = Activity { what: Some(deleted), ..Activity::default() };
         assert!((0..9).all(|_| flood.passes(one, &deleted, 1_001_501)));
-        assert_eq!(flood.0.len(), 3);
+        let undone = Activity { undone_import_id: "c".to_owned(), ..deleted };
+        let told = (0..9).filter(|_| flood.passes(one, &undone, 1_001_501)).count();
+        assert_eq!(told, 1, "but for those of an import that is taken back");
+        assert_eq!(flood.0.len(), 4);
         assert!(flood.passes(one, &of("a"), 5), "the clock was set back");
         assert_eq!(flood.0.len(), 1, "what is long ago is forgotten");
     }

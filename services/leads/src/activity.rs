@@ -36,6 +36,8 @@ pub struct Activity {
     pub at: Millis,
     /// The version that this write made.
     pub version: Version,
+    /// The import that was being taken back.
+    pub undoes: Option<ImportId>,
     /// What was done.
     pub what: What,
 }

@@ -159,6 +159,7 @@ fn activity(activity: &Activity) -> proto::Activity {
         actor_id: activity.actor.as_ref().map(UserId::to_string).unwrap_or_default(),
         at_ms: activity.at.0,
         version: activity.version.0,
+        undone_import_id: activity.undoes.map(|import| import.to_string()).unwrap_or_default(),
         what: Some(what(&activity.what)),
     }
 }

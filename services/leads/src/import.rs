@@ -50,7 +50,7 @@ pub const LARGEST_FAILED: usize = 200 * 1024 * 1024;
 /// The most rows that are kept because they could not be taken.
 pub const MOST_FAILED: u64 = 100_000;
 /// The most rows of one transaction.
-pub const LARGEST_BATCH: usize = 500;
+pub const LARGEST_BATCH: usize = 2_000;
 /// So many rows are in a preview.
 pub const PREVIEWED: usize = 20;
 /// A cell of a preview is cut at so many code points.

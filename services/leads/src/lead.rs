@@ -419,6 +419,7 @@ impl Lead {
             actor: by.actor,
             at: self.updated_at,
             version: self.version,
+            undoes: None,
             what,
         }
     }
@@ -433,6 +434,7 @@ impl Lead {
             actor: by.actor,
             at,
             version: self.version,
+            undoes: None,
             what,
         };
         did.into_iter().enumerate().map(entry).collect()

@@ -3,7 +3,7 @@
 //! A store looks up the [`grams`](Word::grams) of a word to have few candidates, and then asks [`Word::is_in`] (or does
 //! exactly the same) of each: grams decide nothing, they only narrow.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
@@ -89,37 +89,61 @@ impl Haystack {
     #[must_use]
     pub fn grams(&self) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
-        self.each_word(|word| (1..=LONGEST_GRAM).for_each(|size| pieces_of(word, size, &mut all)));
-        all
-    }
-
-    /// For a store that finds grams by how they begin: the longest gram that begins at each character, a third of
-    /// [`grams`](Self::grams). Every gram is the beginning of one of them, and every beginning of one of them is a gram.
-    #[must_use]
-    pub fn longest_grams(&self) -> BTreeSet<String> {
-        let mut all = BTreeSet::new();
-        self.each_word(|word| {
-            for (at, _) in word.char_indices() {
-                let end = word[at..].char_indices().nth(LONGEST_GRAM).map_or(word.len(), |(end, _)| at + end);
-                all.insert(word[at..end].to_owned());
-            }
+        self.each_gram(|gram| {
+            all.insert(gram.to_owned());
         });
         all
     }
 
+    /// Hands on every [gram](Self::grams) once, in order.
+    pub fn each_gram(&self, mut hand_on: impl FnMut(&str)) {
+        let words = self.words();
+        let mut all = Vec::with_capacity(256);
+        for word in &words {
+            for (at, _) in word.char_indices() {
+                let ends = word[at..].char_indices().map(|(end, c)| at + end + c.len_utf8());
+                all.extend(ends.take(LONGEST_GRAM).map(|end| &word[at..end]));
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter().for_each(&mut hand_on);
+    }
+
+    /// For a store that finds grams by how they begin: the longest gram that begins at each character, and no end of a word with
+    /// which a longer one begins, less than a third of [`grams`](Self::grams). Every gram is the beginning of one of them, and every
+    /// beginning of one of them is a gram.
+    #[must_use]
+    pub fn longest_grams(&self) -> BTreeSet<String> {
+        let words = self.words();
+        let mut all = BTreeSet::new();
+        for word in &words {
+            for (at, _) in word.char_indices() {
+                let end = word[at..].char_indices().nth(LONGEST_GRAM).map_or(word.len(), |(end, _)| at + end);
+                all.insert(&word[at..end]);
+            }
+        }
+        // What begins with a gram comes right behind it.
+        let longer = all.iter().skip(1).map(Some).chain([None]);
+        let needed =
+            all.iter().zip(longer).filter(|(gram, next)| next.is_none_or(|next| !next.starts_with(*gram)));
+        needed.map(|(gram, _)| (*gram).to_owned()).collect()
+    }
+
     /// Whatever a word may be found in: nothing that is found reaches over the end of one.
-    fn each_word(&self, mut each: impl FnMut(&str)) {
+    fn words(&self) -> Vec<Cow<'_, str>> {
+        let mut all = Vec::with_capacity(16);
         for word in self.text.split_whitespace() {
-            each(word);
+            all.push(Cow::Borrowed(word));
             // So that `+49(0)30`, written in a name, is found by its digits, like a phone.
             for run in word.split(|c| !is_phone_like(c)) {
-                let digits: String = run.chars().filter(char::is_ascii_digit).collect();
-                if digits.len() < run.len() {
-                    each(&digits);
+                if run.bytes().any(|c| !c.is_ascii_digit()) {
+                    all.push(Cow::Owned(run.chars().filter(char::is_ascii_digit).collect()));
                 }
             }
         }
-        each(&self.digits);
+        all.push(Cow::Borrowed(&self.digits));
+        all
     }
 }
 
@@ -282,6 +306,10 @@ mod tests {
                 .flat_map(|gram| gram.char_indices().map(|(at, c)| gram[..at + c.len_utf8()].to_owned()).collect::<Vec<_>>())
                 .collect();
             prop_assert_eq!(begun, lead.grams());
+            let longest = lead.longest_grams();
+            for gram in &longest {
+                prop_assert_eq!(longest.iter().filter(|other| other.starts_with(gram.as_str())).count(), 1, "{}", gram);
+            }
         }
 
         #[test]

@@ -17,10 +17,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 use leadline_failpoints::{Moment, reached};
-use leadline_proto::{
-    events::{Event, event::Body},
-    leads::activity::What,
-};
+use leadline_proto::events::{Event, event::Body};
 use leadline_runtime::{stop::Stop, trace};
 use prost::Message;
 use tokio::{sync::mpsc, time::Instant};
@@ -275,8 +272,8 @@ impl Relay {
     }
 }
 
-/// Which imports listeners were told of lately. An import does the same to very many leads, and streams tell one of them in half
-/// a second: the broker need not carry the others to every gateway. The durable consumers get each.
+/// Which imports listeners were told of lately. An import does the same to very many leads, as does taking it back, and streams tell
+/// one of them in half a second: the broker need not carry the others to every gateway. The durable consumers get each.
 #[derive(Default)]
 struct Told(HashMap<(String, String), Instant>);
 
@@ -284,12 +281,9 @@ impl Told {
     /// Whether listeners hear an event. Whatever is not of an import they always do.
     fn passes(&mut self, event: &Event, now: Instant) -> bool {
         let Some(Body::Lead(lead)) = &event.body else { return true };
-        let Some(What::Imported(import)) = lead.activity.as_ref().and_then(|entry| entry.what.as_ref())
-        else {
-            return true;
-        };
+        let Some(import) = lead.activity.as_ref().and_then(|entry| entry.of_import()) else { return true };
         self.0.retain(|_, told| now.duration_since(*told) < APART);
-        let key = (event.workspace_id.clone(), import.import_id.clone());
+        let key = (event.workspace_id.clone(), import.to_owned());
         if self.0.contains_key(&key) {
             return false;
         }
@@ -415,7 +409,10 @@ mod tests {
     fn listeners_hear_of_few_leads_of_an_import_and_of_everything_else() {
         use leadline_proto::{
             events::LeadEvent,
-            leads::{Activity, activity::Imported},
+            leads::{
+                Activity,
+                activity::{Deleted, Imported, What},
+            },
         };
         let event = |workspace: &str, what| {
             let activity = Some(Activity { what: Some(what), ..Activity::default() });
@@ -432,9 +429,12 @@ mod tests {
         assert_eq!(times, [0, 250, 500, 750]);
         assert!(heard(&mut told, &of("a", "2"), 760), "another import");
         assert!(heard(&mut told, &of("b", "1"), 760), "another workspace");
-        let deleted =
-            event("a", What::Deleted(leadline_proto::leads::activity::Deleted { permanent: false }));
+        let mut deleted = event("a", What::Deleted(Deleted { permanent: false }));
         assert!((0..9).all(|_| heard(&mut told, &deleted, 760)));
+        if let Some(Body::Lead(LeadEvent { activity: Some(entry), .. })) = &mut deleted.body {
+            entry.undone_import_id = "3".to_owned();
+        }
+        assert_eq!((0..9).filter(|_| heard(&mut told, &deleted, 760)).count(), 1, "one that is taken back");
         assert!(heard(&mut told, &of("a", "1"), 5_000) && told.0.len() == 1, "what is long ago is forgotten");
     }
 

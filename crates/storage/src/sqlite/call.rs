@@ -19,6 +19,8 @@ pub(super) trait Job: Send {
     fn is_abandoned(&self) -> bool;
     /// How long its statements may run.
     fn deadline(&self) -> Duration;
+    /// Whether it takes long enough that no other write should wait for it in one transaction.
+    fn is_long(&self) -> bool;
 }
 
 /// A closure that ran and is not yet answered.
@@ -43,6 +45,7 @@ impl Done {
 pub(super) struct Call<T, E, F> {
     pub(super) work: F,
     pub(super) deadline: Duration,
+    pub(super) long: bool,
     pub(super) answer: oneshot::Sender<Result<T, E>>,
 }
 
@@ -83,6 +86,10 @@ where
 
     fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    fn is_long(&self) -> bool {
+        self.long
     }
 }
 

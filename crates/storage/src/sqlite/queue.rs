@@ -58,6 +58,11 @@ impl<J> Queue<J> {
         Ok(())
     }
 
+    /// Whether there is a job.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.state().waiting.is_empty()
+    }
+
     /// Takes up to `most` jobs, waiting for the first (for at most `idle`, if given). The rest of a closed queue is given out first.
     pub(super) fn take(&self, most: usize, idle: Option<Duration>) -> Taken<J> {
         let mut state = self.state();

@@ -35,6 +35,8 @@ pub(super) struct Writer {
     log_pages: Arc<AtomicI32>,
     /// Somebody wants the log to be emptied.
     empty_log: Arc<AtomicBool>,
+    /// Others came while the last long write ran.
+    waited_for: Arc<AtomicBool>,
     file: String,
 }
 
@@ -49,6 +51,7 @@ impl Writer {
         fatal: Fatal,
         committed: watch::Sender<u64>,
         empty_log: Arc<AtomicBool>,
+        waited_for: Arc<AtomicBool>,
     ) -> Result<Self, StorageError> {
         let deadline = Deadline::on(&mut connection)?;
         let may_commit = Arc::new(AtomicBool::new(false));
@@ -73,6 +76,7 @@ impl Writer {
             may_commit,
             log_pages,
             empty_log,
+            waited_for,
             file,
         })
     }
@@ -130,7 +134,12 @@ impl Writer {
             if job.is_abandoned() {
                 continue;
             }
-            match self.run_in_savepoint(job)? {
+            let alone = job.is_long();
+            if alone && !done.is_empty() {
+                jobs.push_front(job);
+                break;
+            }
+            match self.run_one(job, alone)? {
                 Ran::Kept(one) | Ran::Failed(one) => done.push(one),
                 // Whatever becomes of the others, this one wrote nothing.
                 Ran::Undone(one, error) => one.answer(Err(error)),
@@ -138,6 +147,10 @@ impl Writer {
                     done.push(one);
                     return self.give_up(done, &error);
                 }
+            }
+            if alone {
+                self.waited_for.store(!jobs.is_empty() || self.queue.is_waiting(), Ordering::Relaxed);
+                break;
             }
         }
         let writes = done.iter().filter(|one| one.succeeded).count();
@@ -162,8 +175,10 @@ impl Writer {
         Ok(())
     }
 
-    fn run_in_savepoint(&self, job: Box<dyn Job>) -> Result<Ran, Broken> {
-        if let Err(error) = self.statement("SAVEPOINT write_of_one") {
+    /// Runs a write in a savepoint; one that is alone needs none, since nobody else's is undone with it.
+    fn run_one(&self, job: Box<dyn Job>, alone: bool) -> Result<Ran, Broken> {
+        let statement = |sql| if alone { Ok(()) } else { self.statement(sql) };
+        if let Err(error) = statement("SAVEPOINT write_of_one") {
             let error = self.explain("opening a savepoint", error)?;
             job.refuse(error.clone());
             return Ok(Ran::TookAllDown(Done::nothing(), error));
@@ -188,8 +203,8 @@ impl Writer {
         // A statement that failed for want of room or time may have been a part of the write, even if the closure says
         // that all is well.
         let keep = done.succeeded && noted.is_none();
-        let ended = if keep { Ok(()) } else { self.statement("ROLLBACK TO write_of_one") };
-        if let Err(error) = ended.and_then(|()| self.statement("RELEASE write_of_one")) {
+        let ended = if keep { Ok(()) } else { statement("ROLLBACK TO write_of_one") };
+        if let Err(error) = ended.and_then(|()| statement("RELEASE write_of_one")) {
             let error = self.explain("closing a savepoint", error)?;
             return Ok(Ran::TookAllDown(done, error));
         }

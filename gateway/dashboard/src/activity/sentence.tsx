@@ -53,6 +53,7 @@ export function sentence({ type, lead, actor, data }: Activity, name: ReactEleme
     case 'lead.deleted':
       // What is left of it has no name.
       if (data['permanent'] === true) return say('did.erased');
+      if (data['undoneImportId']) return say(own ? 'did.undone.own' : 'did.undone');
       return say(own ? 'did.deleted.own' : 'did.deleted');
     case 'lead.restored':
       return say(own ? 'did.restored.own' : 'did.restored');

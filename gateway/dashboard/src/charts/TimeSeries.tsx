@@ -30,6 +30,8 @@ interface Props {
   onRange?: (from: number, to: number) => void;
   tone?: 'series' | 'converted';
   yTicks?: number;
+  /** The value counts things: no ticks between whole numbers. */
+  whole?: boolean;
 }
 const M = { left: 40, right: 16, top: 14, bottom: 26 };
 const DRAG_PX = 6;
@@ -48,6 +50,7 @@ export function TimeSeries(props: Props) {
     onRange,
     tone = 'series',
     yTicks = 4,
+    whole = false,
   } = props;
   const [ref, W, H] = useSize<HTMLDivElement>();
   const id = useId();
@@ -58,7 +61,8 @@ export function TimeSeries(props: Props) {
 
   const n = points.length;
   const hasPrev = points.some((point) => point.prev !== undefined);
-  const axis = ticks(Math.max(...points.map((point) => Math.max(point.value, point.prev ?? 0)), 0), yTicks);
+  const most = Math.max(...points.map((point) => Math.max(point.value, point.prev ?? 0)), 0);
+  const axis = ticks(most, yTicks, whole ? 1 : 0);
   const values = useTween(points.map((point) => point.value));
   const before = useTween(points.map((point) => point.prev ?? 0));
   const [yMax = axis.max] = useTween([axis.max]);

@@ -1,12 +1,12 @@
-/** Rounded axis maximum and tick values for a zero-based linear axis. */
-export function ticks(max: number, count = 4): { max: number; values: number[] } {
-  const top = Math.max(max, 1e-9);
+/** Rounded axis maximum and tick values for a zero-based linear axis, `least` or more apart: there are no halves of leads. */
+export function ticks(max: number, count = 4, least = 0): { max: number; values: number[] } {
+  const top = max > 0 ? max : 1;
   let best = { step: Infinity, n: 1 };
   for (const c of [count, count + 1, count + 2]) {
     const mag = 10 ** Math.floor(Math.log10(top / c));
     // halves are fine for 0.25 or 25, never for 2.5 leads
     const nice = mag === 1 ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10];
-    const step = (nice.find((s) => s * mag >= top / c) ?? 10) * mag;
+    const step = Math.max(least, (nice.find((s) => s * mag >= top / c) ?? 10) * mag);
     const n = Math.ceil(top / step - 1e-9);
     if (step * n < best.step * best.n - 1e-9) best = { step, n };
   }

@@ -83,6 +83,7 @@ export function CreatedCard({
         label={t('chart.created.label', { window: fullWindow(view) })}
         names={[t('chart.this'), t('chart.before')]}
         format={num}
+        whole
         openEnd={open}
         openLabel={t('chart.soFar')}
         onPick={(i) => {

@@ -70,9 +70,13 @@ export function FunnelBars({ items, among }: Bars) {
             <small className="num">{percent(item.rate)}</small>
           </Link>
           <div className={css.track}>
-            <span style={{ width: `${(item.reached / most) * 100}%`, background: stageColor(item.status) }} />
+            {item.reached > 0 && (
+              <span
+                style={{ width: `max(2px, ${(item.reached / most) * 100}%)`, background: stageColor(item.status) }}
+              />
+            )}
           </div>
-          {i > 0 && (
+          {i > 0 && item.stepRate !== null && (
             <p className="num">
               {t('funnel.step', { p: percent(item.stepRate) })}
               {item.medianHours !== null && ` · ${t('funnel.after', { time: duration(item.medianHours) })}`}

@@ -25,8 +25,15 @@ export const Skeleton = ({
   radius?: number;
 }) => <div className={css.skeleton} style={{ height, width, borderRadius: radius }} />;
 
+interface Change {
+  now: number;
+  before: number;
+  goodWhenUp?: boolean;
+  /** The first figure is not complete yet, while the second is: that it is less is no bad news. */
+  soFar?: boolean;
+}
 /** The change from one figure to another of the same kind, as a percentage. */
-export function Delta({ now, before, goodWhenUp = true }: { now: number; before: number; goodWhenUp?: boolean }) {
+export function Delta({ now, before, goodWhenUp = true, soFar = false }: Change) {
   const change = before ? now / before - 1 : 0;
   const flat = Math.abs(change) < 0.005;
   const Icon = flat ? ArrowRight : change > 0 ? ArrowUpRight : ArrowDownRight;
@@ -37,7 +44,10 @@ export function Delta({ now, before, goodWhenUp = true }: { now: number; before:
       </span>
     );
   return (
-    <span className={`${css.delta} num`} data-tone={flat ? 'flat' : change > 0 === goodWhenUp ? 'good' : 'bad'}>
+    <span
+      className={`${css.delta} num`}
+      data-tone={flat || (soFar && change < 0) ? 'flat' : change > 0 === goodWhenUp ? 'good' : 'bad'}
+    >
       <Icon size={14} aria-hidden="true" />
       {change > 0 ? '+' : ''}
       {share(change, 1)}

@@ -4,6 +4,7 @@ import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { Button } from '../design/Button';
 import { csv, save } from '../reports/download';
 import { useCanWrite } from '../shell/me';
+import { useNarrow } from '../shell/narrow';
 import { num } from '../time/format';
 import { t } from '../words';
 import { type Look, look } from './csv';
@@ -106,13 +107,15 @@ interface DropProps {
 }
 function Drop({ fault, over, onFile }: DropProps) {
   const input = useRef<HTMLInputElement>(null);
+  const narrow = useNarrow();
   return (
     <>
       <div className={css.drop} data-over={over || undefined}>
         <span className={css.cloud}>
           <UploadCloud size={26} aria-hidden="true" />
         </span>
-        <h2>{t('import.drop')}</h2>
+        {/* Nothing can be dropped on a phone. */}
+        <h2>{t(narrow ? 'import.bring' : 'import.drop')}</h2>
         <p>{t('import.drop.sub')}</p>
         <input
           ref={input}

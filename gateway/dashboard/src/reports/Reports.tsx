@@ -187,7 +187,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
             <dd>
               <Figure of={key} value={figures[key]} filter={opens(key, report)} />
               <span>
-                <Delta now={figures[key]} before={previous[key]} goodWhenUp={good} />
+                <Delta now={figures[key]} before={previous[key]} goodWhenUp={good} soFar={open} />
                 <small>{t('report.was', { n: num(previous[key]), before })}</small>
               </span>
             </dd>
@@ -228,6 +228,7 @@ function Body({ report, period, today }: { report: Report; period: Interval; tod
             label={t('chart.created')}
             names={[t('report.created'), '']}
             format={num}
+            whole
             openEnd={range.to === today}
             openLabel={t('chart.soFar')}
             onPick={(i) => {

@@ -440,6 +440,7 @@ pub(super) fn events(scope: Scope, lead: &Lead, did: Vec<What>, by: &By) -> Vec<
             actor: by.actor,
             at: lead.updated_at,
             version: lead.version,
+            undoes: None,
             what,
         },
         snapshot: snapshot.clone(),

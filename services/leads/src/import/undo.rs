@@ -7,7 +7,7 @@ use super::{
     batch::{events, written},
 };
 use crate::{
-    activity::{LeadEvent, What},
+    activity::{ImportId, LeadEvent, What},
     fields::{Fields, Patch},
     lead::{By, Command, Lead, NoteId},
 };
@@ -43,7 +43,15 @@ fn former(fields: &Fields) -> Patch {
 /// Takes back what an import did to a lead: what it made goes into the trash, what it changed is as it was. `None`: somebody
 /// has edited it since, and it stays.
 #[must_use]
-pub fn take_back(scope: Scope, trace: &Trace, lead: &Lead, by: &By) -> Option<TakenBack> {
+pub fn take_back(scope: Scope, import: ImportId, trace: &Trace, lead: &Lead, by: &By) -> Option<TakenBack> {
+    let mut taken = as_before(scope, trace, lead, by)?;
+    for event in &mut taken.events {
+        event.activity.undoes = Some(import);
+    }
+    Some(taken)
+}
+
+fn as_before(scope: Scope, trace: &Trace, lead: &Lead, by: &By) -> Option<TakenBack> {
     if lead.version.0 != trace.after || lead.deleted_at.is_some() {
         return None;
     }

@@ -36,9 +36,10 @@ const POLL: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 /// How often progress is told.
 const TOLD: Duration = Duration::from_millis(500);
-/// How long others may have to wait for a batch, where a batch keeps them waiting.
-const PATIENCE: Duration = Duration::from_millis(60);
-/// How long a batch may take elsewhere: far less than a transaction may, so that little is done again after a conflict.
+/// How long a batch may take while others wait for it.
+const PATIENCE: Duration = Duration::from_millis(150);
+/// How long a batch may take as long as nobody does: far less than a transaction may, so that little is done again after a conflict, and
+/// so that the first who comes does not wait for long. The larger it is, the more of its rows share a page of an index.
 const UNHURRIED: Duration = Duration::from_millis(500);
 /// The least rows of a batch, unless the file has no more.
 const SMALLEST_BATCH: usize = 25;
@@ -469,27 +470,18 @@ impl Job<'_> {
         passed(Moment::Imported).await?;
         self.tell(false);
         let took = begun.elapsed();
-        self.let_others_go(took).await;
         if self.stop.is_stopping() {
             return Err(Left::Stopping);
         }
-        let longest = if self.worker.imports.keeps_others_waiting() { PATIENCE } else { UNHURRIED };
+        let longest = if self.worker.imports.kept_others_waiting() { PATIENCE } else { UNHURRIED };
         let better = if took > longest { size / 2 } else { size + size / 2 };
         Ok(better.clamp(SMALLEST_BATCH, LARGEST_BATCH))
-    }
-
-    /// Where one writes at a time, others who write go between.
-    async fn let_others_go(&self, took: Duration) {
-        if self.worker.imports.keeps_others_waiting() {
-            tokio::time::sleep((took / 10).min(PATIENCE)).await;
-        }
     }
 
     /// Takes back what is left of it.
     async fn undo(&mut self) -> Result<State, Left> {
         loop {
             let by = self.import.by();
-            let begun = Instant::now();
             let step = self.worker.imports.take_back(self.lease, by, undo::BATCH, self.until()).await?;
             let step = step.ok_or(Left::Lost)?;
             self.stands(step.import);
@@ -498,7 +490,6 @@ impl Job<'_> {
             }
             passed(Moment::TakenBack).await?;
             self.tell(false);
-            self.let_others_go(begun.elapsed()).await;
             if self.stop.is_stopping() {
                 return Err(Left::Stopping);
             }

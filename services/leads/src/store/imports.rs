@@ -116,8 +116,8 @@ pub trait Imports: Send + Sync {
     /// Lets go of an import that is not at its end.
     async fn release(&self, lease: Lease) -> Result<(), StoreError>;
 
-    /// Whether a batch keeps all others who write waiting, as it does where one writes at a time.
-    fn keeps_others_waiting(&self) -> bool;
+    /// Whether the last batch kept others who write waiting, as it may where one writes at a time.
+    fn kept_others_waiting(&self) -> bool;
 
     /// Takes rows in, if the import has come just so far, and keeps the lease for longer.
     async fn take(&self, lease: Lease, rows: Rows, until: Millis) -> Result<Option<Import>, StoreError>;

@@ -1,6 +1,10 @@
 //! Imports: nothing is lost, nothing is doubled, whoever carries them on.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use leadline_bus::Bus;
 use leadline_runtime::{caller::Origin, once::Once, stop::Stop, time::Millis, zone::Zone};
@@ -415,6 +419,13 @@ pub(super) async fn what_an_import_did_is_taken_back(team: Team) -> anyhow::Resu
     };
     assert!(steps > 1);
     assert_eq!((import.taken_back, import.kept), (3, 1));
+    // Who only watches is told of a few of these: each names its import.
+    let log = team.log(None).await?;
+    let undone = log.iter().filter_map(|event| event.activity.as_ref());
+    let undone: Vec<_> = undone.filter(|entry| !entry.undone_import_id.is_empty()).collect();
+    let leads: BTreeSet<_> = undone.iter().map(|entry| &entry.lead_id).collect();
+    assert_eq!(leads.len(), 3);
+    assert!(undone.iter().all(|entry| entry.of_import() == Some(import.id.to_string().as_str())));
     let stranger = Lease { holder: Uuid::new_v4(), ..lease };
     assert_eq!(imports.take_back(stranger, team.by(), 2, soon()).await?, None);
     imports.finish(lease, State::Undone, None, Millis::now()).await?;

@@ -407,7 +407,7 @@ impl Imports for MongoImports {
         Ok(())
     }
 
-    fn keeps_others_waiting(&self) -> bool {
+    fn kept_others_waiting(&self) -> bool {
         false
     }
 
@@ -478,7 +478,8 @@ impl Imports for MongoImports {
                 let (mut updates, mut events, mut notes) = (Vec::new(), Vec::new(), Vec::new());
                 while let Some(row) = cursor.next(&mut *session).await.transpose()? {
                     let Stored { lead, revision } = document::lead(&row)?;
-                    let taken = traces.get(&lead.id).and_then(|trace| take_back(scope, trace, &lead, &by));
+                    let taken =
+                        traces.get(&lead.id).and_then(|trace| take_back(scope, lease.id, trace, &lead, &by));
                     let Some(taken) = taken else { continue };
                     updates.push(writer.replacement(&lead, revision, &taken.lead));
                     events.extend(taken.events);

@@ -484,14 +484,14 @@ impl Imports for SqliteImports {
             .await
     }
 
-    fn keeps_others_waiting(&self) -> bool {
-        true
+    fn kept_others_waiting(&self) -> bool {
+        self.db.long_write_was_waited_for()
     }
 
     async fn take(&self, lease: Lease, rows: Rows, until: Millis) -> Result<Option<Import>, StoreError> {
         let encode = self.encode;
         self.db
-            .write(move |conn| {
+            .write_long(move |conn| {
                 let Some((place, import)) = leased(conn, lease)? else { return Ok(None) };
                 if import.counts.rows() != rows.import.counts.rows() || import.state != State::Running {
                     return Ok(None);
@@ -516,7 +516,7 @@ impl Imports for SqliteImports {
     ) -> Result<Option<Step>, StoreError> {
         let encode = self.encode;
         self.db
-            .write(move |conn| {
+            .write_long(move |conn| {
                 let Some((place, mut import)) = leased(conn, lease)? else { return Ok(None) };
                 if import.state != State::Undoing {
                     return Ok(None);
@@ -530,7 +530,7 @@ impl Imports for SqliteImports {
                 for trace in &traces {
                     let found = row::find(conn, lease.scope, trace.lead)?;
                     let taken = found.and_then(|(at, old)| {
-                        take_back(lease.scope, trace, &old, &by).map(|taken| (at, old, taken))
+                        take_back(lease.scope, lease.id, trace, &old, &by).map(|taken| (at, old, taken))
                     });
                     match taken {
                         Some((at, old, taken)) => {

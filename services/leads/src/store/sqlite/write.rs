@@ -433,11 +433,11 @@ impl Writer<'_> {
     }
 
     fn insert_grams(&self, number: Number, place: Place, haystack: &Haystack) -> Result<(), StoreError> {
-        let mut tokens = String::new();
-        for gram in haystack.grams() {
-            token(number, &gram, &mut tokens);
+        let mut tokens = String::with_capacity(2048);
+        haystack.each_gram(|gram| {
+            token(number, gram, &mut tokens);
             tokens.push(' ');
-        }
+        });
         self.conn
             .prepare_cached("INSERT INTO grams (rowid, tokens) VALUES (?1, ?2)")?
             .execute((place, tokens))?;
