@@ -508,7 +508,7 @@ export interface paths {
         /**
          * Live events
          * @description Server-Sent Events of the workspace. `activity`: something was done to a lead, as in the feed; of the leads that one import makes or
-         *     updates (`lead.imported`) about one in half a second is told, and the feed has all of them. `reminder.due`: a reminder
+         *     updates (`lead.imported`), and of those that are taken back with it, about one in half a second is told, and the feed has all of them. `reminder.due`: a reminder
          *     fell due. `analytics`: figures have changed, `{asOf}`; one is sent after each connection, too. `import`: an import went on, as
          *     from `GET /api/v1/leads/imports/{id}`; what is missed of it is not told again. `reload`: more was missed than can be told, load
          *     everything anew. Each has an `id`, but for `reload`; `Last-Event-ID` resumes without loss, and may repeat the last half minute. A comment every 15 s keeps the stream open. It ends when the token does. A user may have 20
@@ -1280,7 +1280,7 @@ export interface components {
              * @description `lead.created`: `{source, status}`. `lead.updated`: `{changes: {field: {from, to}}}`. `lead.status_changed`:
              *     `{from, to, reason}`. `lead.note_added`: `{noteId, text}`, the text cut at 200 characters. `lead.note_deleted`:
              *     `{noteId}`. `lead.deleted`: `{permanent}`; true: it is erased, and this entry is all that is left of it. `lead.restored`: `{}`. `lead.merged` and `lead.unmerged`: `{fromIds, intoId, mergeId}`.
-             *     `lead.imported`: `{importId, created}`.
+             *     `lead.imported`: `{importId, created}`. While an import is taken back, `undoneImportId` in each.
              */
             data: Record<string, unknown>;
             /**
