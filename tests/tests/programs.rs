@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use leadline_testbed::{Folder, Mongo, Process, Proxy, Rabbit, free_port, wait_until};
 use leadline_tests::{
-    Client, Mode, Part, System, query,
+    Client, Mode, Part, System, files, query,
     system::{Servers, program, shared_servers},
     text,
 };
@@ -183,6 +183,32 @@ async fn a_second_process_on_the_same_data_folder_refuses() -> Result<()> {
     una.lead("Ada").await?;
     ensure!(una.get("/leads").await?.expect(200)?.items().len() == 1);
     ensure!(first.terminate(Duration::from_secs(15)).await? == 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_rewritten_by_hand_while_no_process_uses_them() -> Result<()> {
+    let folder = Folder::new()?;
+    let mut system = System::start(Mode::AllInOne).await?;
+    let una = system.register("Una").await?;
+    let lead = una.lead("Ada").await?;
+    let data = system.folder().join("data");
+    let rewrite = async |data: &std::path::Path| {
+        let mut command = program(Part::Leadline)?;
+        command.arg("rewrite").arg("--data-dir").arg(data);
+        run(&command, &folder).await
+    };
+    let (code, said) = rewrite(&data).await?;
+    ensure!(code == 1 && said.contains("in use by process"), "{code}: {said}");
+    ensure!(system.terminate(Part::Leadline).await? == 0);
+    let (code, said) = rewrite(&data).await?;
+    ensure!(code == 0 && said.matches("Rewrote").count() == 4, "{code}: {said}");
+    files::check(&data)?;
+    system.launch(Part::Leadline)?;
+    system.ready().await?;
+    una.get(&format!("/leads/{}", text(&lead, "id"))).await?.expect(200)?;
+    let (code, said) = rewrite(&folder.join("none")).await?;
+    ensure!(code == 1 && said.contains("no data folder of Leadline's"), "{code}: {said}");
     Ok(())
 }
 

@@ -216,7 +216,7 @@ fn of_no_kind() {}
 fn every_test_that_the_guarantees_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let read = |path: &Path| std::fs::read_to_string(path).expect("a file of the project");
-    let files = ["tests/tests", "tests/tests/faults"].map(|folder| {
+    let files = ["tests/tests", "tests/tests/faults", "crates/storage/tests"].map(|folder| {
         let entries = std::fs::read_dir(root.join(folder)).expect("the folder of the tests");
         entries.map(|entry| entry.expect("its entries").path())
     });

@@ -33,6 +33,7 @@ mod call;
 pub(crate) mod noted;
 mod queue;
 mod readers;
+mod remains;
 mod schema;
 mod writer;
 
@@ -50,6 +51,7 @@ use tokio::sync::{oneshot, watch};
 use crate::StorageError;
 use call::{Call, Job};
 use queue::Queue;
+pub use remains::{Rewriting, leave_no_remains, rewrite};
 
 /// One step of a file's schema. Steps are numbered 1, 2, 3, … and never change once released.
 ///
@@ -87,6 +89,8 @@ pub struct SqliteOptions {
     pub read_deadline: Duration,
     /// How long the statements of one [`Sqlite::write`] may run. Default 30 s.
     pub write_deadline: Duration,
+    /// When the file is rewritten in which a write has called [`leave_no_remains`].
+    pub rewriting: Rewriting,
     /// Called when the file can no longer be trusted (an I/O error, a damaged page): the default logs and ends the process
     /// with code 70, since an acknowledged write must never rest on a failed sync. For tests: if the hook returns, the store
     /// closes and every waiting call answers [`StorageError::Unavailable`].
@@ -104,6 +108,7 @@ impl Default for SqliteOptions {
             patience: Duration::from_secs(3),
             read_deadline: Duration::from_secs(10),
             write_deadline: Duration::from_secs(30),
+            rewriting: Rewriting::default(),
             on_fatal: Arc::new(|_| std::process::exit(70)),
         }
     }
@@ -323,7 +328,8 @@ impl Sqlite {
     }
 
     /// Writes the log back into the file and empties it, soon: what was deleted stands in the log until then. While readers
-    /// hold on to it, it is tried again after every write, and when there is nothing else to do.
+    /// hold on to it, it is tried again after every write, and when there is nothing else to do. What is left in the file
+    /// itself is [`leave_no_remains`]'s.
     pub fn empty_log(&self) {
         self.inner.empty_log.store(true, Ordering::Relaxed);
     }
@@ -458,15 +464,20 @@ impl Deadline {
     /// Installs itself on a connection.
     fn on(connection: &mut Connection) -> Result<Self, StorageError> {
         let deadline = Self { start: Instant::now(), at: Arc::new(AtomicU64::new(0)) };
-        let watched = deadline.clone();
+        deadline.watch(connection)?;
+        Ok(deadline)
+    }
+
+    /// Installs itself again, where something else watched a connection for a time.
+    fn watch(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let watched = self.clone();
         connection.progress_handler(
-            1000,
+            STEPS,
             Some(move || {
                 let at = watched.at.load(Ordering::Relaxed);
                 at != 0 && watched.now() >= at
             }),
-        )?;
-        Ok(deadline)
+        )
     }
 
     fn now(&self) -> u64 {
@@ -483,6 +494,8 @@ impl Deadline {
     }
 }
 
+/// So many steps of a statement lie between two looks at whether it is to be interrupted.
+const STEPS: i32 = 1000;
 /// After this long without work a connection gives its page cache back.
 const IDLE: Duration = Duration::from_secs(30);
 

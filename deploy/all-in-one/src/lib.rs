@@ -1,12 +1,13 @@
 //! All of Leadline in one process: the four services and the gateway, joined without a socket.
 //!
 //! By default rows are kept in SQLite files and events travel in memory; two settings put the same program on MongoDB and
-//! RabbitMQ. This crate only joins what the others are: it has no rule of its own, but for `leadline demo`, `leadline backup` and
-//! `leadline restore`.
+//! RabbitMQ. This crate only joins what the others are: it has no rule of its own, but for `leadline demo`, `leadline backup`,
+//! `leadline restore` and `leadline rewrite`.
 
 mod backup;
 mod demo;
 mod figures;
+mod rewrite;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -86,6 +87,11 @@ pub fn program() -> Program {
                 name: "restore",
                 about: "Checks a backup and puts it into a data folder that has no data yet",
                 settings: backup::RESTORE_SETTINGS,
+            },
+            Subcommand {
+                name: "rewrite",
+                about: "Builds the SQLite files anew, so that nothing is left in them of what was erased; only while Leadline is stopped",
+                settings: &[],
             },
             Subcommand {
                 name: "rebuild",
@@ -193,11 +199,13 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         (settings.command == Some("backup")).then(|| backup::Config::backup(&mut settings)).flatten();
     let restore =
         (settings.command == Some("restore")).then(|| backup::Config::restore(&mut settings)).flatten();
-    if (backup.is_some() || restore.is_some()) && config.as_ref().is_some_and(|config| config.mongo.is_some())
+    let rewrites = settings.command == Some("rewrite");
+    if (backup.is_some() || restore.is_some() || rewrites)
+        && config.as_ref().is_some_and(|config| config.mongo.is_some())
     {
         settings.fault(
             STORE.name,
-            "backup and restore are for the SQLite files; a MongoDB is backed up with its own tools (docs/OPERATING.md)",
+            "backup, restore and rewrite are for the SQLite files; a MongoDB is backed up with its own tools (docs/OPERATING.md)",
         );
     }
     let command = settings.command;
@@ -212,6 +220,7 @@ pub async fn run(mut settings: Settings, stop: Stop) -> Result<(), Failure> {
         return backup::restore(&config.data, &restore);
     }
     match command {
+        Some("rewrite") => return rewrite::rewrite(&config.data),
         Some("rebuild") => return figures::rebuild(&config, only, &stop).await,
         Some("verify") => return figures::verify(&config, only, &stop).await,
         _ => {}

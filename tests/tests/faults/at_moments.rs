@@ -318,7 +318,8 @@ async fn erase_through(mode: Mode, starts: &[&[(Part, &str)]]) -> Result<()> {
         }
     }
     system.ready().await?;
-    wait_until(AWAITED, "nothing that is kept holds anything of an erased workspace", async || {
+    // Files are rewritten in a quiet moment.
+    wait_until(2 * AWAITED, "nothing that is kept holds anything of an erased workspace", async || {
         matches!(is_kept(&system, mark).await, Ok(false))
     })
     .await?;

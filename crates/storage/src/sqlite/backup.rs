@@ -111,7 +111,8 @@ fn lock_until(connection: &Connection, deadline: Instant) -> Result<bool, Storag
     }
 }
 
-fn open(path: &Path, access: OpenFlags) -> Result<Connection, StorageError> {
+/// Opens one of our files, and no other.
+pub(super) fn open(path: &Path, access: OpenFlags) -> Result<Connection, StorageError> {
     let unreadable = |error: &dyn std::fmt::Display| {
         StorageError::Unreadable(format!("{} cannot be read ({error})", path.display()))
     };

@@ -93,6 +93,11 @@ impl<J> Queue<J> {
         self.depth.set(state.waiting.len() as f64);
     }
 
+    /// Whether further jobs are refused.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// Refuses further jobs and wakes every thread.
     pub(super) fn close(&self) {
         self.state().closed = true;

@@ -9,7 +9,7 @@ use leadline_failpoints::{Moment, reached_here};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Migration, SqliteOptions};
+use super::{Migration, SqliteOptions, remains};
 use crate::{StorageError, data_dir};
 
 /// "Ldln": marks a file as Leadline's, for `file(1)` and for us.
@@ -60,9 +60,11 @@ pub(super) fn open(
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    // What is deleted is overwritten: a person's data that is erased can't be read from the file's free pages.
+    // What is deleted is overwritten: a person's data that is erased can't be read from the file's free pages. What else is
+    // left of it goes when the file is rewritten.
     connection.pragma_update(None, "secure_delete", true)?;
     migrate(&mut connection, path, migrations, found)?;
+    remains::prepare(&mut connection, found == 0)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
 }

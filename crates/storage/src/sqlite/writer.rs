@@ -1,4 +1,5 @@
-//! The writer thread: takes what waits, runs each write in a savepoint, commits once, then answers all.
+//! The writer thread: takes what waits, runs each write in a savepoint, commits once, then answers all. Between commits it
+//! looks after the file: writes the log back, and rewrites what has remains of rows that were erased.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use tokio::sync::watch;
 use super::call::{Done, Job};
 use super::noted::{self, Noted};
 use super::queue::{Queue, Taken};
-use super::{Deadline, Fatal, IDLE, SqliteOptions};
+use super::remains::{self, Remains};
+use super::{Deadline, Fatal, IDLE, STEPS, SqliteOptions};
 use crate::StorageError;
 
 /// The log is written back into the file when it has this many pages (4 MiB).
@@ -37,6 +39,8 @@ pub(super) struct Writer {
     empty_log: Arc<AtomicBool>,
     /// Others came while the last long write ran.
     waited_for: Arc<AtomicBool>,
+    remains: Remains,
+    rewrites: Rewrites,
     file: String,
 }
 
@@ -77,46 +81,66 @@ impl Writer {
             log_pages,
             empty_log,
             waited_for,
+            remains: Remains::new(options.rewriting, Instant::now()),
+            rewrites: Rewrites::of(&file),
             file,
         })
     }
 
     pub(super) fn run(mut self) {
-        let mut idle = Some(IDLE);
+        let mut last_write = Instant::now();
+        // When it gives its page cache back, and tries again to empty the log.
+        let mut idle = Some(last_write + IDLE);
         loop {
-            match self.queue.take(self.batch, idle) {
-                Taken::Jobs(mut jobs) => {
-                    idle = Some(IDLE);
-                    while !jobs.is_empty() {
-                        if self.commit_batch(&mut jobs).is_err() {
-                            return;
-                        }
-                    }
-                    let done = if self.empty_log.load(Ordering::Relaxed) {
-                        self.empty_log()
-                    } else if self.log_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES {
-                        self.checkpoint("PASSIVE").map(drop)
-                    } else {
-                        Ok(())
-                    };
-                    if done.is_err() {
+            let next = [idle, self.remains.due(last_write)].into_iter().flatten().min();
+            let wait = next.map(|at| at.saturating_duration_since(Instant::now()));
+            match self.queue.take(self.batch, wait) {
+                Taken::Jobs(jobs) => {
+                    if self.write(jobs).is_err() {
                         return;
                     }
+                    last_write = Instant::now();
+                    idle = Some(last_write + IDLE);
                 }
-                Taken::Idle => {
+                Taken::Idle if idle.is_some_and(|at| at <= Instant::now()) => {
                     let _ = self.connection.release_memory();
                     idle = None;
                     if self.empty_log.load(Ordering::Relaxed) {
                         if self.empty_log().is_err() {
                             return;
                         }
-                        idle = self.empty_log.load(Ordering::Relaxed).then_some(IDLE);
+                        idle = self.empty_log.load(Ordering::Relaxed).then(|| Instant::now() + IDLE);
                     }
                 }
+                Taken::Idle => {}
                 Taken::Closed => break,
+            }
+            let is_due = self.remains.due(last_write).is_some_and(|at| at <= Instant::now());
+            if is_due && !self.queue.is_closed() {
+                if self.leave_no_remains().is_err() {
+                    return;
+                }
+                idle = Some(Instant::now() + IDLE);
             }
         }
         let _ = self.checkpoint("TRUNCATE");
+    }
+
+    /// Commits what waited, and looks after the log.
+    fn write(&mut self, mut jobs: VecDeque<Box<dyn Job>>) -> Result<(), Broken> {
+        while !jobs.is_empty() {
+            self.commit_batch(&mut jobs)?;
+        }
+        if remains::was_marked() {
+            self.remains.owe(Instant::now());
+        }
+        if self.empty_log.load(Ordering::Relaxed) {
+            self.empty_log()
+        } else if self.log_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES {
+            self.checkpoint("PASSIVE").map(drop)
+        } else {
+            Ok(())
+        }
     }
 
     /// One transaction: takes jobs from the front until they, the time or the transaction end, and answers those it took.
@@ -288,6 +312,99 @@ impl Writer {
             self.empty_log.store(false, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Rewrites the file, so that nothing of what was erased is left in it. What fails takes nothing back: the mark stays, and
+    /// it is tried again.
+    fn leave_no_remains(&mut self) -> Result<(), Broken> {
+        let started = Instant::now();
+        // Others may hold the file for a time, but this need not be the time.
+        let _ = self.connection.busy_timeout(EMPTYING);
+        let rewritten = self.rewrite();
+        let _ = self.connection.busy_timeout(super::schema::BUSY);
+        if !matches!(rewritten, Ok(Rewrite::NotOwed)) {
+            // The new pages, or what there came to be of them, take room in the log.
+            self.empty_log.store(true, Ordering::Relaxed);
+            self.empty_log()?;
+        }
+        let (now, took) = (Instant::now(), started.elapsed());
+        let file = self.fatal.path.display();
+        match rewritten {
+            Ok(Rewrite::Done) => {
+                self.rewrites.done.increment(1);
+                tracing::info!(%file, seconds = took.as_secs_f64(), "rewritten, without what was erased");
+                self.remains.done(now, took);
+            }
+            Ok(Rewrite::NotOwed) => self.remains.not_owed(),
+            Ok(Rewrite::TooLarge) => {
+                self.rewrites.left.increment(1);
+                tracing::warn!(
+                    %file,
+                    "too large to be rewritten beside its work: something may be left in it of what was erased; stop the program and run leadline rewrite"
+                );
+                self.remains.left(now);
+            }
+            Err(_) if self.queue.is_closed() => {}
+            Err(error) => {
+                self.rewrites.failed.increment(1);
+                tracing::warn!(
+                    %file, %error, seconds = took.as_secs_f64(),
+                    "can't be rewritten now, which takes free room of twice its size: something may be left in it of what was erased; it is tried again, or stop the program and run leadline rewrite"
+                );
+                self.remains.failed(now, took);
+            }
+        }
+        Ok(())
+    }
+
+    fn rewrite(&mut self) -> rusqlite::Result<Rewrite> {
+        if !remains::is_marked(&self.connection)? {
+            return Ok(Rewrite::NotOwed);
+        }
+        if remains::in_use(&self.connection)? > self.remains.up_to() {
+            return Ok(Rewrite::TooLarge);
+        }
+        let (queue, limit, started) = (self.queue.clone(), self.remains.limit(), Instant::now());
+        let is_over = move || queue.is_closed() || started.elapsed() > limit;
+        self.connection.progress_handler(STEPS, Some(is_over))?;
+        self.may_commit.store(true, Ordering::Relaxed);
+        let rewritten = remains::build_anew(&self.connection, &self.fatal.path);
+        self.may_commit.store(false, Ordering::Relaxed);
+        self.deadline.watch(&mut self.connection)?;
+        match rewritten {
+            Ok(()) => Ok(Rewrite::Done),
+            Err(error) if Noted::of(&error) == Some(Noted::Interrupted) && !self.queue.is_closed() => {
+                Ok(Rewrite::TooLarge)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What became of rewriting a file.
+enum Rewrite {
+    Done,
+    /// Nothing was erased, or it was undone.
+    NotOwed,
+    /// It would take too long, or did.
+    TooLarge,
+}
+
+/// Counts them.
+struct Rewrites {
+    done: metrics::Counter,
+    failed: metrics::Counter,
+    left: metrics::Counter,
+}
+
+impl Rewrites {
+    fn of(file: &str) -> Self {
+        let counter = |outcome: &'static str| {
+            let counter = metrics::counter!("leadline_store_rewrites_total", "file" => file.to_owned(), "outcome" => outcome);
+            counter.increment(0);
+            counter
+        };
+        Self { done: counter("done"), failed: counter("failed"), left: counter("too large") }
     }
 }
 

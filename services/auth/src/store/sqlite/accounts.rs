@@ -6,7 +6,10 @@ use leadline_runtime::{
     ids::{UserId, WorkspaceId},
     time::Millis,
 };
-use leadline_storage::rusqlite::{Connection, Row};
+use leadline_storage::{
+    rusqlite::{Connection, Row},
+    sqlite::leave_no_remains,
+};
 
 use super::{
     Sqlite, erasure, remember,
@@ -169,6 +172,7 @@ impl Accounts for Sqlite {
         self.db
             .write(move |conn| {
                 let happened = erasure::erase(conn, user, &verified, workspaces, &act)?;
+                leave_no_remains(conn)?;
                 db.empty_log();
                 Ok(happened)
             })

@@ -1,7 +1,10 @@
 //! Erased workspaces in a SQLite file.
 
 use leadline_runtime::{caller::Scope, once::Once, time::Millis};
-use leadline_storage::rusqlite::{Connection, OptionalExtension};
+use leadline_storage::{
+    rusqlite::{Connection, OptionalExtension},
+    sqlite::leave_no_remains,
+};
 
 use super::{Number, imports, merge, number_of, row::sql_limit};
 use crate::store::{Erasing, StoreError};
@@ -61,6 +64,7 @@ pub(super) fn some(conn: &Connection, scope: Scope, limit: usize) -> Result<Eras
     if let Some(number) = number_of(conn, scope)? {
         // First: an import that is under way stops.
         if an_import(conn, number, limit)? {
+            leave_no_remains(conn)?;
             return Ok(Erasing::More);
         }
         gone += leads(conn, number, limit)?;
@@ -69,6 +73,9 @@ pub(super) fn some(conn: &Connection, scope: Scope, limit: usize) -> Result<Eras
             gone += conn.prepare_cached(sql)?.execute((number, sql_limit(limit)))?;
         }
         waits = conn.prepare_cached(WAITING)?.exists([number])?;
+    }
+    if gone > 0 {
+        leave_no_remains(conn)?;
     }
     Ok(match (gone, waits) {
         (1.., _) => Erasing::More,

@@ -9,7 +9,10 @@ use leadline_runtime::{
     time::Millis,
     version::Precondition,
 };
-use leadline_storage::rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
+use leadline_storage::{
+    rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value},
+    sqlite::leave_no_remains,
+};
 use uuid::Uuid;
 
 use super::{
@@ -384,6 +387,7 @@ impl Writer<'_> {
         self.delete_grams(place)?;
         self.conn.prepare_cached("DELETE FROM notes WHERE lead = ?1")?.execute([place])?;
         self.conn.prepare_cached("DELETE FROM leads WHERE row = ?1")?.execute([place])?;
+        leave_no_remains(self.conn)?;
         self.forget(number, lead.id)
     }
 

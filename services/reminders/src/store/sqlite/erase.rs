@@ -1,6 +1,7 @@
 //! Erased workspaces in a SQLite file.
 
 use leadline_runtime::{caller::Scope, once::Once, time::Millis};
+use leadline_storage::sqlite::leave_no_remains;
 use rusqlite::Connection;
 
 use super::{whole, workspace_id};
@@ -55,6 +56,9 @@ pub(super) fn some(conn: &Connection, scope: Scope, limit: usize) -> Result<Eras
     let mut gone = conn.prepare_cached(KEYS)?.execute((keys.start, keys.end))?;
     for sql in ROWS {
         gone += conn.prepare_cached(sql)?.execute((&workspace, whole(limit)))?;
+    }
+    if gone > 0 {
+        leave_no_remains(conn)?;
     }
     Ok(match gone {
         1.. => Erasing::More,

@@ -1,7 +1,7 @@
 //! What is known of leads, and which of them shows whose reminders: a lead's own go with it where it is merged.
 
 use leadline_runtime::{caller::Scope, time::Millis};
-use leadline_storage::StorageError;
+use leadline_storage::{StorageError, sqlite::leave_no_remains};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Named, StoreError, erase, named, tell};
@@ -50,6 +50,7 @@ pub(super) fn know(conn: &Connection, scope: Scope, lead: &KnownLead) -> Result<
         for sql in FORGET {
             conn.prepare_cached(sql)?.execute([&workspace, &id])?;
         }
+        leave_no_remains(conn)?;
     } else if before.is_none_or(|before| before.deleted != lead.deleted || before.merged_into != merged_into)
     {
         settle(conn, scope, lead.id)?;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use leadline_bus::{Backlog, Outbox, OutboxError, OutboxRow, PendingEvent};
-use leadline_storage::StorageError;
+use leadline_storage::{StorageError, sqlite::leave_no_remains};
 use rusqlite::params;
 use tokio::sync::watch;
 
@@ -34,12 +34,16 @@ impl Outbox for SqliteStore {
 
     async fn mark_published(&self, rows: &[OutboxRow]) -> Result<(), OutboxError> {
         let rows: Vec<i64> = rows.iter().filter_map(OutboxRow::number).collect();
+        let db = self.db.clone();
         let marked = self.db.write(move |conn| {
             let mut gone = conn.prepare_cached("DELETE FROM outbox WHERE row = ?1 AND erased = 1")?;
             let mut mark = conn.prepare_cached("UPDATE outbox SET published = 1 WHERE row = ?1")?;
             for row in rows {
                 if gone.execute([row])? == 0 {
                     mark.execute([row])?;
+                } else {
+                    leave_no_remains(conn)?;
+                    db.empty_log();
                 }
             }
             Ok::<_, StorageError>(())

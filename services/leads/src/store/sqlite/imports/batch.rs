@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use leadline_runtime::time::Millis;
-use leadline_storage::rusqlite::{Connection, OptionalExtension, params};
+use leadline_storage::{
+    rusqlite::{Connection, OptionalExtension, params},
+    sqlite::leave_no_remains,
+};
 use uuid::Uuid;
 
 use super::{BROKEN_OFF, OLD, Place, number, unsigned};
@@ -198,6 +201,7 @@ pub(super) fn sweep(
         Ok(conn.prepare_cached(sql)?.query_row([at.0], |row| row.get(0)).optional()?)
     };
     if let Some(place) = one(BROKEN_OFF, begun)? {
+        leave_no_remains(conn)?;
         // Nothing more of it is kept, and it can't be queued.
         conn.prepare_cached("UPDATE imports SET created_at = 0 WHERE row = ?1")?.execute([place])?;
         if clear(conn, place, limit)? {
@@ -207,6 +211,8 @@ pub(super) fn sweep(
     }
     let Some(place) = one(OLD, ended)? else { return Ok(false) };
     let swept = if clear(conn, place, limit)? { 2 } else { 1 };
+    // People may be told of in it that were erased meanwhile.
+    leave_no_remains(conn)?;
     let task: Vec<u8> = conn
         .prepare_cached("SELECT task FROM imports WHERE row = ?1")?
         .query_row([place], |row| row.get(0))?;
