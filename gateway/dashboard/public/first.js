@@ -28,14 +28,15 @@
   // The page's code, which is here already or on its way. While it is run nothing else is: so what it would only wait for afterwards
   // is asked for before, if that takes no longer than this.
   const PATIENCE_MS = 150;
+  const code = document.createElement('script');
   let begun = !entry;
   const begin = () => {
     if (begun) return;
     begun = true;
-    const script = Object.assign(document.createElement('script'), { type: 'module', crossOrigin: '', src: entry });
+    Object.assign(code, { type: 'module', crossOrigin: '', src: entry });
     // It looks for its place in the page.
-    if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', () => head.append(script));
-    else head.append(script);
+    if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', () => head.append(code));
+    else head.append(code);
   };
 
   // The session first: everything that the page will show waits for its answer.
@@ -106,6 +107,5 @@
     new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(0);
   });
   // What the dashboard shows after its first paint must not be in the way of that: it comes when the code before it has run.
-  if (known && path === '/')
-    document.addEventListener('DOMContentLoaded', () => fetchSoon(files.charts, 'low'), { once: true });
+  if (known && path === '/') code.addEventListener('load', () => fetchSoon(files.charts, 'low'));
 })();
