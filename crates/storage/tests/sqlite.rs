@@ -131,6 +131,23 @@ async fn a_long_write_keeps_none_waiting_that_came_before_it() {
 }
 
 #[tokio::test]
+async fn a_long_write_that_fails_leaves_nothing_of_itself() {
+    let (_folder, db) = open();
+    let failed = db.write_long(|conn| {
+        insert(conn, "half")?;
+        Err::<(), _>(StorageError::Internal("no".to_owned()))
+    });
+    assert_eq!(failed.await, Err(StorageError::Internal("no".to_owned())));
+    let panicked = db.write_long(|conn| -> Result<(), StorageError> {
+        insert(conn, "half")?;
+        panic!("a fault")
+    });
+    assert!(matches!(panicked.await, Err(StorageError::Internal(_))));
+    add(&db, "whole").await.expect("writes go on");
+    assert_eq!(texts(&db).await, ["whole"]);
+}
+
+#[tokio::test]
 async fn a_failing_write_takes_nothing_of_its_neighbours_and_leaves_nothing_of_itself() {
     let (_folder, db) = open();
     let (release, holding) = hold_writer(&db).await;

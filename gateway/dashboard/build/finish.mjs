@@ -69,13 +69,7 @@ const page = readFileSync(join(dist, 'index.html'), 'utf8');
 const tag = '<script src="/first.js"></script>';
 if (!page.includes(tag)) throw new Error('index.html has no first script');
 const list = JSON.stringify(files).replaceAll('"', '&quot;');
-// It begins the page's code, too: until then that is only fetched.
-const entry = /<script type="module" crossorigin src="([^"]+)"><\/script>/;
-const begun = entry.exec(page)?.[1];
-if (!begun) throw new Error('index.html has no entry');
-const first = `<script src="/${name}" data-entry="${begun}" data-files="${list}"></script>`;
-const fetched = `<link rel="modulepreload" crossorigin href="${begun}">`;
-writeFileSync(join(dist, 'index.html'), page.replace(tag, first).replace(entry, fetched));
+writeFileSync(join(dist, 'index.html'), page.replace(tag, `<script src="/${name}" data-files="${list}"></script>`));
 
 const weight = (file) => gzipSync(readFileSync(join(dist, file)), { level: 9 }).length;
 const scripts = [name, ...need(['index.html', ...PAGES['/'], ...PAGES.charts])].filter((file) => file.endsWith('.js'));

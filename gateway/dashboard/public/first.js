@@ -1,8 +1,7 @@
 // Runs before the first paint and before any other code, from a file of its own because the content security policy allows no
 // inline script: sets the theme, and asks for what the page will need while its code is still on the way.
 (() => {
-  const { entry, files: listed } = document.currentScript.dataset;
-  const files = JSON.parse(listed ?? '{}');
+  const files = JSON.parse(document.currentScript.dataset.files ?? '{}');
   const read = (key) => {
     try {
       return localStorage.getItem(key);
@@ -11,33 +10,10 @@
       return null;
     }
   };
-  const keep = (key, value) => {
-    try {
-      localStorage.setItem(key, value);
-    } catch {
-      // As above.
-    }
-  };
-  const ASKING_MS = 3_000;
-  const asksAnother = () => Math.abs(Date.now() - Number(read('leadline.asking'))) < ASKING_MS;
   const { documentElement: html, head } = document;
   const path = location.pathname;
   const outside = ['/sign-in', '/register', '/invitation'].includes(path);
   const known = read('leadline.session') !== null;
-
-  // The page's code, which is here already or on its way. While it is run nothing else is: so what it would only wait for afterwards
-  // is asked for before, if that takes no longer than this.
-  const PATIENCE_MS = 150;
-  const code = document.createElement('script');
-  let begun = !entry;
-  const begin = () => {
-    if (begun) return;
-    begun = true;
-    Object.assign(code, { type: 'module', crossOrigin: '', src: entry });
-    // It looks for its place in the page.
-    if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', () => head.append(code));
-    else head.append(code);
-  };
 
   // The session first: everything that the page will show waits for its answer.
   if (known && !outside) {
@@ -47,16 +23,19 @@
         credentials: 'same-origin',
         signal: AbortSignal.timeout(15_000),
       });
-    // One tab asks at a time: of many that a browser restores together, the others wait for the first one's cookie. A lock alone would
-    // say so, but a slow machine takes a tenth of a second to give it; two that ask at the very same time the server bears.
-    const another = asksAnother();
-    const refresh = another ? Promise.reject(new Error('another tab asks')) : ask();
-    const told = refresh.catch(() => undefined);
-    if (!another) {
-      keep('leadline.asking', Date.now());
-      navigator.locks?.request('leadline.refresh', { ifAvailable: true }, () => told).catch(() => undefined);
-      told.then(() => keep('leadline.asking', 0));
-    }
+    // One tab asks at a time: of many that a browser restores together, the others wait for the first one's cookie.
+    const refresh = new Promise((resolve, reject) => {
+      if (!navigator.locks) return resolve(ask());
+      navigator.locks
+        .request('leadline.refresh', { ifAvailable: true }, (lock) => {
+          if (!lock) return reject(new Error('another tab asks'));
+          const asked = ask();
+          resolve(asked);
+          return asked.catch(() => undefined);
+        })
+        .catch(reject);
+    });
+    refresh.catch(() => undefined);
     const token = refresh.then(async (answer) => (await answer.clone().json()).accessToken);
     const wanted = ['/api/v1/auth/me'];
     if (path === '/') {
@@ -71,11 +50,9 @@
       answers[url].catch(() => undefined);
     }
     window.leadline = { refresh, answers, at: Date.now() };
-    token.catch(() => undefined).then(begin);
-    setTimeout(begin, PATIENCE_MS);
     // The page's shape, until there is a page.
     html.dataset.boot = path === '/' ? 'figures' : 'page';
-  } else begin();
+  }
 
   const theme = read('leadline.theme');
   const dark = theme ? theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
@@ -100,12 +77,7 @@
   };
   fetchSoon(files[known || outside ? path : '/sign-in'], 'auto');
   if (language === 'de') fetchSoon(files.de, 'auto');
-  // The first number and the first date of a language cost a slow machine half a tenth of a second: while it waits for the code, it has that.
-  setTimeout(() => {
-    const locale = navigator.languages.find((one) => one.startsWith(language)) ?? language;
-    new Intl.NumberFormat(locale).format(0);
-    new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(0);
-  });
   // What the dashboard shows after its first paint must not be in the way of that: it comes when the code before it has run.
-  if (known && path === '/') code.addEventListener('load', () => fetchSoon(files.charts, 'low'));
+  if (known && path === '/')
+    document.addEventListener('DOMContentLoaded', () => fetchSoon(files.charts, 'low'), { once: true });
 })();

@@ -91,6 +91,8 @@ function applyImport(went: Import) {
   if (!isOver(went)) return;
   soon('activity', 900);
   soon('lead', 900);
+  // Those of leads that are taken back go with them.
+  soon('reminders', 900);
 }
 
 /** Puts what the server has told into what the page knows. */
